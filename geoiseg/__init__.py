@@ -1,0 +1,1 @@
+"""Interactive and scripted segmentation of georeferenced rasters."""

@@ -1,0 +1,81 @@
+"""Every error geoiseg raises on purpose, and the helper that names a missing extra.
+
+Each class also derives from the builtin that fits, so that ``except ValueError`` or
+``except OSError`` keeps working for callers who know nothing of this module. A message
+is one line: what was wrong, what was received, what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class GeoisegError(Exception):
+    """Base of all errors raised by geoiseg."""
+
+
+class RasterError(GeoisegError, OSError):
+    """A raster can not be opened or read."""
+
+
+class GeoreferenceError(GeoisegError, ValueError):
+    """A grid, a CRS or a coordinate does not make sense."""
+
+
+class PromptError(GeoisegError, ValueError):
+    """A prompt is malformed, empty or outside the raster."""
+
+
+class ModelError(GeoisegError, RuntimeError):
+    """A model failed, or was asked for something that it can not do."""
+
+
+class UnknownModelError(ModelError, KeyError):
+    """No model of that name is registered."""
+
+    __str__ = Exception.__str__  # KeyError would print the repr of the message
+
+
+class WeightsError(ModelError, OSError):
+    """A file of weights is missing, damaged or of another architecture."""
+
+
+class SessionError(GeoisegError, RuntimeError):
+    """A step that the state of the session does not allow."""
+
+
+class ProjectError(GeoisegError, ValueError):
+    """A project file can not be read or does not belong to this raster."""
+
+
+class ExportError(GeoisegError, OSError):
+    """A file can not be written; what was there before is untouched."""
+
+
+class CancelledError(GeoisegError, RuntimeError):
+    """The user stopped a long operation."""
+
+
+class MissingExtraError(GeoisegError, ImportError):
+    """An optional dependency is not installed."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import ``module``, or say which extra brings it.
+
+    Args:
+        module: Dotted name of the optional dependency.
+        extra: The extra of geoiseg that installs it.
+
+    Raises:
+        MissingExtraError: The module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        top = module.partition(".")[0]
+        if error.name is not None and error.name.partition(".")[0] != top:
+            raise
+        message = f"this needs {top}, which is not installed; run: pip install 'geoiseg[{extra}]'"
+        raise MissingExtraError(message) from error

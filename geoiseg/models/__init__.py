@@ -1,0 +1,1 @@
+"""Engines that turn a chip and prompts into masks."""

@@ -1,0 +1,149 @@
+"""What every model is to the rest of geoiseg: embed a chip once, decode it per prompt.
+
+A model keeps no image state. The embedding is a value that can be cached, stored and
+handed to another process; the pixel frame of all prompts is the affine's: continuous,
+``(0, 0)`` at the outer corner of the first pixel, ``(x, y)`` order. An adapter whose
+network counts from pixel centres converts inside ``decode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.errors import PromptError
+
+FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a user may want to know of a model before using it."""
+
+    name: str
+    """Name in the registry, also written into provenance."""
+    family: str
+    """Kind of model, e.g. ``classic`` or ``sam``."""
+    licence: str
+    """SPDX identifier of the code or weights."""
+    description: str
+    """One line for ``geoiseg models``."""
+    chip_size: int = 512
+    """Side in pixels of the square chip the model works best on."""
+    weights_hash: str = ""
+    """SHA-256 of the weights in use, or the version of a weight-free engine."""
+    parameters: int = 0
+    """Number of learned parameters; 0 for an engine without weights."""
+    takes_text: bool = False
+    """Whether ``Text`` prompts are understood."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The heavy half of a model's work on one chip.
+
+    Only arrays inside, so that it can be cached in memory or on disk and pickled.
+    """
+
+    model: str
+    """Name and weights hash of the model that made it; no other may decode it."""
+    shape: tuple[int, int]
+    """Rows and columns of the chip."""
+    arrays: Mapping[str, NDArray[Any]]
+    """The model's own arrays by name."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the arrays, in bytes."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelPrompts:
+    """All that was said about one object, in the continuous pixel frame of a chip."""
+
+    points: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    """``(n, 2)`` positions as ``x, y``."""
+    positive: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
+    """``(n,)`` True where the point lies on the object."""
+    box: tuple[float, float, float, float] | None = None
+    """``x0, y0, x1, y1`` around the object."""
+    scribbles: tuple[tuple[NDArray[np.float64], bool], ...] = ()
+    """Strokes: ``(k, 2)`` vertices as ``x, y``, and whether they lie on the object."""
+    mask: BoolArray | None = None
+    """``(y, x)`` an existing outline, rasterised, that is to be refined."""
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 2:
+            raise PromptError(f"points must be (n, 2), got {self.points.shape}")
+        if self.positive.shape != (len(self.points),):
+            raise PromptError(
+                f"{len(self.points)} points need as many signs, got {self.positive.shape}"
+            )
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise PromptError(f"a box needs x0 < x1 and y0 < y1, got {self.box}")
+
+    def __bool__(self) -> bool:
+        """Whether anything at all was said."""
+        return bool(
+            len(self.points) or self.box is not None or self.scribbles or self.mask is not None
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """One or more candidate masks of one object on a chip, best first."""
+
+    logits: NDArray[np.float32]
+    """``(n, y, x)`` in chip pixels; above 0 is the object."""
+    scores: NDArray[np.float32]
+    """``(n,)`` the model's own estimate of each mask's IoU, in 0..1."""
+
+    def __post_init__(self) -> None:
+        if self.logits.ndim != 3 or self.scores.shape != self.logits.shape[:1]:
+            raise PromptError(
+                f"logits must be (n, y, x) with n scores,"
+                f" got {self.logits.shape} and {self.scores.shape}"
+            )
+
+
+@runtime_checkable
+class Model(Protocol):
+    """An engine that turns a chip and prompts into masks."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, licence, chip size and weights of the model."""
+        ...
+
+    def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
+        """Return all that does not depend on prompts.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched, any size.
+            valid: ``(y, x)`` True where there is data.
+        """
+        ...
+
+    def decode(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None = None,
+    ) -> Masks:
+        """Return candidate masks for one object, best first.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far, not only the latest.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+
+        Raises:
+            PromptError: No prompt at all, or of a kind the model does not take.
+        """
+        ...

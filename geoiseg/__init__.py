@@ -1,1 +1,60 @@
-"""Interactive and scripted segmentation of georeferenced rasters."""
+"""Interactive and scripted segmentation of georeferenced rasters.
+
+Names are imported at their first use: ``import geoiseg`` itself loads next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "open_raster": "geoiseg.readers",
+    "Raster": "geoiseg.readers",
+    "Session": "geoiseg.session",
+    "Grid": "geoiseg.grid",
+    "Mask": "geoiseg.masks",
+    "OutlineOptions": "geoiseg.outline",
+    "Stretch": "geoiseg.image",
+    "GeoisegError": "geoiseg.errors",
+    "get_model": "geoiseg.models.registry",
+    "model_names": "geoiseg.models.registry",
+}
+
+__all__ = [
+    "GeoisegError",
+    "Grid",
+    "Mask",
+    "OutlineOptions",
+    "Raster",
+    "Session",
+    "Stretch",
+    "__version__",
+    "get_model",
+    "model_names",
+    "open_raster",
+]
+
+if TYPE_CHECKING:
+    from geoiseg.errors import GeoisegError
+    from geoiseg.grid import Grid
+    from geoiseg.image import Stretch
+    from geoiseg.masks import Mask
+    from geoiseg.models.registry import get_model, model_names
+    from geoiseg.outline import OutlineOptions
+    from geoiseg.readers import Raster, open_raster
+    from geoiseg.session import Session
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'geoiseg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

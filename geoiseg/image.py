@@ -72,7 +72,7 @@ class Stretch:
                 f"a stretch of {len(self.low)} bands can not take data of shape {data.shape}"
             )
         planes = [self._plane(band, *limits) for band, *limits in self._bands(data)]
-        image = np.stack(planes if len(planes) == 3 else planes * 3, axis=-1)
+        image: NDArray[np.uint8] = np.stack(planes if len(planes) == 3 else planes * 3, axis=-1)
         image[~valid] = 0
         return image
 
@@ -83,7 +83,7 @@ class Stretch:
     def _plane(band: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
         if band.dtype == np.uint8:
             if (low, high) == (0.0, 255.0):
-                return band.astype(np.uint8)
+                return np.array(band, dtype=np.uint8)
             table = (np.arange(256, dtype=np.float64) - low) * (255.0 / (high - low))
             lookup: NDArray[np.uint8] = np.clip(np.rint(table), 0, 255).astype(np.uint8)
             return lookup[band]
@@ -92,7 +92,8 @@ class Stretch:
         scaled *= np.float32(255.0 / (high - low))
         np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
         np.clip(scaled, 0, 255, out=scaled)
-        return np.rint(scaled, out=scaled).astype(np.uint8)
+        whole: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
+        return whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -181,9 +181,11 @@ def prompt_from_dict(data: Mapping[str, Any]) -> Prompt:
     try:
         match data["kind"]:
             case "point":
-                return Point(*map(float, data["xy"]), positive=bool(data["positive"]))
+                x, y = map(float, data["xy"])
+                return Point(x, y, bool(data["positive"]))
             case "box":
-                return Box(*map(float, data["box"]), crs=data.get("crs"))
+                xmin, ymin, xmax, ymax = map(float, data["box"])
+                return Box(xmin, ymin, xmax, ymax, data.get("crs"))
             case "scribble":
                 vertices = tuple((float(x), float(y)) for x, y in data["xy"])
                 return Scribble(vertices, bool(data["positive"]))

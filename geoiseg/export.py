@@ -1,0 +1,200 @@
+"""Accepted features as files: every format a GIS reads, written whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+
+from geoiseg.atomic import written
+from geoiseg.errors import ExportError, GeoisegError, require
+from geoiseg.grid import Grid
+from geoiseg.label_raster import write_labels
+
+log = logging.getLogger(__name__)
+
+GPKG_VERSION = "1.3"
+"""The newest that QGIS 3.22 reads without a warning."""
+LONGITUDE_DIGITS = 9
+"""Decimal places of degrees: a tenth of a millimetre, finer than any raster's pixels."""
+SHORT_NAMES = {
+    "perimeter_m": "perim_m",
+    "positive_points": "pos_points",
+    "negative_points": "neg_points",
+}
+"""Shapefile names of our own columns that are too long for it."""
+SHAPEFILE_TEXT = 254
+"""Bytes of a Shapefile's text field."""
+
+
+def export_features(
+    frame: gpd.GeoDataFrame, path: Path, *, grid: Grid | None = None, **options: Any
+) -> Path:
+    """Write features in the format of the path's suffix and return the path.
+
+    Args:
+        frame: What ``Session.features`` gives.
+        path: Ends in .gpkg, .shp, .geojson or .json, .fgb, .parquet or .tif.
+        grid: The raster's grid; needed for .tif.
+        **options: ``layer`` (name, GeoPackage only); ``extent`` (``"raster"`` or
+            ``"features"``) and ``values`` (``"id"`` or ``"mask"``) for .tif.
+
+    Raises:
+        ExportError: The format is unknown, the CRS does not allow it, or the file can
+            not be written; an older file stays as it was.
+    """
+    suffix = path.suffix.lower()
+    with written(path) as target:
+        if suffix == ".tif":
+            if grid is None:
+                raise ExportError("a mask needs the raster's grid")
+            write_labels(frame, grid, target, **options)
+            return path
+        writer = WRITERS.get(suffix)
+        if writer is None:
+            raise ExportError(
+                f"{path.name!r} has no known format; use one of {', '.join([*WRITERS, '.tif'])}"
+            )
+        try:
+            writer(storable(frame), target, **options)
+        except GeoisegError:
+            raise
+        except (pyogrio.errors.DataSourceError, OSError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ExportError(f"can not write {path}: {reason}; is the disk full?") from error
+    return path
+
+
+def storable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the table with columns of one storable type each.
+
+    Whole numbers stay whole where some are missing; mixed columns become text.
+    """
+    stored = frame.copy()
+    for name in stored.columns.drop(stored.geometry.name):
+        column = stored[name]
+        if column.dtype == object:
+            stored[name] = _typed(column)
+    return stored
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    kinds = {type(value) for value in column if not _missing(value)}
+    clean = column.where(~column.map(_missing), None)
+    if kinds == {bool}:
+        return clean.astype("boolean")
+    if kinds == {int} and all(abs(value) < 2**63 for value in clean if value is not None):
+        return clean.astype("Int64")
+    if kinds and kinds <= {int, float}:
+        return clean.astype("float64")
+    return clean.map(lambda value: None if value is None else str(value)).astype(object)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def write_layer(
+    frame: gpd.GeoDataFrame, path: Path, driver: str, layer: str | None = None, **options: Any
+) -> None:
+    """Write one layer through GDAL, and make sure that all rows have arrived.
+
+    Raises:
+        ExportError: Rows are missing in the file.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*crs.*was not provided.*")
+        pyogrio.write_dataframe(frame, path, driver=driver, layer=layer, **options)
+    found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
+    if found != len(frame):
+        raise ExportError(f"only {found} of {len(frame)} rows arrived in {path.name}")
+
+
+def _polygons(frame: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Return options that make every layer one of MultiPolygons, empty ones included."""
+    kinds = set(frame.geometry.geom_type.dropna().unique())
+    if kinds <= {"Polygon", "MultiPolygon"}:
+        return {"geometry_type": "MultiPolygon", "promote_to_multi": True}
+    return {}
+
+
+def _write_gpkg(frame: gpd.GeoDataFrame, path: Path, layer: str = "features") -> None:
+    options = {"dataset_options": {"VERSION": GPKG_VERSION}, **_polygons(frame)}
+    write_layer(frame, path, "GPKG", layer, **options)
+
+
+def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
+    write_layer(frame, path, "FlatGeobuf", **_polygons(frame))
+
+
+def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
+    if frame.crs is None:
+        raise ExportError(
+            "GeoJSON is in longitude and latitude, but the raster has no CRS;"
+            " export to .gpkg or .shp instead"
+        )
+    moved = (
+        frame.to_crs("OGC:CRS84") if len(frame) else frame.set_crs("OGC:CRS84", allow_override=True)
+    )
+    digits = {"RFC7946": "YES", "COORDINATE_PRECISION": LONGITUDE_DIGITS}
+    write_layer(moved, path, "GeoJSON", layer_options=digits)
+
+
+def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
+    require("pyarrow", "parquet")
+    frame.to_parquet(path, index=False, write_covering_bbox=bool(len(frame)))
+
+
+def _write_shapefile(frame: gpd.GeoDataFrame, path: Path) -> None:
+    names = short_names(frame.columns.drop(frame.geometry.name))
+    renamed = {old: new for old, new in names.items() if old != new}
+    if renamed:
+        pairs = ", ".join(f"{old} -> {new}" for old, new in renamed.items())
+        log.warning("a Shapefile takes names of ten characters: %s", pairs)
+    stored = frame.rename(columns=renamed)
+    for name in stored.columns.drop(stored.geometry.name):
+        column = stored[name]
+        if column.dtype == "boolean":
+            stored[name] = column.astype("Int64")
+        texts = [value for value in column if isinstance(value, str)]
+        if any(len(text.encode()) > SHAPEFILE_TEXT for text in texts):
+            log.warning("a Shapefile takes %d bytes of text: %s is cut", SHAPEFILE_TEXT, name)
+            stored[name] = column.map(_cut)
+    write_layer(stored, path, "ESRI Shapefile", encoding="UTF-8", **_polygons(stored))
+
+
+def _cut(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.encode()[:SHAPEFILE_TEXT].decode(errors="ignore")
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return a distinct name of at most ten bytes for each name, in order."""
+    short: dict[str, str] = {}
+    for name in names:
+        base = SHORT_NAMES.get(name, name).encode()[:10].decode(errors="ignore")
+        candidate, number = base, 1
+        while candidate.lower() in {taken.lower() for taken in short.values()}:
+            tail = f"_{number}"
+            candidate = base.encode()[: 10 - len(tail)].decode(errors="ignore") + tail
+            number += 1
+        short[name] = candidate
+    return short
+
+
+WRITERS: dict[str, Callable[..., None]] = {
+    ".gpkg": _write_gpkg,
+    ".shp": _write_shapefile,
+    ".geojson": _write_geojson,
+    ".json": _write_geojson,
+    ".fgb": _write_fgb,
+    ".parquet": _write_parquet,
+}

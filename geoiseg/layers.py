@@ -1,0 +1,298 @@
+"""The project file: one GeoPackage from which a session comes back and can be replayed.
+
+Layers: ``features`` (the accepted objects), ``prompts`` (what the user did, object by
+object and step by step; ``geoiseg segment`` takes it as its PROMPTS) and the table
+``geoiseg`` (raster, bands, stretch, model, options, version). Layers and styles that
+others have put into the same file are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+
+from geoiseg.atomic import written
+from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError
+from geoiseg.export import GPKG_VERSION, storable, write_layer
+from geoiseg.features import FIXED_COLUMNS, Feature, free_name, plain_value, to_frame
+from geoiseg.grid import as_crs
+from geoiseg.image import Stretch
+from geoiseg.outline import OutlineOptions
+from geoiseg.prompts import prompt_from_dict, prompt_to_dict
+from geoiseg.segmenter import Step
+
+FORMAT = 1
+"""Version of the project file's structure."""
+META, FEATURES, PROMPTS = "geoiseg", "features", "prompts"
+"""Names of the tables."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project:
+    """All that a project file holds."""
+
+    raster: str
+    """Path or URL of the raster."""
+    bands: tuple[int, ...]
+    stretch: Stretch | None
+    crs: Any
+    """pyproj CRS of the raster, or None."""
+    model: str
+    weights: str
+    """Hash of the weights the model had."""
+    gsd: float | None
+    options: OutlineOptions
+    features: tuple[Feature, ...]
+    steps: tuple[Step, ...]
+    """The object in progress."""
+
+
+def save_project(project: Project, path: Path) -> None:
+    """Write a project file; a crash leaves the old file or the new one.
+
+    Raises:
+        ExportError: It can not be written, or is not a file of ours to overwrite.
+    """
+    if path.suffix.lower() != ".gpkg":
+        raise ExportError(f"a project file is a GeoPackage: {path.name!r} must end in .gpkg")
+    with written(path) as target:
+        try:
+            if path.exists():
+                _check_ours(path)
+                shutil.copyfile(path, target)
+            meta = pd.DataFrame(
+                {"key": list(values := _meta(project)), "value": list(values.values())}
+            )
+            options = {"dataset_options": {"VERSION": GPKG_VERSION}} if not target.exists() else {}
+            features = storable(to_frame(project.features, project.crs))
+            multi = {"geometry_type": "MultiPolygon", "promote_to_multi": True}
+            write_layer(features, target, "GPKG", FEATURES, **multi, **options)
+            prompts = _prompt_rows(project)
+            write_layer(prompts, target, "GPKG", PROMPTS, geometry_type="Unknown")
+            write_layer(meta, target, "GPKG", META)
+        except GeoisegError:
+            raise
+        except (pyogrio.errors.DataSourceError, sqlite3.Error, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ExportError(f"can not save {path}: {reason}; is the disk full?") from error
+
+
+def _check_ours(path: Path) -> None:
+    """Make sure that nobody else's layers would be overwritten."""
+    try:
+        tables = {str(row[0]) for row in pyogrio.list_layers(path)}
+    except (pyogrio.errors.DataSourceError, ValueError) as error:
+        raise ExportError(f"{path} is there and is no GeoPackage; choose another name") from error
+    if META not in tables and tables & {FEATURES, PROMPTS}:
+        raise ExportError(f"{path} has a layer {FEATURES!r} that is not ours; choose another name")
+
+
+def _meta(project: Project) -> dict[str, str]:
+    from geoiseg import __version__
+
+    stretch = project.stretch
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "version": __version__,
+        "raster": project.raster,
+        "bands": list(project.bands),
+        "stretch": None if stretch is None else [list(stretch.low), list(stretch.high)],
+        "crs": None if project.crs is None else project.crs.to_wkt(),
+        "model": project.model,
+        "weights": project.weights,
+        "gsd": project.gsd,
+        "outline": asdict(project.options),
+    }
+    return {key: json.dumps(value) for key, value in values.items()}
+
+
+def _prompt_rows(project: Project) -> gpd.GeoDataFrame:
+    """Return one row per prompt; those of the object in progress have no object id."""
+    rows: list[dict[str, Any]] = []
+    geometries = []
+    objects = [(feature.id, feature.label, feature.steps) for feature in project.features]
+    for number, label, steps in [*objects, (None, None, project.steps)]:
+        for order, step in enumerate(steps):
+            for prompt in step.prompts:
+                rows.append(
+                    {
+                        "object": number,
+                        "step": order,
+                        "label": label,
+                        "kind": prompt.kind,
+                        "positive": int(prompt.positive),
+                        "gsd": step.gsd,
+                        "definition": json.dumps(prompt_to_dict(prompt)),
+                    }
+                )
+                geometries.append(prompt.geometry(project.crs))
+    columns = ["object", "step", "label", "kind", "positive", "gsd", "definition"]
+    table = pd.DataFrame(rows, columns=columns).astype(
+        {"object": "Int64", "step": "int64", "positive": "int64", "gsd": "float64"}
+    )
+    return gpd.GeoDataFrame(table, geometry=np.array(geometries, object), crs=project.crs)
+
+
+def is_project(path: Path) -> bool:
+    """Return whether a file is a project of geoiseg."""
+    if path.suffix.lower() != ".gpkg" or not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            found = base.execute("select 1 from sqlite_master where name = ?", (META,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
+
+
+def load_project(path: Path) -> Project:
+    """Return what a project file holds.
+
+    Raises:
+        ProjectError: The file is missing, damaged, newer, or no project of geoiseg.
+    """
+    if not path.exists():
+        raise ProjectError(f"{path} does not exist")
+    if not is_project(path):
+        raise ProjectError(f"{path} is no project of geoiseg: it has no table {META!r}")
+    try:
+        meta = _read(path, META)
+        values = {
+            key: json.loads(text) for key, text in zip(meta["key"], meta["value"], strict=True)
+        }
+        if values["format"] > FORMAT:
+            raise ProjectError(
+                f"{path} was made by geoiseg {values['version']}, which is newer; upgrade geoiseg"
+            )
+        stretch = values["stretch"]
+        steps = _steps(_read(path, PROMPTS))
+        return Project(
+            raster=values["raster"],
+            bands=tuple(values["bands"]),
+            stretch=None if stretch is None else Stretch(*(tuple(side) for side in stretch)),
+            crs=as_crs(values["crs"]),
+            model=values["model"],
+            weights=values["weights"],
+            gsd=values["gsd"],
+            options=OutlineOptions(**values["outline"]),
+            features=tuple(_features(path, steps)),
+            steps=steps.get(None, ()),
+        )
+    except ProjectError:
+        raise
+    except (
+        GeoisegError,
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
+
+
+def _read(path: Path, layer: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return pyogrio.read_dataframe(path, layer=layer)
+
+
+def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
+    """Return the steps by object id; None is the object in progress."""
+    steps: dict[int | None, tuple[Step, ...]] = {}
+    for (number, _), group in rows.groupby(["object", "step"], dropna=False, sort=True):
+        prompts = tuple(prompt_from_dict(json.loads(text)) for text in group["definition"])
+        key = None if pd.isna(number) else int(number)
+        step = Step(prompts, plain_value(group["gsd"].iloc[0]))
+        steps[key] = (*steps.get(key, ()), step)
+    return steps
+
+
+def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
+    info = pyogrio.read_info(path, layer=FEATURES)
+    whole = {
+        name
+        for name, dtype in zip(info["fields"], info["dtypes"], strict=True)
+        if str(dtype).startswith("int")
+    }
+    frame = _read(path, FEATURES)
+    own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
+    for row in frame.to_dict("records"):
+        values = {name: plain_value(row[name]) for name in own}
+        attributes = {
+            name: int(value) if name in whole and isinstance(value, float) else value
+            for name, value in values.items()
+            if value is not None
+        }
+        yield Feature(
+            id=int(row["id"]),
+            geometry=_single(row["geometry"]),
+            label=str(row["label"] or ""),
+            attributes=attributes,
+            steps=steps.get(int(row["id"]), ()),
+            score=plain_value(row["score"]),
+            model=str(row["model"] or ""),
+            weights=str(row["weights"] or ""),
+            gsd=plain_value(row["gsd"]),
+            source=str(row["source"] or ""),
+            created=str(row["created"]),
+            updated=str(row["updated"]),
+        )
+
+
+def _single(geometry: Any) -> Any:
+    """Return a MultiPolygon of one part as that part; the layer holds nothing else."""
+    parts = shapely.get_parts(geometry)
+    return parts[0] if len(parts) == 1 else geometry
+
+
+def raster_path(name: str, project: Path) -> str:
+    """Return where a project's raster is: at its own path, or beside the project file.
+
+    Raises:
+        ProjectError: It is at neither place.
+    """
+    local = Path(name)
+    if "://" in name or name.startswith("/vsi") or local.exists():
+        return name
+    beside = project.absolute().parent / local.name
+    if beside.exists():
+        return str(beside)
+    raise ProjectError(
+        f"the raster {name} of {project.name} is not there any more; give its new place:"
+        " Session.load(project, raster=...)"
+    )
+
+
+def foreign_features(frame: gpd.GeoDataFrame, first: int, label_column: str) -> list[Feature]:
+    """Return the rows of any polygon layer as features with ids from ``first``.
+
+    Raises:
+        PromptError: A row is no polygon.
+    """
+    features = []
+    for number, row in enumerate(frame.to_dict("records"), first):
+        geometry = row.pop(frame.geometry.name)
+        if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
+            kind = "nothing" if geometry is None else f"a {geometry.geom_type}"
+            raise PromptError(f"row {number - first + 1} of the layer is {kind}, not a polygon")
+        valid = geometry if geometry.is_valid else shapely.make_valid(geometry, method="structure")
+        label = plain_value(row.pop(label_column, None))
+        attributes = {free_name(str(name)): plain_value(value) for name, value in row.items()}
+        features.append(Feature(number, valid, "" if label is None else str(label), attributes))
+    return features

@@ -1,0 +1,220 @@
+"""From prompts to a mask: read a chip, embed it, decode the prompts, clean the result.
+
+Holds no state of an object: what a step needs of the step before is handed in, so that
+the same steps give the same mask in a session, in a script and at replay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.embeddings import EmbeddingCache, EmbeddingKey
+from geoiseg.errors import CancelledError, PromptError
+from geoiseg.framing import Frame, around, holds, level_for_gsd, place
+from geoiseg.grid import Grid
+from geoiseg.image import Chip
+from geoiseg.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
+from geoiseg.models.protocol import BoolArray, Embedding, Model, PixelPrompts
+from geoiseg.prompts import Box, Prompt, Prompts, Region
+from geoiseg.readers import Raster
+
+BORDER_SHARE = 0.02
+"""A mask on more than this share of a chip's open border is looked at from further away."""
+_VALID = "chip.valid"
+"""Name under which a chip's validity travels with its embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing the user did: prompts given together, and the scale they were given at."""
+
+    prompts: tuple[Prompt, ...]
+    gsd: float | None = None
+    """Ground size of a pixel in metres to work at; None finds it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """An object after some steps."""
+
+    mask: Mask
+    logits: NDArray[np.float16]
+    """``(y, x)`` of the chip, before cleaning: what the next step refines."""
+    frame: Frame
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of ``read``, ``embed`` and ``decode``."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a long operation tells, and how it is stopped."""
+
+    tell: Callable[[str], None] = lambda _: None
+    """Called with what is going on: ``reading``, ``encoding``, ``decoding``."""
+    cancelled: Callable[[], bool] = lambda: False
+    """Asked between the phases whether to stop."""
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of each phase, added up."""
+
+    def phase(self, name: str) -> None:
+        """Say what comes next.
+
+        Raises:
+            CancelledError: The user has asked to stop.
+        """
+        if self.cancelled():
+            raise CancelledError(f"stopped before {name}")
+        self.tell(name)
+
+    def spent(self, name: str, since: float) -> None:
+        """Add the time since ``since`` to a phase."""
+        elapsed = (time.perf_counter() - since) * 1e3
+        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + elapsed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmenter:
+    """A raster and a model, ready to turn prompts into masks."""
+
+    raster: Raster
+    model: Model
+    cache: EmbeddingCache = field(default_factory=EmbeddingCache)
+    cleaning: CleanOptions = field(default_factory=CleanOptions)
+
+    def run(
+        self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
+    ) -> Outcome:
+        """Return the object after the last of ``steps``.
+
+        Args:
+            steps: All steps so far, the new one last.
+            before: Outcome of all steps but the last, if there was one.
+            watch: Told what is going on, and asked whether to stop.
+
+        Raises:
+            PromptError: Nothing says where the object is.
+            RasterError: The pixels can not be read.
+            CancelledError: The user asked to stop.
+        """
+        watch = watch or Watch()
+        prompts = Prompts(tuple(item for step in steps for item in step.prompts))
+        if not prompts.has_positive:
+            raise PromptError("say first where the object is: a point on it, or a box around it")
+        gsd = steps[-1].gsd
+        frame = self._frame(prompts, gsd, before)
+        outcome = self._decode(frame, prompts, before, watch)
+        if gsd is None and not prompts.of(Box) and not prompts.of(Region):
+            outcome = self._widen(outcome, prompts, watch)
+        return replace(outcome, milliseconds=dict(watch.milliseconds))
+
+    def replay(self, steps: tuple[Step, ...], watch: Watch | None = None) -> Outcome | None:
+        """Return the object after all ``steps``, taken one by one as the user did.
+
+        None where no step says where the object is.
+        """
+        outcome: Outcome | None = None
+        for n in range(1, len(steps) + 1):
+            if any(prompt.positive for step in steps[:n] for prompt in step.prompts):
+                outcome = self.run(steps[:n], outcome, watch)
+        return outcome
+
+    def _frame(self, prompts: Prompts, gsd: float | None, before: Outcome | None) -> Frame:
+        grid = self.raster.grid
+        lowest = level_for_gsd(grid, gsd)
+        in_use = before.frame if before is not None else None
+        if in_use and (gsd is None or in_use.level == lowest) and holds(in_use, grid, prompts):
+            return in_use
+        return place(grid, prompts, self.model.info.chip_size, lowest)
+
+    def _widen(self, outcome: Outcome, prompts: Prompts, watch: Watch) -> Outcome:
+        """Return the object seen from the first level at which it ends inside its chip."""
+        grid = self.raster.grid
+        while outcome.frame.level < grid.top_level:
+            sides = outcome.frame.open_sides(grid)
+            if touched_border(outcome.mask.array, sides) <= BORDER_SHARE:
+                break
+            vertices = np.clip(prompts.outline_pixels(grid), 0, grid.shape[::-1])
+            low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
+            level = outcome.frame.level + 1
+            frame = around(grid, level, self.model.info.chip_size, (*low, *high))
+            outcome = self._decode(frame, prompts, outcome, watch)
+        return outcome
+
+    def _decode(
+        self, frame: Frame, prompts: Prompts, before: Outcome | None, watch: Watch
+    ) -> Outcome:
+        embedding, valid = self.embed(frame, watch)
+        grid = frame.grid(self.raster.grid)
+        pixel = _inside(prompts.to_pixel(grid), grid)
+        _check_data_under(pixel, valid, self.raster.name)
+        watch.phase("decoding")
+        started = time.perf_counter()
+        previous = None if before is None or before.frame != frame else before.logits
+        with_previous = None if previous is None else previous.astype(np.float32)
+        logits, score = choose(self.model.decode(embedding, pixel, with_previous))
+        array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
+        watch.spent("decode", started)
+        kept = np.clip(logits, -1000, 1000).astype(np.float16)
+        return Outcome(Mask(array, grid, score), kept, frame)
+
+    def embed(self, frame: Frame, watch: Watch | None = None) -> tuple[Embedding, BoolArray]:
+        """Return the embedding of a chip, from the cache where it is, and its valid pixels."""
+        watch = watch or Watch()
+        info = self.model.info
+        key = EmbeddingKey(
+            self.raster.source_id,
+            self.raster.stretch,
+            frame.level,
+            frame.window,
+            f"{info.name}@{info.weights_hash}",
+        )
+        embedding = self.cache.get_or_embed(key, lambda: self._embed(frame, watch))
+        return embedding, np.unpackbits(
+            embedding.arrays[_VALID], count=embedding.shape[0] * embedding.shape[1]
+        ).reshape(embedding.shape).astype(bool)
+
+    def _embed(self, frame: Frame, watch: Watch) -> Embedding:
+        watch.phase("reading")
+        started = time.perf_counter()
+        chip: Chip = self.raster.chip(frame.window, frame.level)
+        watch.spent("read", started)
+        if not chip.valid.any():
+            raise PromptError(f"there is no data around the prompts in {self.raster.name}")
+        watch.phase("encoding")
+        started = time.perf_counter()
+        embedding = self.model.embed(chip.rgb, chip.valid)
+        watch.spent("embed", started)
+        return replace(
+            embedding, arrays={**embedding.arrays, _VALID: np.packbits(chip.valid.ravel())}
+        )
+
+
+def _check_data_under(prompts: PixelPrompts, valid: BoolArray, name: str) -> None:
+    marks = prompted_pixels(valid.shape, prompts, positive=True)
+    if marks.any() and not valid[marks].any():
+        raise PromptError(f"there is no data under the prompts in {name}; choose another place")
+
+
+def _inside(prompts: PixelPrompts, grid: Grid) -> PixelPrompts:
+    """Return the prompts clipped to a chip: what sticks out can not be said to a model."""
+    far = np.array(grid.shape[::-1], dtype=np.float64)
+    last = np.nextafter(far, 0)
+    strokes = []
+    for stroke, sign in prompts.scribbles:
+        if ((stroke >= 0) & (stroke <= far)).all(axis=1).any():
+            strokes.append((np.clip(stroke, 0, last), sign))
+    box = prompts.box
+    if box is not None:
+        x0, y0 = np.clip(box[:2], 0, far).tolist()
+        x1, y1 = np.clip(box[2:], 0, far).tolist()
+        if x0 >= x1 or y0 >= y1:
+            raise PromptError(f"the box {box} is not on the chip")
+        box = (x0, y0, x1, y1)
+    return replace(
+        prompts, points=np.clip(prompts.points, 0, last), scribbles=tuple(strokes), box=box
+    )

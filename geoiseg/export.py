@@ -50,26 +50,34 @@ def export_features(
         ExportError: The format is unknown, the CRS does not allow it, or the file can
             not be written; an older file stays as it was.
     """
-    suffix = path.suffix.lower()
+    suffix = check_format(path)
     with written(path) as target:
         if suffix == ".tif":
             if grid is None:
                 raise ExportError("a mask needs the raster's grid")
             write_labels(frame, grid, target, **options)
             return path
-        writer = WRITERS.get(suffix)
-        if writer is None:
-            raise ExportError(
-                f"{path.name!r} has no known format; use one of {', '.join([*WRITERS, '.tif'])}"
-            )
         try:
-            writer(storable(frame), target, **options)
+            WRITERS[suffix](storable(frame), target, **options)
         except GeoisegError:
             raise
         except (pyogrio.errors.DataSourceError, OSError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ExportError(f"can not write {path}: {reason}; is the disk full?") from error
     return path
+
+
+def check_format(path: Path) -> str:
+    """Return the suffix in lower case.
+
+    Raises:
+        ExportError: It stands for no format we write.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS and suffix != ".tif":
+        known = ", ".join([*WRITERS, ".tif"])
+        raise ExportError(f"{path.name!r} has no known format; use one of {known}")
+    return suffix
 
 
 def storable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

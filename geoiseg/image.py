@@ -86,7 +86,8 @@ class Stretch:
                 return np.array(band, dtype=np.uint8)
             table = (np.arange(256, dtype=np.float64) - low) * (255.0 / (high - low))
             lookup: NDArray[np.uint8] = np.clip(np.rint(table), 0, 255).astype(np.uint8)
-            return lookup[band]
+            looked_up: NDArray[np.uint8] = lookup[band]
+            return looked_up
         scaled = band.astype(np.float32)
         scaled -= np.float32(low)
         scaled *= np.float32(255.0 / (high - low))

@@ -1,0 +1,107 @@
+"""``geoiseg segment``: from a raster and a file of prompts to a layer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from geoiseg.batch import ObjectResult, segment_objects
+from geoiseg.cli.options import bands_option, gsd_option, model_option
+from geoiseg.errors import PromptError
+from geoiseg.export import check_format
+from geoiseg.outline import OutlineOptions
+from geoiseg.prompt_file import read_prompts
+from geoiseg.readers import open_raster
+from geoiseg.session import Session
+
+
+@click.command()
+@click.argument("raster")
+@click.argument("prompts", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@model_option
+@gsd_option
+@bands_option
+@click.option("--layer", help="Layer of PROMPTS. [default: prompts of a project, else the first]")
+@click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
+@click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
+@click.option("--square", is_flag=True, help="Make right angles, for buildings.")
+@click.option("--project", type=click.Path(path_type=Path), help="Also keep a project file.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def segment(  # noqa: PLR0913 - click hands options over one by one
+    *,
+    raster: str,
+    prompts: Path,
+    out: Path,
+    model: str,
+    gsd: float | None,
+    bands: tuple[int, ...] | None,
+    layer: str | None,
+    simplify: float,
+    smooth: int,
+    square: bool,
+    project: Path | None,
+    as_json: bool,
+) -> None:
+    """Segment the objects that PROMPTS marks on RASTER, and write them to OUT.
+
+    PROMPTS is any vector file: points (column positive, 1 or 0), polygons (column kind, box
+    or region), lines as scribbles. Rows with the same object make one object. OUT is .gpkg,
+    .shp, .geojson, .fgb, .parquet, or .tif for a mask.
+    """
+    check_format(out)
+    session = Session(
+        open_raster(raster, bands), model, gsd=gsd, outline=OutlineOptions(simplify, smooth, square)
+    )
+    objects = read_prompts(prompts, session.raster.grid.crs, gsd, layer)
+    with tqdm(total=len(objects), unit="object", disable=None, file=sys.stderr) as bar:
+        results = segment_objects(session, objects, lambda _: bar.update())
+    found = [result for result in results if result.feature_id is not None]
+    for result in results:
+        if result.error and not as_json:
+            click.echo(f"geoiseg: object {result.name}: {result.error}", err=True)
+    if not found:
+        raise PromptError(f"no object was found: {results[0].error}")
+    session.export(out)
+    if project is not None:
+        session.save(project)
+    if as_json:
+        click.echo(json.dumps(report(session, results, out), indent=2))
+    else:
+        click.echo(f"{len(found)} of {len(results)} objects written to {out}")
+    if len(found) < len(results):
+        sys.exit(1)
+
+
+def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str, Any]:
+    """Return what was done, ready for JSON."""
+    by_id = session.features.set_index("id")
+    rows = []
+    for result in results:
+        row: dict[str, Any] = {"object": result.name, "label": result.label, "error": result.error}
+        if result.feature_id is not None:
+            feature = by_id.loc[result.feature_id]
+            row |= {
+                "id": result.feature_id,
+                "score": result.score,
+                "area_m2": _number(feature["area_m2"]),
+                "perimeter_m": _number(feature["perimeter_m"]),
+                "milliseconds": {k: round(v, 1) for k, v in result.milliseconds.items()},
+            }
+        rows.append(row)
+    return {
+        "out": str(out),
+        "raster": session.raster.name,
+        "model": session.model.info.name,
+        "found": sum(result.feature_id is not None for result in results),
+        "objects": rows,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)  # noqa: PLR0124 - NaN is not JSON

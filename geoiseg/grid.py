@@ -280,7 +280,7 @@ class Grid:
 
     def window(self, window: Window) -> Grid:
         """Return the grid of a window, which may reach over the edges."""
-        moved = self.transform * Affine.translation(window.col, window.row)
+        moved = self.transform @ Affine.translation(window.col, window.row)
         return Grid(self.crs, moved, window.shape)
 
     @property
@@ -291,7 +291,7 @@ class Grid:
     def resized(self, shape: tuple[int, int]) -> Grid:
         """Return the grid that covers the same ground with another number of pixels."""
         scale = Affine.scale(self.width / shape[1], self.height / shape[0])
-        return Grid(self.crs, self.transform * scale, shape)
+        return Grid(self.crs, self.transform @ scale, shape)
 
     def level(self, level: int) -> Grid:
         """Return the grid of pyramid level ``level``; 0 is the grid itself.

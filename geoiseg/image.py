@@ -52,10 +52,11 @@ class Stretch:
             return cls((0.0,) * bands, (top,) * bands)
         values = samples[:, valid].astype(np.float64)
         low, high = np.percentile(values, PERCENTILES, axis=1)
-        if samples.dtype == np.uint8 and (high - low).max() > BYTE_SPAN:
+        span = (high - low).max()
+        if samples.dtype == np.uint8 and (span > BYTE_SPAN or span == 0):
             return cls((0.0,) * bands, (255.0,) * bands)
-        smallest = np.where(high > low, high, low + np.maximum(1e-6, np.abs(low) * 1e-6))
-        return cls(tuple(low.tolist()), tuple(smallest.tolist()))
+        margin = np.where(high > low, 0.0, np.maximum(1.0, np.abs(low)))  # constant: mid-grey
+        return cls(tuple((low - margin).tolist()), tuple((high + margin).tolist()))
 
     def apply(self, data: NDArray[np.generic], valid: BoolArray) -> NDArray[np.uint8]:
         """Return ``(y, x, 3)`` uint8 of ``(band, y, x)`` data; 0 where there is none.

@@ -66,7 +66,7 @@ def _ground_frame(grid: Grid) -> tuple[Affine, Affine]:
     """Return pixel -> ground frame (units of a pixel, true proportions) and ground -> CRS."""
     ratio = _ground_ratio(grid)
     ground = Affine.scale(ratio**0.5, ratio**-0.5)
-    return ground, grid.transform * ~ground
+    return ground, grid.transform @ ~ground
 
 
 def _ground_ratio(grid: Grid) -> float:

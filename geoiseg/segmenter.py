@@ -173,10 +173,11 @@ class Segmenter:
             frame.window,
             f"{info.name}@{info.weights_hash}",
         )
-        embedding = self.cache.get_or_embed(key, lambda: self._embed(frame, watch))
-        return embedding, np.unpackbits(
-            embedding.arrays[_VALID], count=embedding.shape[0] * embedding.shape[1]
-        ).reshape(embedding.shape).astype(bool)
+        kept = self.cache.get_or_embed(key, lambda: self._embed(frame, watch))
+        bits = kept.arrays[_VALID]
+        valid = np.unpackbits(bits, count=kept.shape[0] * kept.shape[1]).reshape(kept.shape)
+        own = {name: array for name, array in kept.arrays.items() if name != _VALID}
+        return replace(kept, arrays=own), valid.astype(bool)
 
     def _embed(self, frame: Frame, watch: Watch) -> Embedding:
         watch.phase("reading")

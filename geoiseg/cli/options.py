@@ -26,7 +26,7 @@ def parse_bands(
 bands_option = click.option(
     "--bands",
     callback=parse_bands,
-    help="One or three band numbers, e.g. 4,3,2. [default: the colours]",
+    help="Band numbers, e.g. 4,3,2. [default: the colours]",
 )
 model_option = click.option(
     "-m", "--model", default=DEFAULT_MODEL, show_default=True, help="See: geoiseg models."

@@ -154,7 +154,7 @@ class RasterioRaster(Raster):
         if np.iscomplexobj(data):
             data = np.abs(data)
         valid = np.ones(data.shape[1:], dtype=bool) if mask is None else mask
-        if self._mask_kind == "nodata" and self._nodata == self._nodata:  # noqa: PLR0124 - NaN
+        if self._mask_kind == "nodata" and not np.isnan(self._nodata):
             valid &= (data != np.asarray(self._nodata, dtype=np.float64)).any(axis=0)
         if data.dtype.kind == "f":
             valid &= np.isfinite(data).all(axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +116,7 @@ class Raster(ABC):
     def close(self) -> None:  # noqa: B027 - nothing to close by default
         """Close what is open; the raster opens again when it is next read."""
 
-    def __enter__(self) -> Raster:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -165,7 +165,7 @@ def _georeference(array: Any, y_dim: Any, x_dim: Any) -> tuple[Any, Affine]:
     if None in steps:
         return None, Affine.identity()
     (x0, dx), (y0, dy) = steps  # type: ignore[misc]
-    return crs, Affine.translation(x0 - dx / 2, y0 - dy / 2) * Affine.scale(dx, dy)
+    return crs, Affine.translation(x0 - dx / 2, y0 - dy / 2) @ Affine.scale(dx, dy)
 
 
 def _spacing(array: Any, dim: Any) -> tuple[float, float] | None:

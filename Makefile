@@ -1,0 +1,40 @@
+# Two commands set everything up on a fresh machine with Python, pip and make:
+#   make demo   install the light core, segment a made scene, write layers and a report
+#   make test   install everything for development, check style and types, run all tests
+PYTHON ?= python3
+DEMO_ENV ?= .venv
+TEST_ENV ?= .venv-dev
+OUT ?= geoiseg-demo
+WORKERS ?= auto
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(DEMO_ENV)/core
+	$(DEMO_ENV)/bin/geoiseg demo --out $(OUT)
+
+test: $(TEST_ENV)/dev lint
+	$(TEST_ENV)/bin/python -m pytest -n $(WORKERS) --cov --cov-report=term --benchmark-disable
+
+lint: $(TEST_ENV)/dev
+	$(TEST_ENV)/bin/ruff check .
+	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/bin/mypy
+
+docs: $(TEST_ENV)/dev
+	$(TEST_ENV)/bin/mkdocs build --strict
+
+bench: $(TEST_ENV)/dev
+	$(TEST_ENV)/bin/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,rounds
+
+$(DEMO_ENV)/core: pyproject.toml
+	$(PYTHON) -m venv $(DEMO_ENV)
+	$(DEMO_ENV)/bin/pip install --quiet --disable-pip-version-check .
+	touch $@
+
+$(TEST_ENV)/dev: pyproject.toml
+	$(PYTHON) -m venv $(TEST_ENV)
+	$(TEST_ENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

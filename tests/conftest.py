@@ -1,0 +1,78 @@
+"""Scenes and places that many tests share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+UTM = "EPSG:32631"
+
+
+def data_folder() -> Path:
+    """Folder with the labelled scenes, whether it is there or not."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    return Path(os.environ.get("GEOISEG_TEST_DATA", default))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    folder = data_folder()
+    if not (folder / "scenes").is_dir():
+        if os.environ.get("GEOISEG_REQUIRE_DATA"):
+            pytest.fail(f"{folder} has no scenes")
+        pytest.skip("set GEOISEG_TEST_DATA to the folder with the labelled scenes")
+    return folder
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A bright disk on a dark, textured ground: what every engine must find."""
+
+    path: Path
+    truth: np.ndarray
+    transform: Affine
+    centre: tuple[float, float]
+    """In the CRS."""
+    outside: tuple[float, float]
+    """A place off the disk, in the CRS."""
+
+
+def write_raster(path: Path, data: np.ndarray, **profile: object) -> Path:
+    """Write ``(band, y, x)`` as a GeoTIFF, in UTM with 2 m pixels unless told otherwise."""
+    options: dict[str, object] = {
+        "driver": "GTiff",
+        "count": data.shape[0],
+        "height": data.shape[1],
+        "width": data.shape[2],
+        "dtype": data.dtype,
+        "crs": UTM,
+        "transform": Affine(2, 0, 500_000, 0, -2, 4_500_000),
+        **profile,
+    }
+    with rasterio.open(path, "w", **options) as target:
+        target.write(data)
+    return path
+
+
+def disk_pixels(size: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``(3, y, x)`` uint8 pixels and ``(y, x)`` truth of a disk in the middle."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] + 0.5
+    truth = np.hypot(x - size * 0.5, y - size * 0.45) < size * 0.2
+    ground = np.array([70, 90, 60])[:, None, None] + rng.normal(0, 8, (3, size, size))
+    disk = np.array([170, 150, 90])[:, None, None] + rng.normal(0, 8, (3, size, size))
+    return np.clip(np.where(truth, disk, ground), 0, 255).astype(np.uint8), truth
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    pixels, truth = disk_pixels()
+    path = write_raster(tmp_path_factory.mktemp("disk") / "disk.tif", pixels)
+    transform = Affine(2, 0, 500_000, 0, -2, 4_500_000)
+    return Disk(path, truth, transform, transform * (100, 90), transform * (20, 20))

@@ -115,7 +115,7 @@ def test_files_are_linked_relative_with_their_size(picture: np.ndarray, tmp_path
     data = data_of(picture, files=(made, tmp_path / "reports" / "javascript:x"))
     page = Page(report_html(data, folder))
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
-    assert links == ["./../out/a%20b%231.gpkg", "./javascript:x"]
+    assert links == ["./../out/a%20b%231.gpkg", "./javascript%3Ax"]
     assert "2 kB" in page.text
     assert "not written" in page.text
 
@@ -188,7 +188,8 @@ def test_a_shape_is_tinted_inside_and_not_in_its_hole(gray: np.ndarray) -> None:
     np.testing.assert_array_equal(gray, before)
     assert out.shape == gray.shape
     assert out.dtype == np.uint8
-    assert out[250, 750, 0] > 140 > 110 > out[250, 750, 1]
+    assert out[250, 750, 0] > 140
+    assert out[250, 750, 1] < 110
     np.testing.assert_array_equal(out[350, 850], [120, 120, 120])
     np.testing.assert_array_equal(out[600, 850], [120, 120, 120])
     assert np.abs(out[350, 700].astype(int) - [255, 0, 0]).max() < 40
@@ -204,11 +205,11 @@ def test_prompts_are_where_they_were_made(gray: np.ndarray) -> None:
     out = draw(gray, [], marks)
     np.testing.assert_array_equal(out[297, 897], POSITIVE)
     np.testing.assert_array_equal(out[597, 697], NEGATIVE)
-    np.testing.assert_array_equal(out[300, 900], [255, 255, 255])
+    assert out[300, 900].min() > 240
     np.testing.assert_array_equal(out[700, 550], POSITIVE)
     touched = changed(gray, out)
-    edge = touched[498:503, 1000:1100].any(axis=0)
-    assert 0.4 < edge.mean() < 0.95
+    white = (out[498:503, 1000:1100].min(axis=-1) > 200).any(axis=0)
+    assert 0.3 < white.mean() < 0.8  # dashed
     assert not touched[520:580, 1020:1080].any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,8 +67,10 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
                     times[phase] = times.get(phase, 0.0) + spent
         finally:
             session.gsd = gsd
+        started = time.perf_counter()
         if session.geometry is None:
             raise PromptError("nothing was found at the prompts; add a point or a box")
+        times["outline"] = (time.perf_counter() - started) * 1e3
         score = session.outcome.mask.score if session.outcome else None
         feature_id = session.accept(item.label, **item.attributes)
     except (PromptError, GeoreferenceError, ModelError) as error:

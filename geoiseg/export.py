@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
+from numpy.typing import NDArray
 
 from geoiseg.atomic import written
 from geoiseg.errors import ExportError, GeoisegError, require
@@ -78,6 +80,19 @@ def check_format(path: Path) -> str:
         known = ", ".join([*WRITERS, ".tif"])
         raise ExportError(f"{path.name!r} has no known format; use one of {known}")
     return suffix
+
+
+def write_picture(rgb: NDArray[np.uint8], path: Path) -> None:
+    """Write a ``(y, x, 3)`` uint8 RGB picture as PNG.
+
+    Raises:
+        ExportError: It can not be written.
+    """
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ExportError(f"a picture of shape {rgb.shape} can not be written")
+    with written(path) as target:
+        target.write_bytes(encoded.tobytes())
 
 
 def storable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

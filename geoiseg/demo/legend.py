@@ -66,9 +66,13 @@ def _rows(shapes: Sequence[Shape], marks: Sequence[Mark]) -> list[tuple[str, str
 
 
 def _corner(
-    page: Image.Image, marks: Sequence[Mark], size: tuple[float, float], margin: float
+    page: Image.Image,
+    shapes: Sequence[Shape],
+    marks: Sequence[Mark],
+    size: tuple[float, float],
+    margin: float,
 ) -> tuple[float, float]:
-    """Return the upper left of the legend: the corner that hides the fewest prompts.
+    """Return the upper left of the legend: the corner that hides the fewest prompts and edges.
 
     The lower left belongs to the scale bar.
     """
@@ -76,9 +80,12 @@ def _corner(
     traces = [shapely.points(mark.xy[0]) for mark in marks if len(mark.xy) == 1]
     traces += [shapely.LineString(mark.xy) for mark in marks if len(mark.xy) > 1]
 
-    def hidden(at: tuple[float, float]) -> int:
+    edges = [shape.geometry.boundary for shape in shapes]
+
+    def hidden(at: tuple[float, float]) -> tuple[int, int]:
         panel = shapely.box(at[0], at[1], at[0] + size[0], at[1] + size[1])
-        return sum(bool(panel.intersects(trace)) for trace in traces)
+        under = [sum(bool(panel.intersects(line)) for line in lines) for lines in (traces, edges)]
+        return under[0], under[1]
 
     corners = ((margin, margin), (right, margin), (right, low))
     return min(corners, key=hidden)
@@ -97,7 +104,7 @@ def draw_legend(
     width = max([pen.textlength(title, head), *widths]) + 2 * edge
     above = edge + (40 * unit if title else 0)
     height = above + step * len(rows) + edge * 0.7
-    left, top = _corner(page, marks, (width, height), margin)
+    left, top = _corner(page, shapes, marks, (width, height), margin)
     _panel(page, (left, top, left + width, top + height), unit)
     pen.text((left + edge, top + edge + 8 * unit), title, WHITE, head, anchor="lm")
     canvas = np.array(page)

@@ -88,8 +88,12 @@ def _blob(
     x, y = x - float(xy[0]), y - float(xy[1])
     u = x * math.cos(turn) + y * math.sin(turn)
     v = y * math.cos(turn) - x * math.sin(turn)
-    ragged = 0.3 * fractal(rng, COARSE, (10, 640), roughness)
-    return _largest(np.hypot(u / radii[0], v / radii[1]) + ragged < 1.0)
+    reach = np.hypot(u / radii[0], v / radii[1])
+    ragged = fractal(rng, COARSE, (10, 640), roughness)
+    # about its mean in the ellipse: noise is wide enough to swallow a small one whole
+    near = reach < 1.0
+    ragged -= ragged[near].mean() if near.any() else 0.0
+    return _largest(reach + 0.3 * ragged < 1.0)
 
 
 def _woods(rng: np.random.Generator, drawing: Drawing, inland: Field) -> None:

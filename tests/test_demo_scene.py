@@ -199,3 +199,10 @@ def test_a_failed_write_keeps_the_older_file(
 def test_an_unknown_object_is_named(scene: Scene) -> None:
     with pytest.raises(GeoreferenceError, match="no object 'moon'"):
         scene.truth_of("moon")
+
+
+@pytest.mark.parametrize("seed", [1, 16])
+def test_the_lake_is_never_a_puddle(seed: int) -> None:
+    plan = make_plan(np.random.default_rng([seed, 1]), 256)
+    hectares = np.count_nonzero(plan.labels == Land.LAKE) * 16.0**2 / 1e4
+    assert 5 < hectares < 60

@@ -15,6 +15,8 @@ OUTLINE_SHARE = 0.4
 """A box or an outline takes up at most this share of a chip's side."""
 POINTS_SHARE = 0.5
 """Points and scribbles spread over at most this share; half-overlap holds no more."""
+SMALLEST_SIDE = 32
+"""Pixels of a raster's longer side at the coarsest level that can be asked for."""
 MARGIN = 4.0
 """Pixels that prompts keep from the border of the chip in use before it is changed."""
 
@@ -73,7 +75,8 @@ def level_for_gsd(grid: Grid, gsd: float | None) -> int:
     if not (math.isfinite(gsd) and gsd > 0):
         raise PromptError(f"gsd is a positive number of metres per pixel, got {gsd!r}")
     metres = grid.pixel_size_metres() or math.sqrt(math.prod(grid.pixel_size))
-    return max(0, min(grid.top_level, round(math.log2(gsd / metres))))
+    coarsest = max(0, math.ceil(math.log2(max(grid.shape) / SMALLEST_SIDE)))
+    return max(0, min(coarsest, round(math.log2(gsd / metres))))
 
 
 def place(grid: Grid, prompts: Prompts, chip_size: int, lowest: int = 0) -> Frame:

@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 import shapely
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window as RioWindow
@@ -77,8 +78,9 @@ def write_labels(
             sparse_ok="YES",
             blocksize=BLOCK,
         )
-    except (RasterioError, OSError) as error:
-        raise ExportError(f"can not write the mask: {' '.join(str(error).split())}") from error
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ExportError(f"can not write the mask: {reason}; is the disk full?") from error
     finally:
         plain.unlink(missing_ok=True)
 

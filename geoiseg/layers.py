@@ -225,17 +225,17 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
 
 def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
     info = pyogrio.read_info(path, layer=FEATURES)
-    whole = {
-        name
+    kinds = {
+        str(name): bool if str(dtype) == "bool" else int
         for name, dtype in zip(info["fields"], info["dtypes"], strict=True)
-        if str(dtype).startswith("int")
+        if str(dtype).startswith(("int", "bool"))
     }
     frame = _read(path, FEATURES)
     own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
     for row in frame.to_dict("records"):
         values = {name: plain_value(row[name]) for name in own}
         attributes = {
-            name: int(value) if name in whole and isinstance(value, float) else value
+            name: kinds[name](value) if name in kinds else value
             for name, value in values.items()
             if value is not None
         }

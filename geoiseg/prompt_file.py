@@ -64,8 +64,6 @@ def read_prompts(
     if not path.exists():
         raise PromptError(f"{path} does not exist")
     frame = _read(path, layer or (PROMPTS if is_project(path) else None))
-    if not len(frame):
-        raise PromptError(f"{path} has no rows: draw at least one point, box or line")
     if "object" not in frame:
         frame["object"] = [str(number) for number in range(1, len(frame) + 1)]
     frame["object"] = frame["object"].map(_object_name)
@@ -86,6 +84,8 @@ def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read prompts from {path}: {reason}") from error
+    if not len(frame):
+        raise PromptError(f"{path} has no rows: draw at least one point, box or line")
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
         return frame.reset_index(drop=True)
     return _from_columns(pd.DataFrame(frame), path)

@@ -75,4 +75,4 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
     pixels, truth = disk_pixels()
     path = write_raster(tmp_path_factory.mktemp("disk") / "disk.tif", pixels)
     transform = Affine(2, 0, 500_000, 0, -2, 4_500_000)
-    return Disk(path, truth, transform, transform * (100, 90), transform * (20, 20))
+    return Disk(path, truth, transform, transform @ (100, 90), transform @ (20, 20))

@@ -103,7 +103,9 @@ def test_pixel_size_in_metres() -> None:
     degrees = Grid(LONLAT, Affine(1e-4, 0, 5, 0, -1e-4, 60), (10, 10))
     north_south = 1e-4 * 111_412  # metres per degree of latitude at 60 degrees
     east_west = 1e-4 * 55_800
-    assert degrees.pixel_size_metres() == pytest.approx(math.sqrt(north_south * east_west), rel=1e-3)
+    assert degrees.pixel_size_metres() == pytest.approx(
+        math.sqrt(north_south * east_west), rel=1e-3
+    )
     mercator = Grid("EPSG:3857", Affine(1, 0, 0, 0, -1, 8_399_738), (10, 10))  # 60 degrees north
     assert mercator.pixel_size_metres() == pytest.approx(0.5, rel=5e-3)
     assert Grid(None, Affine.identity(), (10, 10)).pixel_size_metres() is None
@@ -118,7 +120,9 @@ def test_rotated_pixel_size_is_the_edge_not_its_shadow() -> None:
 
 def test_positions_from_another_crs() -> None:
     grid = Grid(UTM, Affine(10, 0, 500_000, 0, -10, 4_500_000), (100, 100))
-    lon, lat = pyproj.Transformer.from_crs(UTM, LONLAT, always_xy=True).transform(500_255, 4_499_745)
+    lon, lat = pyproj.Transformer.from_crs(UTM, LONLAT, always_xy=True).transform(
+        500_255, 4_499_745
+    )
     np.testing.assert_allclose(grid.to_pixel([(lon, lat)], LONLAT), [(25.5, 25.5)], atol=1e-6)
 
 

@@ -171,7 +171,7 @@ def test_prompts_on_and_off_the_raster(prompt, inside: bool) -> None:
 
 
 def test_levels_by_ground_size() -> None:
-    assert [level_for_gsd(GRID, gsd) for gsd in (None, 0.1, 2, 4.2, 8, 1e6)] == [0, 0, 0, 1, 2, 4]
+    assert [level_for_gsd(GRID, gsd) for gsd in (None, 0.1, 2, 4.2, 8, 1e6)] == [0, 0, 0, 1, 2, 7]
     pixels = Grid(None, Affine.identity(), (4096, 4096))
     assert level_for_gsd(pixels, 4) == 2
     for bad in (0, -1, math.nan, math.inf):

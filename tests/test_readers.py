@@ -377,8 +377,9 @@ def test_data_arrays_without_a_band_or_a_crs() -> None:
     assert plain.grid.transform == Affine.identity()
     assert not plain.read(plain.grid.whole)[1][4, 5]
     south_up = xr.DataArray(
-        values, dims=("lat", "lon"), coords={"lat": 10 + np.arange(20) * 0.5,
-                                             "lon": np.arange(30) * 0.25},  # fmt: skip
+        values,
+        dims=("lat", "lon"),
+        coords={"lat": 10 + np.arange(20) * 0.5, "lon": np.arange(30) * 0.25},
         attrs={"crs": "EPSG:4326"},
     )
     raster = geoiseg.open_raster(south_up)

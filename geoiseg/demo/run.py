@@ -113,7 +113,7 @@ def run_demo(
         picture=picture,
         rows=tuple(_report_rows(session, results, iou)),
         files=files,
-        how_to=how_to(session, options.out),
+        how_to=how_to(session, Path()),
         seconds_total=seconds,
         machine=machine_facts(),
         summary=_summary(results, iou, made=scene is not None),
@@ -268,8 +268,15 @@ def _summary(results: list[ObjectResult], iou: dict[str, float], made: bool) -> 
 
 
 def how_to(session: Session, out: Path) -> tuple[tuple[str, str], ...]:
-    """Return headings and what to type, to go on in a notebook, a shell or QGIS."""
+    """Return headings and what to type, to go on in a notebook, a shell or QGIS.
+
+    Args:
+        session: With its features accepted.
+        out: Where the files are, as seen from where the reader is.
+    """
     project, raster = out / "objects.gpkg", session.raster.name
+    if Path(raster).name == "scene.tif":
+        raster = str(out / "scene.tif")
     notebook = f'import geoiseg\nsession = geoiseg.Session.load("{project}")\nsession.features'
     shell = f"geoiseg segment {raster} {project} again.gpkg"
     qgis = f"Layer > Add Layer > Add Vector Layer: {project}, then drag {raster} onto the map"

@@ -1,0 +1,5 @@
+"""``python -m geoiseg``."""
+
+from geoiseg.cli import main
+
+main()

@@ -1,0 +1,275 @@
+"""Project files: everything comes back, replays to the same, and survives accidents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import shapely
+
+import geoiseg
+from geoiseg.atomic import written
+from geoiseg.errors import ExportError, ProjectError
+from geoiseg.layers import is_project
+from geoiseg.outline import OutlineOptions
+from geoiseg.prompt_file import read_prompts
+from tests.conftest import Disk
+
+
+def worked_session(disk: Disk, **options) -> geoiseg.Session:
+    """Two accepted features, and a third object in progress."""
+    session = geoiseg.Session(disk.path, "grabcut", **options)
+    x, y = disk.centre
+    session.add_point(x, y)
+    session.add_point(*disk.outside, positive=False)
+    session.accept("disk", owner="Ana", trees=3, tall=True, height=2.5)
+    session.add_box(x - 90, y - 90, x + 90, y + 90)
+    session.add_scribble([(x, y), (x + 20, y + 10)])
+    session.accept("Straße – 道", trees=None)
+    session.add_region(shapely.Point(x, y).buffer(50))
+    return session
+
+
+def test_everything_comes_back(disk: Disk, tmp_path: Path) -> None:
+    session = worked_session(disk, gsd=2, outline=OutlineOptions(simplify=0.5, smooth=1))
+    session.save(tmp_path / "a.gpkg")
+    again = geoiseg.Session.load(tmp_path / "a.gpkg")
+    pd.testing.assert_frame_equal(
+        again.features.drop(columns="geometry"), session.features.drop(columns="geometry"),
+        check_dtype=False,
+    )  # fmt: skip
+    for one, other in zip(session.features.geometry, again.features.geometry, strict=True):
+        assert one.equals_exact(other, 0)
+    assert [feature.steps for feature in again.accepted] == [f.steps for f in session.accepted]
+    assert again.steps == session.steps
+    np.testing.assert_array_equal(again.mask.array, session.mask.array)
+    assert (again.gsd, again.options) == (session.gsd, session.options)
+    assert again.raster.stretch == session.raster.stretch
+    assert again.accepted[0].attributes == {"owner": "Ana", "trees": 3, "tall": True, "height": 2.5}
+
+
+def test_a_feature_replays_to_the_same_outline(disk: Disk, tmp_path: Path) -> None:
+    session = worked_session(disk)
+    session.save(tmp_path / "a.gpkg")
+    again = geoiseg.Session.load(tmp_path / "a.gpkg")
+    for feature in again.accepted:
+        again.edit(feature.id)
+        assert again.geometry.equals(feature.geometry)
+
+
+def test_the_prompts_layer_is_a_prompts_file(disk: Disk, tmp_path: Path) -> None:
+    session = worked_session(disk)
+    path = session.save(tmp_path / "a.gpkg")
+    objects = read_prompts(path, session.raster.grid.crs)
+    steps = {item.name: item.steps for item in objects}
+    assert steps["1"] == session.accepted[0].steps
+    assert steps["2"] == session.accepted[1].steps
+    assert [item.label for item in objects[:2]] == ["disk", "Straße – 道"]
+
+
+def test_later_changes_are_saved_too(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    session = geoiseg.Session(disk.path, "grabcut", project=path)
+    assert not path.exists()
+    session.add_point(*disk.centre)
+    session.accept("disk")
+    assert len(geoiseg.Session.load(path).features) == 1
+    session.relabel(1, "plate")
+    assert geoiseg.Session.load(path).features.loc[0, "label"] == "plate"
+    session.delete(1)
+    assert geoiseg.Session.load(path).features.empty
+    session.undo()
+    assert len(geoiseg.Session.load(path).features) == 1
+
+
+def test_gdal_sees_plain_layers(disk: Disk, tmp_path: Path) -> None:
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    assert {name for name, _ in pyogrio.list_layers(path)} == {"features", "prompts", "geoiseg"}
+    features = pyogrio.read_dataframe(path, layer="features")
+    assert features.crs == "EPSG:32631"
+    assert features.is_valid.all()
+    prompts = pyogrio.read_dataframe(path, layer="prompts")
+    assert set(prompts["kind"]) == {"point", "box", "scribble", "region"}
+
+
+def test_layers_and_styles_of_others_stay(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    session = worked_session(disk)
+    session.save(path)
+    mine = gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs="EPSG:32631")
+    pyogrio.write_dataframe(mine, path, layer="mine")
+    session.clear()
+    session.delete(1)
+    assert len(pyogrio.read_dataframe(path, layer="mine")) == 1
+    assert len(pyogrio.read_dataframe(path, layer="features")) == 1
+
+
+def test_a_raster_that_moved_with_its_project_is_found(disk: Disk, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    shutil.copy(disk.path, old / "disk.tif")
+    session = geoiseg.Session(old / "disk.tif", "grabcut")
+    session.add_point(*disk.centre)
+    session.accept()
+    session.save(old / "a.gpkg")
+    old.rename(tmp_path / "new")
+    assert len(geoiseg.Session.load(tmp_path / "new" / "a.gpkg").features) == 1
+    (tmp_path / "new" / "disk.tif").unlink()
+    with pytest.raises(ProjectError, match="not there any more"):
+        geoiseg.Session.load(tmp_path / "new" / "a.gpkg")
+    assert len(geoiseg.Session.load(tmp_path / "new" / "a.gpkg", disk.path).features) == 1
+
+
+def test_what_is_no_project(disk: Disk, tmp_path: Path) -> None:
+    text = tmp_path / "text.gpkg"
+    text.write_text("no")
+    plain = tmp_path / "plain.gpkg"
+    mine = gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs="EPSG:32631")
+    pyogrio.write_dataframe(mine, plain, layer="features")
+    for path in (text, plain, tmp_path / "none.gpkg", disk.path):
+        assert not is_project(path)
+        with pytest.raises(ProjectError):
+            geoiseg.Session.load(path)
+    session = worked_session(disk)
+    for path, says in [(text, "no GeoPackage"), (plain, "not ours"), (tmp_path / "a.shp", ".gpkg")]:
+        with pytest.raises(ExportError, match=says):
+            session.save(path)
+    assert text.read_text() == "no"
+    assert len(pyogrio.read_dataframe(plain)) == 1
+
+
+def test_damaged_and_newer_projects_say_so(disk: Disk, tmp_path: Path) -> None:
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    for change, says in [
+        ("update geoiseg set value = '99' where key = 'format'", "newer; upgrade"),
+        ("update geoiseg set value = '{' where key = 'bands'", "damaged"),
+        ("update prompts set definition = 'x'", "damaged"),
+        ("delete from geoiseg where key = 'model'", "damaged"),
+    ]:
+        broken = tmp_path / "b.gpkg"
+        shutil.copy(path, broken)
+        with sqlite3.connect(broken) as base:
+            for trigger in base.execute("select name from sqlite_master where type='trigger'"):
+                base.execute(f'drop trigger "{trigger[0]}"')
+            base.execute(change)
+        with pytest.raises(ProjectError, match=says) as caught:
+            geoiseg.Session.load(broken)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_project_of_another_crs_is_refused(disk: Disk, tmp_path: Path) -> None:
+    from tests.conftest import disk_pixels, write_raster
+
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    other = write_raster(tmp_path / "b.tif", disk_pixels()[0], crs="EPSG:32632")
+    with pytest.raises(ProjectError, match="another CRS"):
+        geoiseg.Session.load(path, other)
+
+
+# -- accidents -------------------------------------------------------------------------
+
+
+def test_a_failed_save_keeps_the_file_and_the_features(disk: Disk, tmp_path: Path) -> None:
+    session = worked_session(disk)
+    path = session.save(tmp_path / "a.gpkg")
+    before = path.read_bytes()
+    session.project = tmp_path / "gone" / "a.gpkg"
+    session.clear()
+    session.add_point(*disk.centre)
+    with pytest.raises(ExportError, match=r"does not exist.*is accepted here but not in the file"):
+        session.accept("third")
+    assert len(session.features) == 3
+    assert path.read_bytes() == before
+    session.save(path)
+    assert len(geoiseg.Session.load(path).features) == 3
+
+
+def test_an_interrupted_write_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), written(path) as target:
+        target.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with written(path) as target:
+        target.write_text("new")
+    assert path.read_text() == "new"
+    with pytest.raises(ExportError, match="nothing was made"), written(path):
+        pass
+    with pytest.raises(ExportError, match="is a folder"), written(tmp_path):
+        pass
+
+
+KILLED = """
+import sys, shapely, geoiseg
+session = geoiseg.Session(sys.argv[1], "grabcut", project=sys.argv[2])
+x, y = float(sys.argv[3]), float(sys.argv[4])
+while True:
+    session.add_point(x, y)
+    print(session.accept("disk"), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_loses_nothing_accepted(disk: Disk, tmp_path: Path) -> None:
+    """Killed at arbitrary moments of a loop that does little but save."""
+    path = tmp_path / "a.gpkg"
+    for delay in (0.0, 0.013, 0.029, 0.041):
+        path.unlink(missing_ok=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, disk.path, path, *map(str, disk.centre)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        lines = [child.stdout.readline() for _ in range(3)]
+        time.sleep(delay)
+        os.kill(child.pid, signal.SIGKILL)
+        rest, _ = child.communicate()
+        printed = [int(line) for line in [*lines, *rest.splitlines()] if line.strip().isdigit()]
+        assert len(geoiseg.Session.load(path).features) >= max(printed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts a small tmpfs")
+def test_a_full_disk_is_said_and_nothing_is_lost(disk: Disk, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a tmpfs here")
+    try:
+        session = geoiseg.Session(disk.path, "grabcut", project=small / "a.gpkg")
+        with pytest.raises(ExportError, match=r"can not (save|write)"):
+            for _ in range(40):
+                session.add_point(*disk.centre)
+                session.accept("disk", note="x" * 20_000)
+        accepted = len(session.features)
+        saved = geoiseg.Session.load(small / "a.gpkg") if (small / "a.gpkg").exists() else None
+        assert saved is None or len(saved.features) == accepted - 1
+        assert {file.name for file in small.iterdir()} <= {"a.gpkg"}, "no debris"
+        with (small / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
+        for suffix in ("gpkg", "shp", "geojson", "fgb", "parquet", "tif"):
+            with pytest.raises(ExportError, match="can not write"):
+                session.export(small / f"b.{suffix}")
+        assert {file.name for file in small.iterdir()} <= {"a.gpkg", "filler"}
+        session.save(tmp_path / "b.gpkg")
+        assert len(geoiseg.Session.load(tmp_path / "b.gpkg").features) == accepted
+    finally:
+        subprocess.run(["umount", small], check=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,9 +74,10 @@ class Stretch:
                 f"a stretch of {len(self.low)} bands can not take data of shape {data.shape}"
             )
         planes = [self._plane(band, *limits) for band, *limits in self._bands(data)]
-        image: NDArray[np.uint8] = np.stack(planes if len(planes) == 3 else planes * 3, axis=-1)
-        image[~valid] = 0
-        return image
+        image = cv2.merge(planes if len(planes) == 3 else planes * 3)
+        if not valid.all():
+            image[~valid] = 0
+        return np.asarray(image, dtype=np.uint8)
 
     def _bands(self, data: NDArray[np.generic]) -> zip[tuple[NDArray[np.generic], float, float]]:
         return zip(data, self.low, self.high, strict=True)

@@ -110,6 +110,8 @@ class Segmenter:
         outcome = self._decode(frame, prompts, before, watch)
         if gsd is None and not prompts.of(Box) and not prompts.of(Region):
             outcome = self._widen(outcome, prompts, watch)
+        if watch.cancelled():  # what nobody waits for any more must not change anything
+            raise CancelledError("stopped: the answer came too late")
         return replace(outcome, milliseconds=dict(watch.milliseconds))
 
     def replay(self, steps: tuple[Step, ...], watch: Watch | None = None) -> Outcome | None:

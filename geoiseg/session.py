@@ -362,6 +362,18 @@ class Session:
             )
             self._replace_features(tuple(new if one is old else one for one in self.accepted))
 
+    def rename_label(self, old: str, new: str) -> int:
+        """Give another label to all features that have ``old``, and return how many."""
+        with self._lock:
+            changed = [one for one in self.accepted if one.label == old]
+            if changed:
+                self._replace_features(
+                    tuple(
+                        one.changed(label=new) if one.label == old else one for one in self.accepted
+                    )
+                )
+            return len(changed)
+
     def delete(self, feature_id: int) -> None:
         """Remove an accepted feature.
 

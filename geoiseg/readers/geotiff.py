@@ -179,6 +179,9 @@ class RasterioRaster(Raster):
             if found:
                 return
 
+    def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
+        return RasterioRaster(self._shared or self._path, bands, stretch)
+
     def close(self) -> None:
         """Close the datasets of all threads; a dataset of the caller's own stays open."""
         for dataset in list(self._opened):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -108,6 +108,24 @@ class Raster(ABC):
         data, valid = self.read(window, level)
         rgb = self.stretch.apply(data, valid)
         return Chip(rgb, valid, self.grid.level(level).window(window))
+
+    @abstractmethod
+    def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
+        """Return the same source with these bands; ``stretch`` None is to be found."""
+
+    def restyled(
+        self, bands: Sequence[int] | None = None, stretch: Stretch | None = None
+    ) -> Raster:
+        """Return the same source shown with other bands or another stretch.
+
+        Other bands get a stretch of their own where none is given.
+
+        Raises:
+            RasterError: There are no such bands.
+        """
+        if bands is None or tuple(bands) == self.bands:
+            return self._reopened(self.bands, stretch or self._stretch)
+        return self._reopened(bands, stretch)
 
     def chips(self, level: int, size: int) -> ChipPlan:
         """Return the fixed lattice of chips of a level."""

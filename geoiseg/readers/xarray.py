@@ -114,6 +114,9 @@ class DataArrayRaster(Raster):
             valid &= (data != self._nodata).any(axis=0)
         return valid
 
+    def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
+        return DataArrayRaster(self._array, bands, stretch)
+
     def _samples(self) -> Iterator[tuple[NDArray[Any], BoolArray]]:
         step = max(1, int(np.sqrt(np.prod(self.grid.shape) / SAMPLE_PIXELS)))
         index = [band - 1 for band in self.bands]

@@ -42,11 +42,11 @@ class LabelledChip:
 
 
 def labelled_chips(folder: Path, chip: int, per_scene: int, seed: int) -> Iterator[LabelledChip]:
-    """Yield up to ``per_scene`` objects of each scene in a folder, drawn at random."""
+    """Yield up to ``per_scene`` objects of each scene, of each class in Dubai, drawn at random."""
     for scene in sorted(path for path in folder.iterdir() if path.is_dir()):
         rng = np.random.default_rng([seed, *scene.name.encode()])
         if scene.name.startswith("_dubai"):
-            yield from _class_chips(scene, chip, per_scene, rng)
+            yield from _class_chips(scene, chip, per_scene * len(DUBAI_CLASSES), rng)
         elif (scene / "labels.geojson").exists():
             yield from _raster_chips(scene, chip, per_scene, rng)
 

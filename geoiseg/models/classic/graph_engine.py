@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from geoiseg.models.classic.superpixels import SuperpixelGraph, build_graph
 from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
 
 NodeArray = NDArray[np.float64]
+GRAPH_ARRAYS = SuperpixelGraph.__slots__
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +34,23 @@ class NodeSeeds:
     """``(n,)`` share within the outline to refine."""
     last: NodeArray | None
     """``(n,)`` mean probability of the last mask."""
-    boxed: bool
-    """Whether there is a box."""
+    box: tuple[float, float, float, float] | None
+    """``x0, y0, x1, y1`` in continuous pixels."""
 
 
-def node_seeds(graph: SuperpixelGraph, seeds: Seeds) -> NodeSeeds:
+@dataclass(frozen=True, slots=True, eq=False)
+class Chip:
+    """An embedding as the engines on superpixels read it."""
+
+    graph: SuperpixelGraph
+    """The superpixels."""
+    arrays: Mapping[str, NDArray[Any]]
+    """All arrays of the embedding, also what the engine prepared."""
+
+
+def node_seeds(
+    graph: SuperpixelGraph, seeds: Seeds, box: tuple[float, float, float, float] | None = None
+) -> NodeSeeds:
     """Return the prompts per superpixel."""
     positive = graph.mean(seeds.positive)
     negative = graph.mean(seeds.negative)
@@ -47,7 +61,7 @@ def node_seeds(graph: SuperpixelGraph, seeds: Seeds) -> NodeSeeds:
         inside=inside,
         outlined=None if seeds.outline is None else graph.mean(seeds.outline),
         last=None if seeds.last is None else graph.mean(seeds.last),
-        boxed=seeds.box is not None,
+        box=box,
     )
 
 
@@ -68,7 +82,8 @@ class GraphEngine(ABC):
             PromptError: The chip is not of that form.
         """
         graph = build_graph(image, valid, self.superpixels)
-        return Embedding(self._key, (valid.shape[0], valid.shape[1]), graph.arrays())
+        arrays = graph.arrays() | self.prepare(graph)
+        return Embedding(self._key, (valid.shape[0], valid.shape[1]), arrays)
 
     def decode(
         self,
@@ -91,22 +106,27 @@ class GraphEngine(ABC):
             raise ModelError(
                 f"{self._key} can not decode an embedding of {embedding.model}; embed again"
             )
-        graph = SuperpixelGraph(**embedding.arrays)
+        graph = SuperpixelGraph(**{name: embedding.arrays[name] for name in GRAPH_ARRAYS})
+        chip = Chip(graph, embedding.arrays)
         valid = graph.valid
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:
             return empty_masks(embedding.shape)
-        probability = self.solve(graph, node_seeds(graph, seeds))
+        probability = self.solve(chip, node_seeds(graph, seeds, prompts.box))
         plane = split_contested(graph, graph.paint(probability), seeds)
-        return to_masks(self.refine(graph, plane, seeds), seeds, valid)
+        return to_masks(self.refine(chip, plane, seeds), seeds, valid)
+
+    def prepare(self, graph: SuperpixelGraph) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """Return what else the engine keeps in the embedding; here nothing."""
+        return {}
 
     @abstractmethod
-    def solve(self, graph: SuperpixelGraph, nodes: NodeSeeds) -> NodeArray:
+    def solve(self, chip: Chip, nodes: NodeSeeds) -> NodeArray:
         """Return the ``(n,)`` probability that each superpixel is the object."""
 
     def refine(
         self,
-        graph: SuperpixelGraph,  # noqa: ARG002
+        chip: Chip,  # noqa: ARG002
         probability: NDArray[np.float32],
         seeds: Seeds,  # noqa: ARG002
     ) -> NDArray[np.float32]:

@@ -1,0 +1,244 @@
+"""From corners to closed rings, and which ring is a hole of which.
+
+Directions are arms of a corner: 0 up (north), 1 right, 2 down, 3 left. Arm k has pixel k
+of :attr:`Corners.around` on its anticlockwise side. A border is walked with its region on
+the right-hand side, so it comes in through an arm whose anticlockwise pixel is the
+region's; every such arm is one *visit* of a corner by a ring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import depth_first_order
+
+from geoiseg.vectorize.corners import Corners, Image
+
+Index = NDArray[np.int32]
+
+UP, RIGHT, DOWN, LEFT = range(4)
+SCAN_CELLS = 1 << 22
+"""Pixels looked at in one go while holes search for the outline around them."""
+
+
+def _way_out() -> NDArray[np.int8]:
+    """Return ``(16 * 4,)`` the arm by which a visit leaves, for each set of cracked arms.
+
+    Walking anticlockwise from the arm it came by, through its region, the next crack is
+    the way out: a region whose pixels touch only at the corner is left on the same side.
+    """
+    table = np.full((16, 4), -1, np.int8)
+    for cracks in range(16):
+        for arm in range(4):
+            turns = [(arm - step) % 4 for step in (1, 2, 3)]
+            outs = [way for way in turns if cracks >> way & 1]
+            if cracks >> arm & 1 and outs:
+                table[cracks, arm] = outs[0]
+    return table.ravel()
+
+
+WAY_OUT = _way_out()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rings:
+    """Closed rings of corners, in the order of their first corners."""
+
+    corner: Index
+    """``(m,)`` the corners of all rings, one ring after the other."""
+    start: NDArray[np.int64]
+    """``(r + 1,)`` where each ring begins in ``corner``; the last is m."""
+    label: NDArray[Any]
+    """``(r,)`` value of the region that the ring bounds."""
+    shell: NDArray[np.int64]
+    """``(r,)`` the exterior ring around each ring: itself, unless it is a hole."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Visits:
+    corner: Index
+    arrival: NDArray[np.int8]
+    departure: NDArray[np.int8]
+    by_arrival: Index
+    """``(n, 4)`` the visit that comes to a corner by an arm, or -1."""
+    by_departure: Index
+
+    def __len__(self) -> int:
+        return len(self.corner)
+
+
+def trace_rings(image: Image, corners: Corners) -> Rings:
+    """Return the simple rings that bound the 4-connected regions of an image.
+
+    A ring never passes through a corner twice: where a border touches itself, a ring ends
+    and another begins. Exteriors go clockwise as seen with y downwards, holes against that.
+
+    Args:
+        image: ``(y, x)`` that the corners were found in.
+        corners: As :func:`find_corners` gives them, at least one.
+    """
+    visits = _visits(corners)
+    columns = np.argsort(_narrow(corners.x), kind="stable")
+    links, upper = _links(visits, columns)
+    order, ring = _walk(links)
+    if _separate(links, ring, visits, corners):
+        order, ring = _walk(links)
+    ring_in_order = ring[order]
+    start = np.flatnonzero(np.diff(ring_in_order, prepend=-1, append=len(order)))
+    first = order[start[:-1]]
+    label = corners.around[visits.corner[first], visits.arrival[first]]
+    # The first corner of a ring is the leftmost of its top edge: an exterior arrives there
+    # from below, a hole from the right.
+    hole = visits.arrival[first] == RIGHT
+    shell = _shells(image, corners, visits.corner[first], label, hole, ring, upper, visits)
+    return Rings(visits.corner[order], start, label, shell)
+
+
+def _visits(corners: Corners) -> _Visits:
+    around = corners.around
+    cracked = around != around[:, [1, 2, 3, 0]]
+    cracks = cracked @ np.array([1, 2, 4, 8], np.uint8)
+    found = np.flatnonzero(cracked & (around != 0)).astype(np.int32)
+    corner = found >> 2
+    arrival = (found & 3).astype(np.int8)
+    departure = WAY_OUT[(cracks[corner] << 2) | arrival.view(np.uint8)]
+    number = np.arange(len(found), dtype=np.int32)
+    by_arrival = np.full(around.shape, -1, np.int32)
+    by_arrival.ravel()[found] = number
+    by_departure = np.full(around.shape, -1, np.int32)
+    by_departure.ravel()[(corner << 2) | departure] = number
+    return _Visits(corner, arrival, departure, by_arrival, by_departure)
+
+
+def _links(visits: _Visits, columns: NDArray[np.int64]) -> tuple[Index, Index]:
+    """Return the next visit of each, and the visits at upper ends of rising edges.
+
+    Regions on one side of a grid line do not overlap, so along it the k-th edge to begin
+    in a direction is the k-th one to end.
+
+    Args:
+        visits: Row by row.
+        columns: ``(n,)`` the corners column by column, each from the top.
+    """
+    links = np.empty(len(visits), np.int32)
+    links[visits.departure == RIGHT] = np.flatnonzero(visits.arrival == LEFT)
+    links[visits.departure == LEFT] = np.flatnonzero(visits.arrival == RIGHT)
+    upper = _present(visits.by_arrival[columns, DOWN])
+    links[_present(visits.by_departure[columns, UP])] = upper
+    links[_present(visits.by_departure[columns, DOWN])] = _present(visits.by_arrival[columns, UP])
+    return links, upper
+
+
+def _present(numbers: Index) -> Index:
+    return numbers[numbers >= 0]
+
+
+def _narrow(columns: Index) -> NDArray[Any]:
+    """Return the columns in the type that numpy sorts fastest (16 bits: by radix)."""
+    return columns.astype(np.uint16) if columns.max() < 1 << 16 else columns
+
+
+def _walk(links: Index) -> tuple[Index, Index]:
+    """Return all visits ring after ring, and the number of each visit's ring.
+
+    One depth-first search does it: a spine of as many nodes as there are visits is hung
+    before them, whose k-th node leads to visit k first and then to the next spine node, so
+    that every ring is entered at its first visit.
+    """
+    n = len(links)
+    targets = np.empty(3 * n, np.int32)
+    targets[:n] = links
+    targets[n::2] = np.arange(n)
+    targets[n + 1 :: 2] = np.arange(n + 1, 2 * n + 1)
+    targets[-1] = n
+    bounds = np.concatenate(
+        [np.arange(n, dtype=np.int32), np.arange(n, 3 * n + 1, 2, dtype=np.int32)]
+    )
+    graph = csr_array((np.ones(3 * n), targets, bounds), shape=(2 * n, 2 * n))
+    found, parent = depth_first_order(graph, n)
+    order = found[found < n]
+    ring = np.empty(n, np.int32)
+    ring[order] = np.cumsum(parent[order] >= n, dtype=np.int32) - 1
+    return order, ring
+
+
+def _separate(links: Index, ring: Index, visits: _Visits, corners: Corners) -> bool:
+    """Relink, in place, rings that pass a corner twice; return whether there are any.
+
+    A border touches itself only from outside its region, so the chords between the two
+    visits of such corners do not cross, and each one splits its ring in two.
+    """
+    changed = False
+    for side in (0, 1):
+        same = corners.around[:, side] == corners.around[:, side + 2]
+        one, other = visits.by_arrival[:, side], visits.by_arrival[:, side + 2]
+        twice = same & (one >= 0) & (other >= 0)
+        one, other = one[twice], other[twice]
+        inner = ring[one] == ring[other]
+        one, other = one[inner], other[inner]
+        links[one], links[other] = links[other], links[one]
+        changed |= bool(len(one))
+    return changed
+
+
+def _shells(
+    image: Image,
+    corners: Corners,
+    first: Index,
+    label: NDArray[Any],
+    hole: NDArray[np.bool_],
+    ring: Index,
+    upper: Index,
+    visits: _Visits,
+) -> NDArray[np.int64]:
+    """Return ``(r,)`` the exterior ring that each ring belongs to."""
+    shell = np.arange(len(first))
+    holes = np.flatnonzero(hole)
+    if not len(holes):
+        return shell
+    outer = np.flatnonzero(~hole)
+    if len(outer) == 1:
+        shell[holes] = outer[0]
+        return shell
+    # Left of a hole's first corner lies its region. Where that run of pixels begins, a
+    # rising edge of the same region passes, on a ring with an earlier first corner.
+    x, y = corners.x[first[holes]], corners.y[first[holes]]
+    x = _run_starts(image, y, x.astype(np.int64) - 1)
+    height = image.shape[0] + 1
+    tops = visits.corner[upper]
+    edges = corners.x[tops].astype(np.int64) * height + corners.y[tops]
+    shell[holes] = ring[upper[np.searchsorted(edges, x * height + y, side="right") - 1]]
+    while (shell[shell] != shell).any():
+        shell = shell[shell]
+    return shell
+
+
+def _run_starts(image: Image, y: Index, x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``(k,)`` the column at which the run of equal values in a row begins.
+
+    Args:
+        image: ``(y, x)``.
+        y: ``(k,)`` rows.
+        x: ``(k,)`` columns of pixels in the runs.
+    """
+    start = x.copy()
+    value = image[y, x]
+    left = np.arange(len(x))
+    reach = 16
+    while len(left):
+        rest = []
+        for k in range(0, len(left), SCAN_CELLS // reach):
+            some = left[k : k + SCAN_CELLS // reach]
+            columns = start[some, None] - np.arange(1, reach + 1)
+            seen = image[y[some, None], np.maximum(columns, 0)]
+            other = (seen != value[some, None]) | (columns < 0)
+            ended = other.any(axis=1)
+            start[some] -= np.where(ended, other.argmax(axis=1), reach)
+            rest.append(some[~ended])
+        left = np.concatenate(rest)
+        reach = min(reach * 4, 4096)
+    return start

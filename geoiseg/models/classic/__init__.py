@@ -5,5 +5,8 @@ from __future__ import annotations
 ENGINES: dict[str, str] = {
     "superpixel-walk": "geoiseg.models.classic.walk:SuperpixelWalk",
     "grabcut": "geoiseg.models.classic.grabcut:GrabCut",
+    "graphcut": "geoiseg.models.classic.graphcut:GraphCut",
+    "random-walker": "geoiseg.models.classic.random_walker:RandomWalker",
+    "region-growing": "geoiseg.models.classic.region_growing:RegionGrowing",
 }
 """``module:Class`` of each engine by its name; a class takes no arguments."""

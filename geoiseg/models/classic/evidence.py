@@ -12,6 +12,10 @@ from geoiseg.models.classic.superpixels import SuperpixelGraph
 from geoiseg.models.protocol import BoolArray
 
 NodeArray = NDArray[np.float64]
+POWER = 2.0
+"""One sharp edge stops growth, many faint ones do not."""
+SMALLEST, LARGEST = 0.002, 0.5
+"""Shares of the chip between which growth without background prompts may stop."""
 FAR = 60.0
 """Greatest geodesic distance told apart, in median contrasts."""
 
@@ -44,13 +48,13 @@ def relation_features(
     everything is far and different.
     """
     side = float(np.sqrt(max(graph.sizes.sum(), 1.0)))
-    place = np.minimum(_nearest(graph.centres, sources) / side, 1.0)
+    place = np.minimum(nearest(graph.centres, sources) / side, 1.0)
     columns = [
         np.log1p(np.minimum(geodesic(graph, sources), FAR)),
         np.log1p(np.minimum(geodesic(graph, sources, 2.0), FAR * 4)),
         place,
         np.log(place + 0.02),
-        np.log1p(np.minimum(_nearest(graph.features, sources), FAR)),
+        np.log1p(np.minimum(nearest(graph.features, sources), FAR)),
     ]
     for tree in trees:
         joined = relate(tree, sources)
@@ -64,10 +68,41 @@ def relation_features(
     return np.stack(columns, axis=1)
 
 
-def _nearest(values: NDArray[np.float32], sources: BoolArray) -> NodeArray:
+def nearest(values: NDArray[np.float32], sources: BoolArray) -> NodeArray:
     """Return each row's distance to the nearest row of a source; inf without sources."""
     from scipy.spatial import cKDTree
 
     if not sources.any():
         return np.full(len(values), np.inf)
     return np.asarray(cKDTree(values[sources]).query(values)[0])
+
+
+def sharpest_stop(graph: SuperpixelGraph, near: NodeArray) -> NodeArray:
+    """Return, for all superpixels, the distance at which growth has the sharpest outline.
+
+    Of all regions that growth passes through, the one whose outline has the greatest mean
+    contrast; larger ones are preferred, with the fourth root of their area.
+    """
+    order = np.argsort(near, kind="stable")
+    rank = np.empty(graph.count, int)
+    rank[order] = np.arange(graph.count)
+    first, last = np.sort(rank[graph.edges], axis=1).T
+    length = _between(first, last, graph.border, graph.count)
+    total = _between(first, last, graph.border * graph.contrast, graph.count)
+    area = np.cumsum(graph.sizes[order])
+    share = area / max(float(area[-1]), 1.0)
+    worth = np.where(length > 0, total / np.maximum(length, 1e-9), 0.0) * share**0.25
+    worth[(share < SMALLEST) | (share > LARGEST) | ~np.isfinite(near[order])] = -1.0
+    best = int(np.argmax(worth))
+    stop = float(near[order[best]])
+    after = near[order[best + 1 :]]
+    beyond = after[np.isfinite(after) & (after > stop)]
+    return np.full(graph.count, (stop + float(beyond[0])) / 2 if len(beyond) else np.inf)
+
+
+def _between(
+    first: NDArray[np.int64], last: NDArray[np.int64], values: NDArray[np.float32], count: int
+) -> NodeArray:
+    """Return for each region of the first k superpixels the sum over the edges it cuts."""
+    step = np.bincount(first, values, count) - np.bincount(last, values, count)
+    return np.cumsum(step)

@@ -57,7 +57,10 @@ class GrabCut:
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:
             return empty_masks(embedding.shape)
-        found = (cut(image, start(seeds, valid), self.iterations) & 1) == 1
+        trimap = start(seeds, valid)
+        found = (cut(image, trimap, self.iterations) & 1) == 1
+        if not found.any():  # its colours explained everything as background
+            found = (trimap & 1) == 1
         return to_masks(soften(found), seeds, valid)
 
     @property

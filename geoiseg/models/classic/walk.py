@@ -27,15 +27,20 @@ KEPT = 0.85
 """Probability that a pixel of an outline to refine is right."""
 
 
-def walk(
-    graph: SuperpixelGraph, ease: NDArray[np.floating[Any]], prior: NodeArray, fixed: NodeArray
+def solve_walk(
+    graph: SuperpixelGraph,
+    ease: NDArray[np.floating[Any]],
+    prior: NodeArray,
+    pull: float,
+    fixed: NodeArray,
 ) -> NodeArray:
     """Return the ``(n,)`` probabilities of a random walk with a prior (Grady, CVPR 2005).
 
     Args:
         graph: The superpixels.
         ease: ``(m,)`` weight of each edge.
-        prior: ``(n,)`` what to expect of each superpixel by itself; counts ``PULL``.
+        prior: ``(n,)`` what to expect of each superpixel by itself.
+        pull: Weight of the prior against edges of weight 1; above 0.
         fixed: ``(n,)`` 1 and 0 on prompted superpixels, nan elsewhere.
     """
     from scipy.sparse import diags_array
@@ -46,10 +51,10 @@ def walk(
     if known.all():
         return answer
     matrix = graph.matrix(ease)
-    degree = np.asarray(matrix.sum(axis=1)).ravel() + PULL
+    degree = np.asarray(matrix.sum(axis=1)).ravel() + pull
     free = ~known
     system = (diags_array(degree) - matrix).tocsr()[free]
-    right = PULL * prior[free] - system[:, known] @ fixed[known]
+    right = pull * prior[free] - system[:, known] @ fixed[known]
     solver = splu(
         system[:, free].tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
     )
@@ -100,7 +105,7 @@ class SuperpixelWalk(GraphEngine):
         fixed[nodes.negative] = 0.0
         fixed[nodes.positive] = 1.0
         ease = np.exp(-EASE * graph.contrast.astype(float) ** 2) + 1e-4
-        return centred(walk(graph, ease, prior, fixed), graph.sizes)
+        return centred(solve_walk(graph, ease, prior, PULL, fixed), graph.sizes)
 
     def refine(
         self, chip: Chip, probability: NDArray[np.float32], seeds: Seeds

@@ -103,6 +103,16 @@ class RasterioRaster(Raster):
             pass  # a URL or a VSI path: its text is all that is known of it
         return hashlib.sha256(f"{identity}|{self.bands}".encode()).hexdigest()[:32]
 
+    @property
+    def overview_factor(self) -> int:
+        """Reduction of the coarsest overview; 1 where there is none."""
+        return int(self._overviews)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of a block of the file."""
+        return int(self._block[0]), int(self._block[1])
+
     def _dataset(self) -> Any:
         """Return this thread's dataset, opened at its first use."""
         if self._shared is not None:

@@ -51,6 +51,16 @@ class Raster(ABC):
     def source_id(self) -> str:
         """Text that changes when the source, its content or the chosen bands do."""
 
+    @property
+    def overview_factor(self) -> int:
+        """Up to which reduction a read costs no more than what it returns."""
+        return 1
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns that are read and decoded together."""
+        return (1, 1)
+
     @abstractmethod
     def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
         """Return ``(band, y, x)`` data and ``(y, x)`` valid of a window inside the level."""

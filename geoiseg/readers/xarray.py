@@ -88,6 +88,12 @@ class DataArrayRaster(Raster):
         text = f"{self.name}|{self.grid}|{self.bands}|{self.dtype}".encode()
         return hashlib.sha256(text + thin.tobytes()).hexdigest()[:32]
 
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the largest chunk; 1, 1 of an array in memory."""
+        chunks = self._array.chunks
+        return (1, 1) if chunks is None else (max(chunks[1]), max(chunks[2]))
+
     def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
         grid = self.grid.level(level)
         full = self.grid.shape

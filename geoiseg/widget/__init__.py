@@ -1,0 +1,1 @@
+"""The map in the notebook: click, see, refine, accept."""

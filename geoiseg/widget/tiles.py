@@ -1,0 +1,296 @@
+"""Map tiles of any raster, straight from its overviews through its one stretch.
+
+A tile's place is worked out backwards, from its pixels to the raster's, so that rotated
+grids and any CRS cost no more than others: one windowed read, one resampling by OpenCV.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from geoiseg.errors import GeoreferenceError, RasterError
+from geoiseg.grid import Window
+from geoiseg.image import Stretch
+from geoiseg.masks import Mask
+from geoiseg.models.protocol import BoolArray
+from geoiseg.readers import Raster
+from geoiseg.widget.outlines import to_map
+from geoiseg.widget.overlay import Bounds, draw_mask
+from geoiseg.widget.picture import Picture
+from geoiseg.widget.projection import WORLD, Projection, projection, wrap
+from geoiseg.widget.sketch import READ_PIXELS, Sketch
+from geoiseg.widget.warp import Piece, Places, find_places
+
+MAX_ZOOM = 30
+QUALITY = 85
+"""Of JPEG and WebP."""
+EMPTY: tuple[None, str] = (None, "")
+SPARE = 2
+"""Pixels read around a tile, for the resampling at its edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which pixels of a tile a raster may touch, and where they lie."""
+
+    row: int
+    col: int
+    piece: Piece
+
+
+class TileRenderer:
+    """Tiles, overlays and coordinates of one raster on a Web Mercator map.
+
+    Safe to share between threads. A raster without a CRS lies near (0, 0), its pixels
+    square and the right way up.
+    """
+
+    def __init__(self, raster: Raster, size: int = 256, stretch: Stretch | None = None) -> None:
+        """Find where the raster lies; no pixel is read.
+
+        Args:
+            raster: Any open raster.
+            size: Side of a tile in pixels.
+            stretch: Contrast limits in place of the raster's own.
+
+        Raises:
+            RasterError: The size is not between 16 and 2048.
+        """
+        if not 16 <= size <= 2048:
+            raise RasterError(f"a tile has a side of 16 to 2048 pixels, got {size}")
+        self.raster = raster
+        self.size = size
+        self._given = stretch
+        self._projection: Projection = projection(raster.grid)
+        self._sketch_lock = threading.Lock()
+        self._sketch: Sketch | None = None
+
+    # -- where it is -------------------------------------------------------------------
+
+    @property
+    def flat(self) -> bool:
+        """Whether the raster has no place on Earth: the map's coordinates are made up."""
+        return self._projection.flat
+
+    @property
+    def bounds_lonlat(self) -> tuple[float, float, float, float]:
+        """West, south, east, north; longitudes go on beyond 180 across the antimeridian."""
+        return self._projection.bounds
+
+    @cached_property
+    def max_zoom(self) -> int:
+        """The zoom at which a pixel of the raster takes a pixel of the screen or more."""
+        xmin, ymin, xmax, ymax = self._projection.extent
+        middle = ((xmin + xmax) / 2, (ymin + ymax) / 2)
+        half = (xmax - xmin) / 2, (ymax - ymin) / 2
+        scales = []
+        for down, right in ((0.0, 0.0), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)):
+            at = (middle[0] + right * half[0], middle[1] + down * half[1])
+            pixel = max(half) / 1e4
+            piece = Piece(at[0] - 8 * pixel, at[1] + 8 * pixel, (pixel, pixel), (16, 16))
+            places = find_places(piece, self.raster.grid, self._projection)
+            if places is not None:
+                scales.append(places.scale / pixel)
+        if not scales:
+            return 0
+        zoom = math.log2(WORLD / self.size * max(scales)) - 0.01
+        return max(0, min(MAX_ZOOM, math.ceil(zoom)))
+
+    @cached_property
+    def min_zoom(self) -> int:
+        """The last zoom, coming from afar, at which the raster fits into one tile."""
+        xmin, ymin, xmax, ymax = self._projection.extent
+        longest = max(xmax - xmin, ymax - ymin, 1e-9)
+        return max(0, min(self.max_zoom, math.floor(math.log2(WORLD / longest) + 1e-9)))
+
+    def map_to_raster(self, lon: ArrayLike, lat: ArrayLike) -> tuple[Any, Any]:
+        """Return x and y in the raster's CRS of places on the map, floats or arrays alike.
+
+        Raises:
+            GeoreferenceError: A place has none in the raster's CRS.
+        """
+        west, _, east, _ = self.bounds_lonlat
+        lons, lats = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
+        if not (np.isfinite(lons).all() and np.isfinite(lats).all()):
+            raise GeoreferenceError(
+                f"a place on the map has finite coordinates, got {lon!r}, {lat!r}"
+            )
+        lonlat = np.column_stack([wrap(lons.ravel(), (west + east) / 2), lats.ravel()])
+        xy = self._projection.to_crs(lonlat)
+        lost = ~np.isfinite(xy).all(axis=1)
+        if lost.any():
+            bad = lonlat[lost][0]
+            raise GeoreferenceError(
+                f"longitude {bad[0]:g}, latitude {bad[1]:g} has no place in the CRS of"
+                f" {self.raster.name}"
+            )
+        if lons.ndim == 0:
+            return float(xy[0, 0]), float(xy[0, 1])
+        return xy[:, 0].reshape(lons.shape), xy[:, 1].reshape(lons.shape)
+
+    def raster_to_map(self, geometry: Any) -> Any:
+        """Return a shapely geometry in the raster's CRS as ``(longitude, latitude)`` on the map.
+
+        Vertices are added where straight edges become curves. What has no place on the
+        map is left out.
+        """
+        return to_map(geometry, self.raster.grid, self._projection)
+
+    # -- pictures ----------------------------------------------------------------------
+
+    def overlay(self, mask: Mask, color: str) -> tuple[bytes, Bounds]:
+        """Return a mask as a transparent PNG, and its ``(south, west), (north, east)``.
+
+        Raises:
+            GeoreferenceError: The mask has no place on the map, or the colour is none.
+        """
+        return draw_mask(mask, color, self._projection)
+
+    @property
+    def stretch(self) -> Stretch:
+        """The contrast limits of every tile."""
+        return self._given or self.raster.stretch
+
+    @property
+    def note(self) -> str | None:
+        """What the user should know about how the raster is shown, or None."""
+        grid = self.raster.grid
+        if self._coarse.whole or not self._coarse.too_dear(grid.whole, 0):
+            return None
+        return (
+            "no overviews: zoomed out, a coarse sample of the raster is shown; build them"
+            f" with: gdaladdo -r average {self.raster.name}"
+        )
+
+    @property
+    def _coarse(self) -> Sketch:
+        with self._sketch_lock:
+            if self._sketch is None:
+                self._sketch = Sketch(self.raster, self.stretch)
+            return self._sketch
+
+    def render(self, z: int, x: int, y: int) -> tuple[bytes | None, str]:
+        """Return an encoded tile and its media type; None where it shows nothing.
+
+        JPEG where every pixel is data, else WebP with transparency.
+
+        Args:
+            z: Zoom, 0 to 30.
+            x: Column from the antimeridian; any number of turns around the world.
+            y: Row from the north.
+
+        Raises:
+            GeoreferenceError: There is no such zoom.
+            RasterError: The raster can not be read.
+        """
+        if not 0 <= z <= MAX_ZOOM:
+            raise GeoreferenceError(f"a zoom is a number from 0 to {MAX_ZOOM}, got {z}")
+        if not 0 <= y < 1 << z:
+            return EMPTY
+        rgb = np.zeros((self.size, self.size, 3), dtype=np.uint8)
+        data = np.zeros((self.size, self.size), dtype=bool)
+        for part in self._parts(z, x % (1 << z), y):
+            drawn = self._draw(part.piece)
+            if drawn is None:
+                continue
+            rows, cols = part.piece.shape
+            where = slice(part.row, part.row + rows), slice(part.col, part.col + cols)
+            new = drawn[1]
+            rgb[where] = np.where(new[..., None], drawn[0], rgb[where]) if data.any() else drawn[0]
+            data[where] |= new
+        if not data.any():
+            return EMPTY
+        return encode(rgb, data)
+
+    def _parts(self, z: int, x: int, y: int) -> Iterator[_Part]:
+        """Yield what of a tile the raster's bounds touch, once for each turn of the world."""
+        pixel = WORLD / self.size / (1 << z)
+        xmin, ymin, xmax, ymax = self._projection.extent
+        top = WORLD / 2 - y * self.size * pixel
+        first, stop = self._span((top - ymax) / pixel, (top - ymin) / pixel)
+        if first >= stop:
+            return
+        tile_left = x * self.size * pixel - WORLD / 2
+        span = self.size * pixel
+        low = math.ceil((xmin - tile_left - span) / WORLD - 1e-12)
+        high = math.floor((xmax - tile_left) / WORLD + 1e-12)
+        for turn in range(low, high + 1):
+            left = tile_left + turn * WORLD
+            start, end = self._span((xmin - left) / pixel, (xmax - left) / pixel)
+            if start < end:
+                corner = (left + start * pixel, top - first * pixel)
+                shape = (stop - first, end - start)
+                yield _Part(first, start, Piece(*corner, (pixel, pixel), shape))
+
+    def _span(self, low: float, high: float) -> tuple[int, int]:
+        """Return first and end of the whole pixels of a tile that an interval touches."""
+        first = max(0, math.floor(low - 1)) if low < self.size else self.size
+        end = min(self.size, math.ceil(high + 1)) if high > 0 else 0
+        return first, end
+
+    def _draw(self, piece: Piece) -> tuple[NDArray[np.uint8], BoolArray] | None:
+        places = find_places(piece, self.raster.grid, self._projection)
+        if places is None:
+            return None
+        picture = self._picture(places)
+        return None if picture is None else picture.sampled(places, self.raster.grid.shape)
+
+    def _picture(self, places: Places) -> Picture | None:
+        """Return the pixels that the places need, at the level of their scale."""
+        grid = self.raster.grid
+        level = max(0, min(grid.top_level + 8, round(math.log2(max(places.scale, 1e-9)))))
+        window = _window(places, grid.shape, grid.level(level).shape)
+        while window is not None and window.height * window.width > 8 * self.size**2:
+            level += 1  # the scale varies within the tile, as near a pole
+            window = _window(places, grid.shape, grid.level(level).shape)
+        if window is None:
+            return None
+        if window.height * window.width << 2 * level > READ_PIXELS:
+            coarse = self._coarse
+            if coarse.too_dear(window, level):
+                return coarse.view(window, level)
+        data, valid = self.raster.read(window, level)
+        rgb = self.stretch.apply(data, valid)
+        return Picture.of_level(rgb, valid, window, grid, level)
+
+
+def _window(places: Places, full: tuple[int, int], shape: tuple[int, int]) -> Window | None:
+    """Return the window of a level of ``shape`` that holds the places inside the raster."""
+    starts, sizes = [], []
+    inside = places.inside(full)
+    if not inside.any():
+        return None
+    for values, axis in ((places.y, 0), (places.x, 1)):
+        found = values if inside.all() else values[inside]
+        ends = np.array([found.min(), found.max()], dtype=np.float64) + places.origin[1 - axis]
+        first, last = ends * (shape[axis] / full[axis])
+        starts.append(max(0, math.floor(first) - SPARE))
+        sizes.append(min(shape[axis], math.ceil(last) + SPARE) - starts[axis])
+    return Window(starts[0], starts[1], sizes[0], sizes[1])
+
+
+def encode(rgb: NDArray[np.uint8], data: BoolArray) -> tuple[bytes, str]:
+    """Return ``(y, x, 3)`` pixels, transparent where they are no data, and the media type."""
+    if data.all():
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        done, buffer = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        if not done:
+            raise RasterError("a tile could not be encoded")
+        return buffer.tobytes(), "image/jpeg"
+    rgba = np.dstack([rgb, data.view(np.uint8) * np.uint8(255)])
+    rgba[~data] = 0
+    file = io.BytesIO()
+    # Pillow's, for OpenCV's takes three times as long and can not be told to hurry
+    Image.fromarray(rgba).save(file, "WEBP", quality=QUALITY, method=0)
+    return file.getvalue(), "image/webp"

@@ -1,0 +1,158 @@
+"""Where the pixels of an upright piece of the map lie in a raster, quickly.
+
+PROJ is asked for a coarse grid of places only and the rest is interpolated; where the
+two differ by more than ``TOLERANCE``, the grid is made finer, and where even that does not
+do, as at the rim of the Earth, PROJ is asked for every pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.grid import Grid
+from geoiseg.widget.projection import Projection, to_lonlat
+
+Array = NDArray[np.float64]
+
+CELLS = (16, 64)
+"""Cells of the coarse grid along each side, and of the finer one; even."""
+TOLERANCE = 0.25
+"""Largest error of interpolated places, in pixels of the map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An upright piece of the map, cut into pixels."""
+
+    left: float
+    """Least x in ``xy_mercator``."""
+    top: float
+    """Greatest y."""
+    pixel: tuple[float, float]
+    """Width and height of a pixel in metres of ``xy_mercator``."""
+    shape: tuple[int, int]
+    """Rows and columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the pixel centres of a piece lie in a raster's ``xy_pixel``."""
+
+    x: NDArray[np.float32]
+    """``(y, x)`` columns right of ``origin``, NaN where there is none."""
+    y: NDArray[np.float32]
+    """``(y, x)`` rows below ``origin``."""
+    origin: tuple[float, float]
+    """Column and row near the places, so that 32 bits tell them apart."""
+    scale: float
+    """Pixels of the raster along a pixel of the piece, typically."""
+
+    def inside(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return ``(y, x)`` which places lie in a raster of ``shape`` rows and columns."""
+        left, top = self.origin
+        inside: NDArray[np.bool_] = (self.x >= -left) & (self.x <= shape[1] - left)
+        inside &= (self.y >= -top) & (self.y <= shape[0] - top)
+        return inside
+
+
+def find_places(piece: Piece, grid: Grid, projection: Projection) -> Places | None:
+    """Return where a piece's pixel centres lie in a grid; None where none is in it."""
+    rows, cols = piece.shape
+    for cells in CELLS:
+        steps = np.arange(cells + 1, dtype=np.float64) / cells
+        x, y = np.meshgrid(steps * cols, steps * rows)
+        nodes = _ask(x, y, piece, grid, projection)
+        known: NDArray[Any] = np.isfinite(nodes[0])
+        if not known.any():
+            return None
+        scale = _scale(nodes, (cols / cells, rows / cells), grid)
+        rough = _error(nodes) > TOLERANCE * scale
+        rough |= _joined(~known) & _joined(known)
+        if not rough.any():
+            break
+    left, top = (float(np.floor(np.nanmean(plane))) for plane in nodes)
+    origin = np.array([left, top])
+    places = _interpolated(nodes - origin[:, None, None], piece.shape, cells)
+    if rough.any():
+        (row, _), (col, _) = (_cells(length, cells) for length in piece.shape)
+        pixels = rough[np.ix_(row // 2, col // 2)]
+        down, across = np.nonzero(pixels)
+        x, y = across.astype(np.float64) + 0.5, down.astype(np.float64) + 0.5
+        exact = _ask(x, y, piece, grid, projection)
+        places[:, pixels] = exact - origin[:, None]
+    return Places(places[0], places[1], (left, top), scale)
+
+
+def _ask(x: Array, y: Array, piece: Piece, grid: Grid, projection: Projection) -> Array:
+    """Return ``(2, ...)`` exact ``xy_pixel`` of places in the frame of the piece's pixels."""
+    mercator = np.column_stack(
+        [piece.left + x.ravel() * piece.pixel[0], piece.top - y.ravel() * piece.pixel[1]]
+    )
+    xy = grid.to_pixel(projection.to_crs(to_lonlat(mercator)))
+    found: Array = xy.T.reshape(2, *x.shape)
+    return found
+
+
+def _error(nodes: Array) -> Array:
+    """Return how far interpolation is off, in ``xy_pixel``, in each block of 2 x 2 cells.
+
+    Measured with every other node alone: with all of them the error is a quarter of that,
+    for it grows with the square of a cell's side.
+    """
+    coarse = nodes[:, ::2, ::2]
+    mid_x = (coarse[:, :, 1:] + coarse[:, :, :-1]) / 2 - nodes[:, ::2, 1::2]
+    mid_y = (coarse[:, 1:] + coarse[:, :-1]) / 2 - nodes[:, 1::2, ::2]
+    ends = coarse[:, 1:, 1:] + coarse[:, :-1, 1:] + coarse[:, 1:, :-1] + coarse[:, :-1, :-1]
+    middle = ends / 4 - nodes[:, 1::2, 1::2]
+    edges_x, edges_y = (np.abs(part).max(axis=0) for part in (mid_x, mid_y))
+    sides = np.maximum(edges_x[1:], edges_x[:-1]), np.maximum(edges_y[:, 1:], edges_y[:, :-1])
+    worst: Array = np.fmax(np.abs(middle).max(axis=0), np.fmax(*sides)) / 4
+    return worst
+
+
+def _joined(nodes: NDArray[Any]) -> NDArray[Any]:
+    """Return whether any of the nine nodes of each block of 2 x 2 cells is set."""
+    rows = nodes[:-2:2] | nodes[1::2] | nodes[2::2]
+    joined: NDArray[Any] = rows[:, :-2:2] | rows[:, 1::2] | rows[:, 2::2]
+    return joined
+
+
+def _scale(nodes: Array, cell: tuple[float, float], grid: Grid) -> float:
+    """Return pixels of the raster per pixel of the piece, at the nodes near the raster."""
+    along = (nodes[:, :-1, 1:] - nodes[:, :-1, :-1]) / cell[0]
+    aside = (nodes[:, 1:, :-1] - nodes[:, :-1, :-1]) / cell[1]
+    area = np.abs(along[0] * aside[1] - along[1] * aside[0])
+    corner = nodes[:, :-1, :-1]
+    margin = np.array(grid.shape[::-1])[:, None, None]
+    near = ((corner > -margin) & (corner < 2 * margin)).all(axis=0) & np.isfinite(area)
+    counted = area[near] if near.any() else area[np.isfinite(area)]
+    return math.sqrt(float(np.median(counted))) if counted.size else 1.0
+
+
+def _interpolated(nodes: Array, shape: tuple[int, int], cells: int) -> NDArray[np.float32]:
+    """Return ``(2, y, x)`` values at pixel centres of ``(2, y, x)`` values at the nodes.
+
+    Not as a product of matrices: BLAS starts threads for one, and tiles are drawn in
+    threads of their own.
+    """
+    (row, down), (col, across) = (_cells(length, cells) for length in shape)
+    values = nodes.astype(np.float32)
+    lines = values[:, row] + (values[:, row + 1] - values[:, row]) * down[:, None]
+    places: NDArray[np.float32] = np.take(np.diff(lines, axis=2), col, axis=2)
+    places *= across
+    places += np.take(lines, col, axis=2)
+    return places
+
+
+@lru_cache(maxsize=256)
+def _cells(length: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the cell that each pixel centre in a row lies in, and how far, 0..1."""
+    at = (np.arange(length, dtype=np.float64) + 0.5) * (cells / length)
+    cell = np.minimum(at.astype(np.int64), cells - 1)
+    return cell, (at - cell).astype(np.float32)

@@ -93,7 +93,8 @@ class Stretch:
             return looked_up
         scaled = band.astype(np.float32)
         scaled -= np.float32(low)
-        scaled *= np.float32(255.0 / (high - low))
+        with np.errstate(over="ignore"):  # infinity is clipped below
+            scaled *= np.float32(255.0 / (high - low))
         np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
         np.clip(scaled, 0, 255, out=scaled)
         whole: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)

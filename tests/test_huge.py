@@ -80,8 +80,8 @@ def poisoned(path: Path, keep: set[tuple[int, int]]) -> int:
     with rasterio.open(path) as dataset:
         for row in range(49_664 // BLOCK, 51_712 // BLOCK):
             for col in range(49_664 // BLOCK, 51_712 // BLOCK):
-                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", ns="TIFF", bidx=1)
-                size = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", ns="TIFF", bidx=1)
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1)
+                size = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=1)
                 places[row, col] = int(offset), int(size)
     with path.open("r+b") as file:
         for place, (offset, size) in places.items():

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "open_raster": "geoiseg.readers",
     "Raster": "geoiseg.readers",
+    "SegmentMap": "geoiseg.widget.segment_map",
     "Session": "geoiseg.session",
     "Grid": "geoiseg.grid",
     "Mask": "geoiseg.masks",
@@ -29,6 +30,7 @@ __all__ = [
     "Mask",
     "OutlineOptions",
     "Raster",
+    "SegmentMap",
     "Session",
     "Stretch",
     "__version__",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from geoiseg.outline import OutlineOptions
     from geoiseg.readers import Raster, open_raster
     from geoiseg.session import Session
+    from geoiseg.widget.segment_map import SegmentMap
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,82 @@
+"""What the user can do on the map: one table for buttons, tooltips, shortcuts and help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+POINT, NEGATIVE, BOX, SCRIBBLE, ERASE, REGION, PICK = (
+    "point",
+    "negative",
+    "box",
+    "scribble",
+    "erase",
+    "region",
+    "pick",
+)
+"""Names of the tools."""
+DRAGGED = (BOX, SCRIBBLE, ERASE)
+"""Tools with which a drag draws; with the others it pans the map."""
+MAX_CLASSES = 99
+"""Most classes in the list; the first nine have a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button with its keys."""
+
+    name: str
+    title: str
+    """What it does, in a few words; tooltip and help."""
+    combos: tuple[str, ...] = ()
+    """Keys as the page names them, in lower case: ``ctrl+z``, ``enter``, ``p``."""
+
+    @property
+    def keys_text(self) -> str:
+        """The first key as people write it."""
+        if not self.combos:
+            return ""
+        names = {"escape": "Esc", "delete": "Del", "enter": "Enter"}
+        parts = self.combos[0].split("+") if self.combos[0] != "+" else ["+"]
+        return "+".join(names.get(part, part.capitalize()) for part in parts)
+
+
+TOOLS = (
+    Action(POINT, "Point on the object", ("p",)),
+    Action(NEGATIVE, "Point off the object (also right click, Alt or Ctrl + click)", ("n",)),
+    Action(BOX, "Box around the object", ("b",)),
+    Action(SCRIBBLE, "Stroke along the object", ("s",)),
+    Action(ERASE, "Stroke off the object (also a stroke with the right button)", ("x",)),
+    Action(REGION, "Start from the outline of an accepted feature", ("r",)),
+    Action(PICK, "Select an accepted feature; click it again to refine it", ("v",)),
+)
+"""Ways to use the mouse."""
+COMMANDS = (
+    Action("undo", "Undo", ("ctrl+z", "u")),
+    Action("redo", "Redo", ("ctrl+y", "ctrl+shift+z")),
+    Action("delete", "Delete the selected feature", ("delete", "backspace")),
+    Action("accept", "Accept the object", ("enter",)),
+    Action("cancel", "Cancel: stop the model, drop the object or the selection", ("escape",)),
+    Action("edit", "Refine the selected feature", ("e",)),
+    Action("grow", "Follow the object beyond the border", ("f",)),
+    Action("preview", "Preview under the cursor on or off", ("h",)),
+    Action("stop", "Stop what is going on"),
+    Action("fit", "Show the whole raster", ("0",)),
+    Action("save", "Save the project", ("ctrl+s",)),
+)
+"""What happens at once."""
+ACTIONS: Mapping[str, Action] = {action.name: action for action in (*TOOLS, *COMMANDS)}
+"""Tools and commands by name."""
+CLASS_KEYS: Mapping[str, int] = {str(n): n - 1 for n in range(1, 10)}
+"""Keys 1 to 9 and the place of their class in the list."""
+
+
+def hotkeys() -> dict[str, str]:
+    """Return the name of the action of each key; ``class-0`` is the first class."""
+    keys = {combo: action.name for action in ACTIONS.values() for combo in action.combos}
+    return {**keys, **{key: f"class-{place}" for key, place in CLASS_KEYS.items()}}
+
+
+def table(actions: tuple[Action, ...]) -> list[dict[str, object]]:
+    """Return the actions as the page takes them."""
+    return [{**asdict(action), "keys_text": action.keys_text} for action in actions]

@@ -1,0 +1,194 @@
+"""What the page asks for, turned into the map's own methods."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geoiseg.errors import GeoisegError, SessionError
+from geoiseg.widget.actions import ACTIONS, NEGATIVE, PICK, REGION, TOOLS
+from geoiseg.widget.messages import (
+    Choose,
+    ClassChange,
+    Click,
+    Do,
+    Drag,
+    Export,
+    LayerChange,
+    Message,
+    Move,
+    Ready,
+    SetNumber,
+    Upload,
+    View,
+    Words,
+)
+from geoiseg.widget.uploads import read_layer
+
+if TYPE_CHECKING:
+    from geoiseg.widget.segment_map import SegmentMap
+
+log = logging.getLogger(__name__)
+
+REACH = 6
+"""Screen pixels around the cursor in which a feature is hit."""
+TOOL_NAMES = frozenset(tool.name for tool in TOOLS)
+
+
+class Controller:
+    """Acts on the messages of one map. It never waits: the page's thread is free at once."""
+
+    def __init__(self, owner: SegmentMap) -> None:
+        self._map = owner
+
+    def __call__(self, message: Message) -> None:
+        """Act on a message; what goes wrong is shown on the map."""
+        owner = self._map
+        try:
+            self._act(message)
+        except GeoisegError as error:
+            log.info("%s", error)
+            owner.show_error(str(error))
+        except Exception as error:
+            log.exception("%s failed", type(message).__name__)
+            owner.show_error(f"{type(message).__name__} failed: {error}")
+
+    def _act(self, message: Message) -> None:  # noqa: C901, PLR0912 - one line per message
+        owner = self._map
+        match message:
+            case Click():
+                self._click(message)
+            case Drag():
+                self._drag(message)
+            case Move():
+                owner.lookout.hover(message)
+            case View():
+                owner.lookout.look(message)
+            case Do():
+                self._do(message.name)
+            case Choose():
+                self._choose(message)
+            case ClassChange():
+                self._change_class(message)
+            case SetNumber():
+                owner.simplify = message.value
+            case LayerChange():
+                self._change_layer(message)
+            case Words():
+                owner.add_text(message.text, wait=False)
+            case Export():
+                owner.export_as(message.name, message.format)
+            case Upload():
+                owner.add_features(read_layer(message.name, message.data), wait=False)
+            case Ready():
+                owner.refresh()
+            case _:
+                raise SessionError(f"nothing is done with {type(message).__name__}")
+
+    def _click(self, click: Click) -> None:
+        owner = self._map
+        if owner.tool in (PICK, REGION) and not click.negative:
+            hit = self.hit(click.at, click.zoom)
+            if owner.tool == REGION:
+                if hit is None:
+                    raise SessionError("there is no accepted feature here to start from")
+                owner.add_region(hit, wait=False)
+            elif hit is not None and hit == owner.selected and owner.session.editing != hit:
+                owner.edit(hit, wait=False)
+            else:
+                owner.select(hit)
+            return
+        x, y = owner.frame.xy(click.at)
+        positive = owner.tool != NEGATIVE and not click.negative
+        gsd = owner.scale_at(click.at, click.zoom)
+        owner.add_point(x, y, positive, owner.frame.crs, gsd=gsd, wait=False)
+
+    def _drag(self, drag: Drag) -> None:
+        owner = self._map
+        gsd = owner.scale_at(drag.at[0], drag.zoom)
+        xy = [owner.frame.xy(place) for place in drag.at]
+        if drag.box:
+            (xmin, ymin), (xmax, ymax) = np.min(xy, axis=0).tolist(), np.max(xy, axis=0).tolist()
+            owner.add_box(xmin, ymin, xmax, ymax, owner.frame.crs, gsd=gsd, wait=False)
+        else:
+            owner.add_scribble(xy, not drag.negative, owner.frame.crs, gsd=gsd, wait=False)
+
+    def hit(self, at: tuple[float, float], zoom: float) -> int | None:
+        """Return the id of the accepted feature at a place on the map, the smallest if several."""
+        owner = self._map
+        features = [one for one in owner.session.accepted if one.geometry is not None]
+        if not features:
+            return None
+        grid = owner.session.raster.grid
+        here, beside = (
+            shapely.Point(grid.to_crs(owner.frame.pixel(place))[0])
+            for place in (at, (at[0], at[1] + 360 / 256 / 2**zoom * REACH))
+        )
+        near = shapely.distance([one.geometry for one in features], here) <= here.distance(beside)
+        found = [one for one, is_near in zip(features, near, strict=True) if is_near]
+        inside = [one for one in found if one.geometry.covers(here)] or found
+        return min(inside, key=lambda one: one.geometry.area).id if inside else None
+
+    def _do(self, name: str) -> None:
+        owner = self._map
+        if name in TOOL_NAMES:
+            owner.tool = name
+        elif name.startswith("class-"):
+            place = int(name.removeprefix("class-"))
+            if place < len(owner.labels):
+                self._use_label(list(owner.labels)[place])
+        elif name == "accept":
+            if owner.session.outcome is not None or owner.busy:
+                owner.accept(wait=False)
+            elif owner.selected is not None:
+                owner.edit(wait=False)
+        elif name in ("undo", "redo", "cancel", "edit", "delete", "grow", "save"):
+            getattr(owner, name)(wait=False)
+        elif name == "preview":
+            owner.preview = not owner.preview
+        elif name in ("stop", "fit"):
+            getattr(owner, name)()
+        else:
+            raise SessionError(f"nothing is done for {name!r} of {', '.join(ACTIONS)}")
+
+    def _use_label(self, name: str) -> None:
+        owner = self._map
+        if owner.selected is not None and owner.session.editing is None:
+            owner.relabel(owner.selected, name, wait=False)
+        owner.label = name
+
+    def _choose(self, choice: Choose) -> None:
+        owner = self._map
+        if choice.what == "tool":
+            owner.tool = choice.name
+        elif choice.what == "model":
+            owner.use_model(owner.known_model(choice.name), wait=False)
+        elif choice.name in owner.labels:
+            self._use_label(choice.name)
+        else:
+            raise SessionError(f"there is no class {choice.name!r}")
+
+    def _change_class(self, change: ClassChange) -> None:
+        owner = self._map
+        if change.change == "add":
+            owner.add_label(change.name)
+            owner.label = change.name
+        elif change.change == "rename":
+            owner.rename_label(change.name, change.to, wait=False)
+        else:
+            owner.colour_label(change.name, change.to)
+
+    def _change_layer(self, change: LayerChange) -> None:
+        owner = self._map
+        layer = owner.rasters.find(change.layer)
+        if change.opacity is not None:
+            layer.layer.opacity = change.opacity
+        if change.visible is not None:
+            layer.layer.visible = change.visible
+        if change.bands is not None or change.stretch is not None:
+            owner.show_as(change.layer, change.bands, change.stretch, wait=False)
+        else:
+            owner.refresh()

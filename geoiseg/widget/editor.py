@@ -1,0 +1,376 @@
+"""What can be done on a map, as methods: each is a request to the one worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoiseg.errors import CancelledError, GeoisegError, ModelError, SessionError
+from geoiseg.features import Feature
+from geoiseg.models.protocol import Model
+from geoiseg.outline import OutlineOptions
+from geoiseg.segmenter import Watch
+from geoiseg.session import Session
+from geoiseg.widget.worker import Job, Worker, worker_for
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+    from geoiseg.masks import Mask
+
+log = logging.getLogger(__name__)
+
+
+class Editor:
+    """A session whose every change runs in the worker of the model's device.
+
+    With ``wait=True`` (the default) a method returns when it is done and raises what went
+    wrong; with ``wait=False`` it returns at once and errors appear on the map alone.
+    """
+
+    session: Session
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._asked: dict[int, Job] = {}
+        self._asked_lock = threading.Lock()
+        self._selected: int | None = None
+
+    # -- what a face shows of it -----------------------------------------------------
+
+    def _show_jobs(self) -> None:
+        """Show what the worker is doing."""
+
+    def _show_error(self, text: str) -> None:
+        """Show an error in one line."""
+
+    def refresh(self) -> None:
+        """Show the session as it is now."""
+
+    # -- requests --------------------------------------------------------------------
+
+    @property
+    def _worker(self) -> Worker:
+        return worker_for(str(getattr(self.session.model, "device", "cpu")))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was asked for is not done yet."""
+        return bool(self._asked)
+
+    @property
+    def _current_job(self) -> Job | None:
+        jobs = list(self._asked.values())
+        running = [job for job in jobs if job.phase not in ("waiting", "done")]
+        return next(iter(running or jobs), None)
+
+    def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
+        """Run a change of the session in the worker, and return what it returns."""
+        job = self._worker.submit(lambda watch: self._perform(change, watch), notify=self._heed)
+        with self._asked_lock:
+            if job.phase != "done":
+                self._asked[job.number] = job
+        self._show_jobs()
+        return self._await(job) if wait else None
+
+    def _await(self, job: Job) -> Any:
+        try:
+            return job.future.result()
+        except KeyboardInterrupt:
+            job.stop()
+            raise
+
+    def _heed(self, job: Job) -> None:
+        with self._asked_lock:
+            if job.phase == "done":
+                self._asked.pop(job.number, None)
+        self._show_jobs()
+
+    def _perform(self, change: Callable[[Watch], Any], watch: Watch) -> Any:
+        try:
+            result = change(watch)
+        except CancelledError:
+            raise
+        except GeoisegError as error:
+            log.info("%s", error)
+            self._show_error(str(error))
+            raise
+        except Exception as error:
+            name = self.session.model.info.name
+            log.exception("the model %s failed", name)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            message = f"the model {name} failed: {type(error).__name__}: {reason}"
+            self._show_error(message)
+            raise ModelError(message) from error
+        else:
+            return result
+        finally:
+            self.refresh()
+
+    def stop(self) -> bool:
+        """Stop what was asked for and is not done yet, and say whether there was any."""
+        jobs = list(self._asked.values())
+        for job in jobs:
+            job.stop()
+        if jobs:
+            with self._asked_lock:
+                self._asked.clear()
+            self.refresh()
+            self._show_jobs()
+        return bool(jobs)
+
+    # -- the object in progress ------------------------------------------------------
+
+    def _scale(self) -> float | None:
+        """Return the ground size of pixels to work at."""
+        return self.session.gsd
+
+    def _prompt(self, add: Callable[[Watch], None], gsd: float | None, *, wait: bool) -> None:
+        scale = self._scale() if gsd is None else gsd
+
+        def change(watch: Watch) -> None:
+            self.session.gsd = scale
+            add(watch)
+            self._learn_speed()
+
+        self._ask(change, wait=wait)
+
+    def _learn_speed(self) -> None:
+        """Take note of how long the last step took."""
+
+    def add_point(
+        self, x: float, y: float, positive: bool = True, crs: Any = None,
+        *, gsd: float | None = None, wait: bool = True,
+    ) -> None:  # fmt: skip
+        """Say that a place is on the object, or off it; like a click.
+
+        Args:
+            x: Easting or longitude.
+            y: Northing or latitude.
+            positive: True where the place belongs to the object.
+            crs: CRS of the coordinates where it is not the raster's.
+            gsd: Ground size of the pixels to work at; by default that of the screen's.
+            wait: Whether to return only when it is done.
+
+        Raises:
+            PromptError: The place is outside the raster, or has no data.
+        """
+        session = self.session
+        self._prompt(
+            lambda watch: session.add_point(x, y, positive, crs, watch=watch), gsd, wait=wait
+        )
+
+    def add_box(
+        self, xmin: float, ymin: float, xmax: float, ymax: float, crs: Any = None, **how: Any
+    ) -> None:
+        """Say that the object lies in a box, which is upright in ``crs``.
+
+        Args:
+            xmin: Least easting or longitude.
+            ymin: Least northing or latitude.
+            xmax: Greatest easting or longitude.
+            ymax: Greatest northing or latitude.
+            crs: CRS of the coordinates where it is not the raster's.
+            **how: ``gsd`` and ``wait``, as ``add_point`` takes them.
+
+        Raises:
+            PromptError: The box has no area or does not meet the raster.
+        """
+        session, box = self.session, (xmin, ymin, xmax, ymax)
+        gsd, wait = how.pop("gsd", None), how.pop("wait", True)
+        self._prompt(lambda watch: session.add_box(*box, crs, watch=watch, **how), gsd, wait=wait)
+
+    def add_scribble(
+        self, xy: Iterable[Sequence[float]], positive: bool = True, crs: Any = None,
+        *, gsd: float | None = None, wait: bool = True,
+    ) -> None:  # fmt: skip
+        """Say that the places along a stroke are on the object, or off it.
+
+        Raises:
+            PromptError: The stroke has no vertex or is outside the raster.
+        """
+        vertices, session = list(xy), self.session
+        self._prompt(
+            lambda watch: session.add_scribble(vertices, positive, crs, watch=watch), gsd, wait=wait
+        )
+
+    def add_region(self, outline: Any, crs: Any = None, *, wait: bool = True) -> None:
+        """Start from an outline: a shapely polygon, or the id of an accepted feature.
+
+        Raises:
+            PromptError: It has no area or does not meet the raster.
+            SessionError: There is no such feature.
+        """
+        if isinstance(outline, int):
+            outline, crs = self.feature(outline).geometry, None
+        session = self.session
+        self._prompt(lambda watch: session.add_region(outline, crs, watch=watch), None, wait=wait)
+
+    def add_text(self, text: str, *, wait: bool = True) -> None:
+        """Say in words what to look for.
+
+        Raises:
+            PromptError: The model takes no words, or the text is empty or too long.
+        """
+        session = self.session
+        self._prompt(lambda watch: session.add_text(text, watch=watch), None, wait=wait)
+
+    def undo(self, *, wait: bool = True) -> None:
+        """Go back one step; what is being computed just now is that step."""
+        if not self.stop():
+            self._ask(lambda _: self.session.undo(), wait=wait)
+
+    def redo(self, *, wait: bool = True) -> None:
+        """Go forward one step again."""
+        self._ask(lambda _: self.session.redo(), wait=wait)
+
+    def cancel(self, *, wait: bool = True) -> None:
+        """Stop the model; if it was idle, drop the object; if there was none, deselect."""
+        if self.stop():
+            return
+        if self.session.steps or self.session.editing is not None:
+            self._ask(lambda _: self.session.clear(), wait=wait)
+        else:
+            self.select(None)
+
+    def grow(self, *, wait: bool = True) -> None:
+        """Follow the object beyond the border of its chip.
+
+        Raises:
+            SessionError: This session can not.
+        """
+        grow = getattr(self.session, "grow", None)
+        if grow is None:
+            raise SessionError("following objects beyond the border is not available here")
+        self._ask(lambda watch: grow(watch=watch), wait=wait)
+
+    # -- accepted features -----------------------------------------------------------
+
+    def feature(self, feature_id: int) -> Feature:
+        """Return an accepted feature with all its provenance.
+
+        Raises:
+            SessionError: There is no such feature.
+        """
+        for feature in self.session.accepted:
+            if feature.id == feature_id:
+                return feature
+        raise SessionError(f"there is no feature {feature_id!r}")
+
+    @property
+    def selected(self) -> int | None:
+        """Id of the feature that is selected or being refined, if any."""
+        if self.session.editing is not None:
+            return self.session.editing
+        ids = {feature.id for feature in self.session.accepted}
+        return self._selected if self._selected in ids else None
+
+    def select(self, feature_id: int | None) -> None:
+        """Select an accepted feature, or none.
+
+        Raises:
+            SessionError: There is no such feature.
+        """
+        self._selected = None if feature_id is None else self.feature(feature_id).id
+        self.refresh()
+
+    def edit(self, feature_id: int | None = None, *, wait: bool = True) -> None:
+        """Take an accepted feature up again, by default the selected one.
+
+        Raises:
+            SessionError: There is no such feature, or none is selected.
+        """
+        number = self._chosen(feature_id)
+        self._ask(lambda watch: self.session.edit(number, watch=watch), wait=wait)
+
+    def delete(self, feature_id: int | None = None, *, wait: bool = True) -> None:
+        """Remove an accepted feature, by default the selected one.
+
+        Raises:
+            SessionError: There is no such feature, or none is selected.
+        """
+        number = self._chosen(feature_id)
+        self._ask(lambda _: self.session.delete(number), wait=wait)
+
+    def relabel(
+        self, feature_id: int | None = None, label: str | None = None, *, wait: bool = True
+    ) -> None:
+        """Change the class of an accepted feature, by default the selected one's.
+
+        Raises:
+            SessionError: There is no such feature, or none is selected.
+        """
+        number = self._chosen(feature_id)
+        self._ask(lambda _: self.session.relabel(number, label), wait=wait)
+
+    def _chosen(self, feature_id: int | None) -> int:
+        number = self.selected if feature_id is None else feature_id
+        if number is None:
+            raise SessionError("select a feature first")
+        return number
+
+    def add_features(self, frame: gpd.GeoDataFrame, *, wait: bool = True) -> list[int]:
+        """Take over polygons made elsewhere as accepted features, and return their ids.
+
+        Raises:
+            PromptError: A row is no polygon, or the layer's CRS can not be used.
+        """
+        ids: list[int] = self._ask(lambda _: self.session.add_features(frame), wait=wait) or []
+        return ids
+
+    # -- the rest --------------------------------------------------------------------
+
+    def use_model(self, model: str | Model, *, wait: bool = True) -> None:
+        """Change the model; the object in progress is done again with it.
+
+        Raises:
+            UnknownModelError: There is no such model.
+        """
+
+        def change(_: Watch) -> None:
+            self.session.model = model
+
+        self._ask(change, wait=wait)
+
+    def use_outline(self, options: OutlineOptions, *, wait: bool = True) -> None:
+        """Change how outlines are drawn."""
+
+        def change(_: Watch) -> None:
+            self.session.options = options
+
+        self._ask(change, wait=wait)
+
+    def save(self, path: str | Path | None = None, *, wait: bool = True) -> None:
+        """Write the project file; later changes are saved to it too.
+
+        Raises:
+            SessionError: No path was ever given.
+            ExportError: It can not be written; an older file stays as it was.
+        """
+        self._ask(lambda _: self.session.save(path), wait=wait)
+
+    def export(self, path: str | Path, *, wait: bool = True, **options: Any) -> None:
+        """Write the accepted features in the format of the path's suffix.
+
+        Raises:
+            ExportError: It can not be written; an older file stays as it was.
+        """
+        self._ask(lambda _: self.session.export(path, **options), wait=wait)
+
+    @property
+    def features(self) -> gpd.GeoDataFrame:
+        """The accepted objects as a GeoDataFrame in the raster's CRS."""
+        return self.session.features
+
+    @property
+    def mask(self) -> Mask | None:
+        """The object in progress as a mask; None until it is prompted."""
+        return self.session.mask
+
+    @property
+    def geometry(self) -> Any:
+        """The object in progress as a shapely geometry in the raster's CRS, or None."""
+        return self.session.geometry

@@ -1,0 +1,107 @@
+"""The classes a user gives to features, in order and with their colours. A value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from geoiseg.errors import SessionError
+from geoiseg.widget.actions import MAX_CLASSES
+
+PALETTE = (
+    "#ffd400", "#00b0ff", "#ff4081", "#00e676", "#d05cff",
+    "#ff9100", "#1de9b6", "#ff5252", "#8c9eff",
+)  # fmt: skip
+"""Bright on imagery, and told apart by most colour-blind people side by side."""
+FIRST = "object"
+"""The class there is when none was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Names and colours."""
+
+    items: tuple[tuple[str, str], ...] = ((FIRST, PALETTE[0]),)
+    """``(name, colour)``; a colour is ``#rrggbb``."""
+
+    @classmethod
+    def of(cls, names: Iterable[str] | Mapping[str, str]) -> Labels:
+        """Return labels from names, or from names with colours."""
+        labels = cls(())
+        colours = names if isinstance(names, Mapping) else {}
+        for name in names:
+            labels = labels.plus(name, colours.get(name))
+        return labels if labels.items else cls()
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.items)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == known for known, _ in self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def colour(self, name: str) -> str:
+        """Return the colour of a class; white for one that is not listed."""
+        return dict(self.items).get(name, "#ffffff")
+
+    def plus(self, name: str, colour: str | None = None) -> Labels:
+        """Return the labels with one more at the end; the same where it is there already.
+
+        Raises:
+            SessionError: The name or the colour can not be used, or there are too many.
+        """
+        name = name.strip()
+        if name in self:
+            return self if colour is None else self.recoloured(name, colour)
+        if not name:
+            raise SessionError("a class needs a name, got an empty one")
+        if len(self) >= MAX_CLASSES:
+            raise SessionError(f"there are {MAX_CLASSES} classes already; remove one first")
+        used = {taken for _, taken in self.items}
+        free = [one for one in PALETTE if one not in used]
+        next_one = free[0] if free else PALETTE[len(self) % len(PALETTE)]
+        chosen = check_colour(colour) if colour else next_one
+        return replace(self, items=(*self.items, (name, chosen)))
+
+    def renamed(self, old: str, new: str) -> Labels:
+        """Return the labels with another name for one.
+
+        Raises:
+            SessionError: There is no such class, or the new name is empty or taken.
+        """
+        self._check(old)
+        new = new.strip()
+        if not new or (new in self and new != old):
+            raise SessionError(f"a class can not be renamed to {new!r}: empty or taken")
+        return replace(
+            self, items=tuple((new if name == old else name, one) for name, one in self.items)
+        )
+
+    def recoloured(self, name: str, colour: str) -> Labels:
+        """Return the labels with another colour for one.
+
+        Raises:
+            SessionError: There is no such class, or the colour is none.
+        """
+        self._check(name)
+        colour = check_colour(colour)
+        items = tuple((known, colour if known == name else one) for known, one in self.items)
+        return replace(self, items=items)
+
+    def _check(self, name: str) -> None:
+        if name not in self:
+            raise SessionError(f"there is no class {name!r}; there are: {', '.join(self)}")
+
+
+def check_colour(colour: str) -> str:
+    """Return a colour in lower case.
+
+    Raises:
+        SessionError: It is not written ``#rrggbb``.
+    """
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise SessionError(f"a colour is written #rrggbb, got {colour!r}")
+    return colour.lower()

@@ -1,0 +1,81 @@
+"""The session behind a map: given, resumed from its project file, or new."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from geoiseg.errors import GeoisegError, UnknownModelError
+from geoiseg.layers import is_project, load_project
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import DEFAULT_MODEL
+from geoiseg.readers import Raster, open_raster
+from geoiseg.session import Session
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".geoiseg.gpkg"
+"""End of the name of a project file that nobody named."""
+
+
+def default_project(raster: Raster) -> Path:
+    """Return where the project of a raster is kept: in the working folder, by its name.
+
+    A file of that name that belongs to another raster is left alone.
+    """
+    stem = Path(raster.name).stem or "raster"
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).strip(".")[:80]
+    for number in range(1, 1000):
+        path = Path.cwd() / f"{plain or 'raster'}{'' if number == 1 else f'-{number}'}{SUFFIX}"
+        if not path.exists() or _belongs(path, raster):
+            return path
+    return path
+
+
+def _belongs(path: Path, raster: Raster) -> bool:
+    if not is_project(path):
+        return False
+    try:
+        project = load_project(path)
+    except GeoisegError:
+        return False
+    return Path(project.raster).name == Path(raster.name).name and project.crs == raster.grid.crs
+
+
+def open_session(
+    source: Any, model: str | Model | None, project: str | Path | bool | None
+) -> tuple[Session, str]:
+    """Return the session of a raster, and a line about it for the user.
+
+    Args:
+        source: What ``open_raster`` takes.
+        model: Name or Model; None for the one in the project, or else the default.
+        project: The project file; True for ``default_project``, False or None for none.
+
+    Raises:
+        GeoisegError: The raster or an existing project file can not be opened.
+    """
+    raster = open_raster(source)
+    if project is None or project is False:
+        return Session(raster, model or DEFAULT_MODEL), ""
+    path = default_project(raster) if project is True else Path(project)
+    if not path.exists():
+        return Session(raster, model or DEFAULT_MODEL, project=path), ""
+    try:
+        session = Session.load(path, raster=_as_saved(source, raster, path), model=model)
+    except UnknownModelError as error:
+        log.warning("%s: %s; the default model is used instead", path, error)
+        session = Session.load(path, raster=raster, model=DEFAULT_MODEL)
+    count = len(session.accepted)
+    return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}"
+
+
+def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:
+    """Return the raster with the bands and stretch of the project, where it is a path."""
+    if isinstance(source, Raster):
+        return raster
+    saved = load_project(path)
+    if max(saved.bands) > raster.count:
+        return raster
+    return open_raster(source, saved.bands, saved.stretch)

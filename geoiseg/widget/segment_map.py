@@ -1,0 +1,466 @@
+"""``SegmentMap``: an ipyleaflet map on which objects are segmented."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ipyleaflet
+import ipywidgets
+import traitlets
+
+from geoiseg.errors import ExportError
+from geoiseg.image import Stretch
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import get_model, model_names
+from geoiseg.outline import OutlineOptions
+from geoiseg.readers import open_raster
+from geoiseg.segmenter import Watch
+from geoiseg.session import Session
+from geoiseg.widget.actions import PICK, POINT, REGION, TOOLS
+from geoiseg.widget.bridge import Bridge
+from geoiseg.widget.controller import Controller
+from geoiseg.widget.editor import Editor
+from geoiseg.widget.frame import MapFrame
+from geoiseg.widget.labels import FIRST, Labels
+from geoiseg.widget.lookout import Lookout
+from geoiseg.widget.project import open_session
+from geoiseg.widget.rasters import MAX_ZOOM, RasterLayer, RasterLayers
+from geoiseg.widget.scene import Scene
+from geoiseg.widget.toolbar import Toolbar
+from geoiseg.widget.worker import Job, Urgency
+
+log = logging.getLogger(__name__)
+
+HEIGHT = "600px"
+"""Height of a map in a notebook; ``m.map.layout.height`` changes it."""
+SIZE = (900.0, 560.0)
+"""Screen pixels across and down that a view is taken to have before it is shown."""
+
+
+class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
+    """A map on which clicks, boxes and strokes become polygons.
+
+    ``m.map`` is an ordinary ipyleaflet Map. Everything the mouse can do is a method, and
+    ``m.session`` is the session behind it all; call ``m.refresh()`` after changing that
+    directly.
+    """
+
+    tool = traitlets.Enum([tool.name for tool in TOOLS], POINT, help="The tool in use.")
+    label = traitlets.Unicode(FIRST, help="The class that accepted features get.")
+    model = traitlets.Any(help="Name of the model in use; takes a Model object too.")
+
+    def __init__(
+        self,
+        raster: Any = None,
+        model: str | Model | None = None,
+        session: Session | None = None,
+        basemap: Any = None,
+        *,
+        project: str | Path | bool | None = True,
+        classes: Iterable[str] | Mapping[str, str] = (),
+    ) -> None:
+        """Make a map; put it last in a cell, or ``display`` it.
+
+        Args:
+            raster: What ``open_raster`` takes; not needed with ``session``.
+            model: Name of a model, or a Model; by default the project's or the default.
+            session: A session to show instead of a new one.
+            basemap: An ipyleaflet layer, or one of ``ipyleaflet.basemaps``, to lie below;
+                none by default, so that nothing is fetched from anywhere.
+            project: The GeoPackage that every accept is saved to, and from which the map
+                resumes where it exists; True names it after the raster in the working
+                folder, False saves nothing.
+            classes: Names of the classes, or names with colours ``#rrggbb``.
+
+        Raises:
+            GeoisegError: The raster or an existing project can not be opened.
+        """
+        note = ""
+        if session is None:
+            session, note = open_session(raster, model, project)
+        elif model is not None:
+            session.model = model
+        Editor.__init__(self, session)
+        self._source_gsd = session.gsd if note == "" and raster is None else None
+        self._labels = Labels.of(classes)
+        self._lock = threading.RLock()
+        self._error, self._note = "", note
+        self._models: dict[str, Model] = {}
+        self._own_files: set[Path] = set()
+        self.folder = Path.cwd()
+        """Where the page's Export button writes to."""
+        self._build(basemap)
+        ipywidgets.VBox.__init__(self, children=[self.map])
+        self._learn_labels()
+        self.label = next(iter(self._labels))
+        self.model = session.model
+        self.refresh()
+
+    def _build(self, basemap: Any) -> None:
+        layers = () if basemap is None else (as_layer(basemap),)
+        self.map = ipyleaflet.Map(
+            layers=layers, zoom_control=False, scroll_wheel_zoom=True, double_click_zoom=False,
+            max_zoom=MAX_ZOOM, min_zoom=0,
+            layout=ipywidgets.Layout(height=HEIGHT, width="auto", margin="0"),
+        )  # fmt: skip
+        self.bridge = Bridge(map_id=self.map.model_id)
+        self.toolbar = Toolbar()
+        self.scene = Scene(self.map, self.bridge)
+        self.rasters = RasterLayers(self.map, self.bridge)
+        self.rasters.add(self.session.raster)
+        for widget in (self.bridge, self.toolbar):
+            control = ipyleaflet.WidgetControl(
+                widget=widget, position="topleft", transparent_bg=True
+            )
+            self.map.add(control)
+        self.map.add(ipyleaflet.ZoomControl(position="bottomright"))
+        if self.session.raster.grid.crs is not None:
+            self.map.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False))
+        self.lookout = Lookout(self)
+        controller = Controller(self)
+        self.bridge.heard = self.toolbar.heard = controller
+        self.bridge.tiles.failed = lambda error: self.show_error(str(error))
+        self.fit()
+
+    # -- where things are ------------------------------------------------------------
+
+    @property
+    def frame(self) -> MapFrame:
+        """Between the map and the raster that is segmented."""
+        return MapFrame(self.session.raster.grid, self.rasters.first.renderer)
+
+    def scale_at(self, at: tuple[float, float], zoom: float) -> float | None:
+        """Return the ground size of a screen pixel at a place: what is seen is segmented."""
+        return self._source_gsd or self.frame.gsd(at, zoom)
+
+    def _scale(self) -> float | None:
+        return self.scale_at(tuple(self.map.center), self.map.zoom)
+
+    def fit(self, which: str | int = 0) -> None:
+        """Show the whole of a raster."""
+        west, south, east, north = self.rasters.find(which).renderer.bounds_lonlat
+        width, height = self._view_size()
+        top, bottom = (
+            math.asinh(math.tan(math.radians(y))) for y in (min(north, 85), max(south, -85))
+        )
+        across = max(1e-12, (east - west) / 360 * 256)
+        down = max(1e-12, (top - bottom) / (2 * math.pi) * 256)
+        zoom = math.floor(math.log2(min(width / across, height / down)))
+        middle = math.degrees(math.atan(math.sinh((top + bottom) / 2)))
+        with self.map.hold_sync():
+            self.map.center = (middle, (west + east) / 2)
+            self.map.zoom = max(0, min(MAX_ZOOM, zoom))
+
+    def _view_size(self) -> tuple[float, float]:
+        view = self.lookout.view if hasattr(self, "lookout") else None
+        if view is None or view.east <= view.west or max(abs(view.south), abs(view.north)) > 85:
+            return SIZE
+        scale = 256 * 2**view.zoom
+        top, bottom = (math.asinh(math.tan(math.radians(y))) for y in (view.north, view.south))
+        return (view.east - view.west) / 360 * scale, (top - bottom) / (2 * math.pi) * scale
+
+    # -- requests --------------------------------------------------------------------
+
+    def submit(self, run: Callable[[Watch], Any], urgency: Urgency) -> Job:
+        """Have the worker do something that nobody waits for."""
+        return self._worker.submit(run, urgency)
+
+    def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
+        self._error = self._note = ""
+        return super()._ask(change, wait=wait)
+
+    def _learn_speed(self) -> None:
+        if self.session.outcome is not None:
+            self.lookout.learn(self.session.outcome.milliseconds)
+
+    def accept(self, label: str | None = None, *, wait: bool = True, **attributes: Any) -> int:
+        """Keep the object in progress and return its id.
+
+        Args:
+            label: Its class; by default the current one.
+            wait: Whether to return only when it is done (and 0 otherwise).
+            **attributes: The user's own columns.
+
+        Raises:
+            SessionError: There is no object, or an attribute has a reserved name.
+            ExportError: It is accepted, but the project file could not be saved.
+        """
+        chosen = self.label if label is None else label
+
+        def change(_: Watch) -> int:
+            number = self.session.accept(chosen, **attributes)
+            self._selected = None
+            kept = f", saved to {self.session.project.name}" if self.session.project else ""
+            self._note = f"Feature {number} accepted as {chosen}{kept}"
+            return number
+
+        return self._ask(change, wait=wait) or 0
+
+    def edit(self, feature_id: int | None = None, *, wait: bool = True) -> None:
+        """Take an accepted feature up again, by default the selected one.
+
+        Raises:
+            SessionError: There is no such feature, or none is selected.
+        """
+        label = self.feature(self._chosen(feature_id)).label
+        if label in self._labels:
+            self.label = label
+        if self.tool in (PICK, REGION):
+            self.tool = POINT
+        super().edit(feature_id, wait=wait)
+
+    def use_model(self, model: str | Model, *, wait: bool = True) -> None:
+        """Change the model; the object in progress is done again with it.
+
+        Raises:
+            UnknownModelError: There is no such model.
+        """
+        super().use_model(model, wait=wait)
+        self.lookout.forget()
+
+    def known_model(self, name: str) -> Model:
+        """Return a model by name: one that was used here before, or a registered one.
+
+        Raises:
+            UnknownModelError: There is none of that name.
+        """
+        return self._models[name] if name in self._models else get_model(name)
+
+    # -- classes ---------------------------------------------------------------------
+
+    @property
+    def labels(self) -> Labels:
+        """The classes with their colours."""
+        return self._labels
+
+    def add_label(self, name: str, colour: str | None = None) -> None:
+        """Add a class to the list.
+
+        Raises:
+            SessionError: The name or the colour can not be used.
+        """
+        self._labels = self._labels.plus(name, colour)
+        self.refresh()
+
+    def rename_label(self, old: str, new: str, *, wait: bool = True) -> None:
+        """Rename a class, on its features too.
+
+        Raises:
+            SessionError: There is no such class, or the new name is empty or taken.
+        """
+        renamed = self._labels.renamed(old, new)
+
+        def change(_: Watch) -> None:
+            self.session.rename_label(old, new.strip())
+            self._labels = renamed
+            if self.label == old:
+                self.label = new.strip()
+
+        self._ask(change, wait=wait)
+
+    def colour_label(self, name: str, colour: str) -> None:
+        """Give a class another colour, ``#rrggbb``.
+
+        Raises:
+            SessionError: There is no such class, or the colour is none.
+        """
+        self._labels = self._labels.recoloured(name, colour)
+        self.refresh()
+
+    def _learn_labels(self) -> None:
+        labels = self._labels
+        for feature in self.session.accepted:
+            if feature.label and feature.label not in labels:
+                labels = labels.plus(feature.label[:60])
+        self._labels = labels
+
+    # -- how it looks ----------------------------------------------------------------
+
+    def add_raster(self, raster: Any, name: str | None = None) -> RasterLayer:
+        """Show one more raster above the others; ``m.rasters`` has them all."""
+        layer = self.rasters.add(open_raster(raster), name)
+        self.refresh()
+        return layer
+
+    def show_as(
+        self, which: str | int = 0, bands: Iterable[int] | None = None,
+        stretch: Stretch | tuple[float, float] | None = None, *, wait: bool = True,
+    ) -> None:  # fmt: skip
+        """Show a raster with other bands or contrast; the first is segmented so, too.
+
+        Args:
+            which: Place, name or id of the raster's layer.
+            bands: One or three band numbers from 1.
+            stretch: Values that become black and white, for all bands or per band.
+            wait: Whether to return only when it is done.
+
+        Raises:
+            RasterError: There are no such bands, or the limits make no sense.
+        """
+        layer = self.rasters.find(which)
+        chosen = None if bands is None else tuple(bands)
+        count = len(chosen or layer.raster.bands)
+        if isinstance(stretch, tuple):
+            stretch = Stretch((float(stretch[0]),) * count, (float(stretch[1]),) * count)
+
+        def change(_: Watch) -> None:
+            changed = self.rasters.look(which, chosen, stretch)
+            if changed is self.rasters.first:
+                self.session.raster = changed.raster
+
+        self._ask(change, wait=wait)
+
+    @property
+    def simplify(self) -> float:
+        """How far, in pixels of the mask, outlines may move to lose vertices."""
+        return self.session.options.simplify
+
+    @simplify.setter
+    def simplify(self, pixels: float) -> None:
+        old = self.session.options
+        options = OutlineOptions(pixels, old.smooth, old.square, old.max_area_change)
+        self.use_outline(options, wait=False)
+
+    @property
+    def preview(self) -> bool:
+        """Whether there is a preview under the cursor."""
+        return self.lookout.preview
+
+    @preview.setter
+    def preview(self, wanted: bool) -> None:
+        self.lookout.wish = bool(wanted)
+        if not wanted:
+            self.scene.draw_preview(None, self.frame, "")
+        self.refresh()
+
+    # -- files -----------------------------------------------------------------------
+
+    def export_as(self, name: str, suffix: str) -> None:
+        """Write the accepted features into ``m.folder``; what the page's button does.
+
+        A file that this map has not written itself is never replaced.
+
+        Raises:
+            ExportError: There is such a file already.
+        """
+        path = self.folder / f"{name}.{suffix}"
+        if path.parent != self.folder or (path.exists() and path not in self._own_files):
+            raise ExportError(f"{path.name} exists in {self.folder}; choose another name")
+
+        def change(_: Watch) -> None:
+            self.session.export(path)
+            self._own_files.add(path)
+            self._note = f"{len(self.session.accepted)} features written to {path}"
+
+        self._ask(change, wait=False)
+
+    # -- showing ---------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Show the session as it is now."""
+        if not hasattr(self, "lookout"):
+            return
+        with self._lock:
+            frame, colour = self.frame, self._labels.colour(self.label)
+            self._learn_labels()
+            self.scene.draw_mask(self.session, frame, colour)
+            self.bridge.answered += 1
+            self.scene.draw_prompts(self.session, frame)
+            self.scene.draw_outline(self.session, frame, colour)
+            self.scene.draw_features(self.session, frame, self._labels, self.selected)
+            if self.model != self.session.model.info.name:
+                self.model = self.session.model
+            self.bridge.tool = self.tool
+            self.bridge.prompting = self.tool not in (PICK, REGION)
+            self.bridge.hover_ms = self.lookout.hover_ms
+            self.toolbar.state = self._state()
+        self._show_jobs()
+
+    def _state(self) -> dict[str, Any]:
+        session = self.session
+        names = [*self._models, *(name for name in model_names() if name not in self._models)]
+        return {
+            "tool": self.tool,
+            "label": self.label,
+            "labels": [list(item) for item in self._labels.items],
+            "can_undo": session.can_undo,
+            "can_redo": session.can_redo,
+            "has_object": session.outcome is not None,
+            "editing": session.editing,
+            "selected": self.selected,
+            "count": len(session.accepted),
+            "model": session.model.info.name,
+            "models": [[name, self._about(name)] for name in names],
+            "takes_text": session.model.info.takes_text,
+            "can_grow": hasattr(session, "grow"),
+            "simplify": self.simplify,
+            "preview": self.preview,
+            "preview_possible": self.lookout.quick,
+            "layers": [layer.describe() for layer in self.rasters],
+            "project": None if session.project is None else session.project.name,
+            "folder": str(self.folder),
+        }
+
+    def _about(self, name: str) -> str:
+        known = self._models.get(name)
+        return "" if known is None else known.info.description
+
+    def show_error(self, text: str) -> None:
+        """Show an error on the map in one line."""
+        self._error = " ".join(text.split())
+        self.bridge.answered += 1
+        self._show_jobs()
+
+    def _show_error(self, text: str) -> None:
+        self.show_error(text)
+
+    def _show_jobs(self) -> None:
+        if not hasattr(self, "lookout"):
+            return
+        job = self._current_job
+        status: dict[str, Any] = {"error": self._error, "note": self._note}
+        if job is not None:
+            status |= {"phase": job.phase, "since": job.since}
+        self.toolbar.status = status
+
+    @traitlets.validate("model")
+    def _check_model(self, proposal: Any) -> str:
+        model = get_model(proposal["value"]) if proposal["value"] not in self._models else None
+        if model is None:
+            return str(proposal["value"])
+        self._models[model.info.name] = model
+        return model.info.name
+
+    @traitlets.observe("model")
+    def _model_changed(self, change: Any) -> None:
+        if change["new"] != self.session.model.info.name:
+            try:
+                self.use_model(self.known_model(change["new"]))
+            finally:
+                self.model = self.session.model.info.name
+
+    @traitlets.observe("tool", "label")
+    def _choice_changed(self, change: Any) -> None:
+        if change["name"] == "label" and change["new"] and change["new"] not in self._labels:
+            self._labels = self._labels.plus(change["new"])
+        self.refresh()
+
+    def close(self) -> None:
+        """Stop all work for this map and remove it."""
+        if hasattr(self, "lookout"):  # else it was never built: its raster could not be opened
+            self.stop()
+            self.lookout.close()
+            self.bridge.close()
+        super().close()
+
+
+def as_layer(basemap: Any) -> ipyleaflet.Layer:
+    """Return an ipyleaflet layer of a layer, or of an entry of ``ipyleaflet.basemaps``."""
+    if isinstance(basemap, ipyleaflet.Layer):
+        return basemap
+    return ipyleaflet.basemap_to_tiles(basemap)

@@ -85,26 +85,36 @@ class Earth(Projection):
         """
         self._transformer = pyproj.Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
         self._in_degrees = grid.is_geographic
-        lonlat, shape = self._sample(grid)
-        if not np.isfinite(lonlat).any():
+        lonlat = self._sample(grid)
+        if not len(lonlat):
             raise pyproj.exceptions.ProjError("no part of the raster has a place on Earth")
-        west, east = self._west_east(lonlat[:, 0], shape)
+        west, east = self._west_east(lonlat[:, 0])
         south, north = np.clip(
-            [np.nanmin(lonlat[:, 1]), np.nanmax(lonlat[:, 1])], -MAX_LATITUDE, MAX_LATITUDE
+            [lonlat[:, 1].min(), lonlat[:, 1].max()], -MAX_LATITUDE, MAX_LATITUDE
         )
         self.bounds = (west, float(south), east, float(north))
         self._middle = (west + east) / 2
 
-    def _sample(self, grid: Grid) -> tuple[XY, tuple[int, int]]:
-        """Return ``lonlat`` of places all over the grid, NaN where there is none."""
+    def _sample(self, grid: Grid) -> XY:
+        """Return ``lonlat`` of places all over the grid, its extremes among them."""
         step = np.linspace(0.0, 1.0, SAMPLES)
         across, down = np.meshgrid(step * grid.width, step * grid.height)
         xy = grid.to_crs(np.column_stack([across.ravel(), down.ravel()]))
         lonlat = self._inverse(xy)
-        return lonlat, across.shape
+        known: NDArray[Any] = np.isfinite(lonlat[:, 0])
+        found = [lonlat[known]]
+        # the pole, or the rim of the Earth, lies between the samples
+        lattice = np.array([(0.0, 90.0), (0.0, -90.0)])
+        if not known.all():
+            lon, lat = np.meshgrid(np.arange(-180.0, 180.0), np.arange(-90.0, 91.0))
+            lattice = np.column_stack([lon.ravel(), lat.ravel()])
+        if not self._in_degrees:
+            there = grid.to_pixel(self.to_crs(lattice))
+            found.append(lattice[(grid.whole.contains(there)) & np.isfinite(there[:, 0])])
+        return np.concatenate(found)
 
-    def _west_east(self, lon: NDArray[np.float64], _: tuple[int, int]) -> tuple[float, float]:
-        known = np.sort(lon[np.isfinite(lon)])
+    def _west_east(self, lon: NDArray[np.float64]) -> tuple[float, float]:
+        known = np.sort(lon)
         if self._in_degrees:
             return float(known[0]), float(min(known[-1], known[0] + 360))
         turn = np.append(known, known[0] + 360)

@@ -12,10 +12,12 @@ from geoiseg.models.classic.superpixels import SuperpixelGraph
 from geoiseg.models.protocol import BoolArray
 
 NodeArray = NDArray[np.float64]
-POWER = 2.0
-"""One sharp edge stops growth, many faint ones do not."""
-SMALLEST, LARGEST = 0.002, 0.5
+POWER = 1.0
+"""Exponent of contrast with which regions grow."""
+SMALLEST, LARGEST = 0.004, 0.2
 """Shares of the chip between which growth without background prompts may stop."""
+UNREACHED = 1e9
+"""Stands for the length of a path that does not exist."""
 FAR = 60.0
 """Greatest geodesic distance told apart, in median contrasts."""
 
@@ -77,11 +79,23 @@ def nearest(values: NDArray[np.float32], sources: BoolArray) -> NodeArray:
     return np.asarray(cKDTree(values[sources]).query(values)[0])
 
 
+def growth(graph: SuperpixelGraph, front: BoolArray, back: BoolArray) -> NodeArray:
+    """Return ``(n,)`` 0.5 where growth from the object stops, more the nearer to it.
+
+    Growth stops halfway to the background, in geodesic distance; without examples of
+    background, at the sharpest outline.
+    """
+    near = geodesic(graph, front, POWER)
+    rival = geodesic(graph, back, POWER) if back.any() else sharpest_stop(graph, near)
+    near, rival = np.minimum(near, UNREACHED), np.minimum(rival, 2 * UNREACHED)
+    return np.asarray((rival + 1e-6) / (near + rival + 2e-6))
+
+
 def sharpest_stop(graph: SuperpixelGraph, near: NodeArray) -> NodeArray:
     """Return, for all superpixels, the distance at which growth has the sharpest outline.
 
     Of all regions that growth passes through, the one whose outline has the greatest mean
-    contrast; larger ones are preferred, with the fourth root of their area.
+    contrast.
     """
     order = np.argsort(near, kind="stable")
     rank = np.empty(graph.count, int)
@@ -91,7 +105,7 @@ def sharpest_stop(graph: SuperpixelGraph, near: NodeArray) -> NodeArray:
     total = _between(first, last, graph.border * graph.contrast, graph.count)
     area = np.cumsum(graph.sizes[order])
     share = area / max(float(area[-1]), 1.0)
-    worth = np.where(length > 0, total / np.maximum(length, 1e-9), 0.0) * share**0.25
+    worth = np.where(length > 0, total / np.maximum(length, 1e-9), 0.0)
     worth[(share < SMALLEST) | (share > LARGEST) | ~np.isfinite(near[order])] = -1.0
     best = int(np.argmax(worth))
     stop = float(near[order[best]])

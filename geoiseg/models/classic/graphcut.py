@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from geoiseg.models.classic.appearance import examples, likeness
-from geoiseg.models.classic.evidence import geodesic
+from geoiseg.models.classic.evidence import growth
 from geoiseg.models.classic.graph_engine import Chip, GraphEngine, NodeArray, NodeSeeds
 from geoiseg.models.classic.superpixels import SuperpixelGraph
 from geoiseg.models.protocol import BoolArray, ModelInfo
@@ -16,8 +16,6 @@ SCALE = 1000
 """Capacities are integers: this many steps to 1."""
 SMOOTHNESS = 2.0
 """Weight of the cut border, per superpixel side, against the terminals'."""
-RANGE = 12.0
-"""Geodesic distance in median contrasts at which a superpixel is as likely background."""
 
 
 class GraphCut(GraphEngine):
@@ -36,10 +34,7 @@ class GraphCut(GraphEngine):
         graph = chip.graph
         front, back = examples(graph, nodes)
         like = likeness(graph, front, back, without_back=4.0)
-        near = np.exp(-geodesic(graph, front) / RANGE * np.log(2))
-        rival = np.exp(-geodesic(graph, back) / RANGE * np.log(2))
-        near = near / (near + np.maximum(rival, 0.5))
-        believed = np.clip(0.5 * (like + near), 0.02, 0.98)
+        believed = np.clip(0.5 * (like + growth(graph, front, back)), 0.02, 0.98)
         inside = minimum_cut(graph, believed, front, back | (nodes.inside < 0.5) & ~front)
         decided = np.where(inside, np.maximum(believed, 0.55), np.minimum(believed, 0.45))
         return np.asarray(decided)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from geoiseg.models.classic.appearance import examples
-from geoiseg.models.classic.evidence import POWER, geodesic, sharpest_stop
+from geoiseg.models.classic.evidence import growth
 from geoiseg.models.classic.graph_engine import Chip, GraphEngine, NodeArray, NodeSeeds
 from geoiseg.models.protocol import ModelInfo
-
-UNREACHED = 1e9
-"""Stands for the length of a path that does not exist."""
 
 
 class RegionGrowing(GraphEngine):
@@ -31,7 +26,4 @@ class RegionGrowing(GraphEngine):
         graph = chip.graph
         front, back = examples(graph, nodes)
         back = back | ((nodes.inside < 0.5) & ~front)
-        near = geodesic(graph, front, POWER)
-        rival = geodesic(graph, back, POWER) if back.any() else sharpest_stop(graph, near)
-        near, rival = np.minimum(near, UNREACHED), np.minimum(rival, 2 * UNREACHED)
-        return np.asarray((rival + 1e-6) / (near + rival + 2e-6))
+        return growth(graph, front, back)

@@ -11,7 +11,7 @@ from affine import Affine
 from geoiseg.errors import PromptError
 from geoiseg.grid import Grid
 from geoiseg.masks import Mask
-from geoiseg.vectorize import geometry_from_mask
+from geoiseg.vectorize import geometry_from_mask, regularize, simplify, smooth
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,6 @@ def outline(mask: Mask, options: OutlineOptions | None = None) -> Any:
         return None
     if not (options.simplify or options.smooth or options.square):
         return geometry_from_mask(mask.array, mask.grid.transform)
-    from geoiseg.vectorize import regularize, simplify, smooth
-
     ground, to_crs = _ground_frame(mask.grid)
     shape = geometry_from_mask(mask.array, ground)
     if options.square:

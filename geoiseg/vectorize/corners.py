@@ -121,18 +121,18 @@ def _set_bits(words: Words) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return rows and columns of the bits that are set, row by row."""
     flat = words.ravel()
     full = np.flatnonzero(flat)
+    row = full // words.shape[1]
+    column = (full - row * words.shape[1]) << 6
     octets = flat[full].view(np.uint8)
     some = np.flatnonzero(octets)
     bits = np.flatnonzero(np.unpackbits(octets[some], bitorder="little"))
     octet = some[bits >> 3]
-    y, word = np.divmod(full[octet >> 3], words.shape[1])
-    x = (word << 6) + ((octet & 7) << 3) + (bits & 7)
-    return y.astype(np.int32), x.astype(np.int32)
+    word = octet >> 3
+    x = column[word] + ((octet & 7) << 3) + (bits & 7)
+    return row[word].astype(np.int32), x.astype(np.int32)
 
 
-def _pixels_around(
-    band: Image, y: NDArray[np.int32], x: NDArray[np.int32]
-) -> NDArray[Any]:
+def _pixels_around(band: Image, y: NDArray[np.int32], x: NDArray[np.int32]) -> NDArray[Any]:
     """Return ``(n, 4)`` the values around corners, clockwise from the top left, 0 outside."""
     height, width = band.shape
     flat = band.ravel()

@@ -50,25 +50,32 @@ class Rings:
 
     corner: Index
     """``(m,)`` the corners of all rings, one ring after the other."""
-    start: NDArray[np.int64]
+    start: NDArray[np.intp]
     """``(r + 1,)`` where each ring begins in ``corner``; the last is m."""
     label: NDArray[Any]
     """``(r,)`` value of the region that the ring bounds."""
-    shell: NDArray[np.int64]
+    shell: NDArray[np.intp]
     """``(r,)`` the exterior ring around each ring: itself, unless it is a hole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Visits:
     corner: Index
+    """``(m,)`` corner visited, row by row."""
     arrival: NDArray[np.int8]
+    """``(m,)`` arm by which the ring comes."""
     departure: NDArray[np.int8]
+    """``(m,)`` arm by which it goes on."""
     by_arrival: Index
     """``(n, 4)`` the visit that comes to a corner by an arm, or -1."""
     by_departure: Index
+    """``(n, 4)`` the visit that leaves a corner by an arm, or -1."""
+    columns: NDArray[np.intp]
+    """``(n,)`` the corners column by column, each from the top."""
 
-    def __len__(self) -> int:
-        return len(self.corner)
+    def rising_to(self) -> Index:
+        """Return the visits at upper ends of rising edges, column by column."""
+        return _present(self.by_arrival[self.columns, DOWN])
 
 
 def trace_rings(image: Image, corners: Corners) -> Rings:
@@ -82,19 +89,17 @@ def trace_rings(image: Image, corners: Corners) -> Rings:
         corners: As :func:`find_corners` gives them, at least one.
     """
     visits = _visits(corners)
-    columns = np.argsort(_narrow(corners.x), kind="stable")
-    links, upper = _links(visits, columns)
-    order, ring = _walk(links)
-    if _separate(links, ring, visits, corners):
-        order, ring = _walk(links)
-    ring_in_order = ring[order]
-    start = np.flatnonzero(np.diff(ring_in_order, prepend=-1, append=len(order)))
-    first = order[start[:-1]]
-    label = corners.around[visits.corner[first], visits.arrival[first]]
+    links = _links(visits)
     # The first corner of a ring is the leftmost of its top edge: an exterior arrives there
     # from below, a hole from the right.
-    hole = visits.arrival[first] == RIGHT
-    shell = _shells(image, corners, visits.corner[first], label, hole, ring, upper, visits)
+    entries = np.flatnonzero((visits.arrival == DOWN) | (visits.arrival == RIGHT))
+    order, ring = _walk(links, entries)
+    if _separate(links, ring, visits, corners):
+        order, ring = _walk(links, entries)
+    start = np.flatnonzero(np.diff(ring[order], prepend=-1, append=len(order)))
+    first = order[start[:-1]]
+    label = corners.around[visits.corner[first], visits.arrival[first]]
+    shell = _shells(image, corners, visits, ring, first)
     return Rings(visits.corner[order], start, label, shell)
 
 
@@ -111,26 +116,23 @@ def _visits(corners: Corners) -> _Visits:
     by_arrival.ravel()[found] = number
     by_departure = np.full(around.shape, -1, np.int32)
     by_departure.ravel()[(corner << 2) | departure] = number
-    return _Visits(corner, arrival, departure, by_arrival, by_departure)
+    columns = np.argsort(_narrow(corners.x), kind="stable")
+    return _Visits(corner, arrival, departure, by_arrival, by_departure, columns)
 
 
-def _links(visits: _Visits, columns: NDArray[np.int64]) -> tuple[Index, Index]:
-    """Return the next visit of each, and the visits at upper ends of rising edges.
+def _links(visits: _Visits) -> Index:
+    """Return ``(m,)`` the next visit of each.
 
     Regions on one side of a grid line do not overlap, so along it the k-th edge to begin
     in a direction is the k-th one to end.
-
-    Args:
-        visits: Row by row.
-        columns: ``(n,)`` the corners column by column, each from the top.
     """
-    links = np.empty(len(visits), np.int32)
+    links = np.empty(len(visits.corner), np.int32)
     links[visits.departure == RIGHT] = np.flatnonzero(visits.arrival == LEFT)
     links[visits.departure == LEFT] = np.flatnonzero(visits.arrival == RIGHT)
-    upper = _present(visits.by_arrival[columns, DOWN])
-    links[_present(visits.by_departure[columns, UP])] = upper
-    links[_present(visits.by_departure[columns, DOWN])] = _present(visits.by_arrival[columns, UP])
-    return links, upper
+    begin, end = visits.by_departure, visits.by_arrival
+    links[_present(begin[visits.columns, UP])] = visits.rising_to()
+    links[_present(begin[visits.columns, DOWN])] = _present(end[visits.columns, UP])
+    return links
 
 
 def _present(numbers: Index) -> Index:
@@ -142,23 +144,27 @@ def _narrow(columns: Index) -> NDArray[Any]:
     return columns.astype(np.uint16) if columns.max() < 1 << 16 else columns
 
 
-def _walk(links: Index) -> tuple[Index, Index]:
+def _walk(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
     """Return all visits ring after ring, and the number of each visit's ring.
 
-    One depth-first search does it: a spine of as many nodes as there are visits is hung
-    before them, whose k-th node leads to visit k first and then to the next spine node, so
-    that every ring is entered at its first visit.
+    One depth-first search does it: a spine of nodes is hung before the visits, whose k-th
+    leads to the k-th entry first and then to the next of the spine, so that rings follow
+    each other in the order of their first entries and begin there.
+
+    Args:
+        links: ``(m,)`` the visit after each.
+        entries: Visits in ascending order, among them the first of every ring.
     """
-    n = len(links)
-    targets = np.empty(3 * n, np.int32)
+    n, spine = len(links), len(entries)
+    targets = np.empty(n + 2 * spine, np.int32)
     targets[:n] = links
-    targets[n::2] = np.arange(n)
-    targets[n + 1 :: 2] = np.arange(n + 1, 2 * n + 1)
+    targets[n::2] = entries
+    targets[n + 1 :: 2] = np.arange(n + 1, n + spine + 1)
     targets[-1] = n
     bounds = np.concatenate(
-        [np.arange(n, dtype=np.int32), np.arange(n, 3 * n + 1, 2, dtype=np.int32)]
+        [np.arange(n, dtype=np.int32), np.arange(n, len(targets) + 1, 2, dtype=np.int32)]
     )
-    graph = csr_array((np.ones(3 * n), targets, bounds), shape=(2 * n, 2 * n))
+    graph = csr_array((np.ones(len(targets)), targets, bounds), shape=(n + spine, n + spine))
     found, parent = depth_first_order(graph, n)
     order = found[found < n]
     ring = np.empty(n, np.int32)
@@ -186,29 +192,32 @@ def _separate(links: Index, ring: Index, visits: _Visits, corners: Corners) -> b
 
 
 def _shells(
-    image: Image,
-    corners: Corners,
-    first: Index,
-    label: NDArray[Any],
-    hole: NDArray[np.bool_],
-    ring: Index,
-    upper: Index,
-    visits: _Visits,
-) -> NDArray[np.int64]:
-    """Return ``(r,)`` the exterior ring that each ring belongs to."""
+    image: Image, corners: Corners, visits: _Visits, ring: Index, first: Index
+) -> NDArray[np.intp]:
+    """Return ``(r,)`` the exterior ring that each ring belongs to, itself for an exterior.
+
+    Args:
+        image: ``(y, x)``.
+        corners: Of the image.
+        visits: Of the corners.
+        ring: ``(m,)`` the ring of each visit.
+        first: ``(r,)`` the first visit of each ring.
+    """
     shell = np.arange(len(first))
-    holes = np.flatnonzero(hole)
+    hole = visits.arrival[first] == RIGHT
+    holes, outer = np.flatnonzero(hole), np.flatnonzero(~hole)
     if not len(holes):
         return shell
-    outer = np.flatnonzero(~hole)
     if len(outer) == 1:
         shell[holes] = outer[0]
         return shell
     # Left of a hole's first corner lies its region. Where that run of pixels begins, a
     # rising edge of the same region passes, on a ring with an earlier first corner.
-    x, y = corners.x[first[holes]], corners.y[first[holes]]
-    x = _run_starts(image, y, x.astype(np.int64) - 1)
+    corner = visits.corner[first[holes]]
+    y = corners.y[corner].astype(np.int64)
+    x = _run_starts(image, y, corners.x[corner].astype(np.int64) - 1)
     height = image.shape[0] + 1
+    upper = visits.rising_to()
     tops = visits.corner[upper]
     edges = corners.x[tops].astype(np.int64) * height + corners.y[tops]
     shell[holes] = ring[upper[np.searchsorted(edges, x * height + y, side="right") - 1]]
@@ -217,7 +226,7 @@ def _shells(
     return shell
 
 
-def _run_starts(image: Image, y: Index, x: NDArray[np.int64]) -> NDArray[np.int64]:
+def _run_starts(image: Image, y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ``(k,)`` the column at which the run of equal values in a row begins.
 
     Args:

@@ -1,0 +1,158 @@
+"""Outlines of buildings: walls in two directions at right angles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoiseg.vectorize.generalize import (
+    Outline,
+    check_length,
+    check_share,
+    is_blank,
+    keeps_area,
+    simplify,
+)
+from geoiseg.vectorize.walls import XY, Walls
+
+Traced = tuple[XY, NDArray[np.intp]]
+"""``(n, 2)`` a ring and ``(k,)`` the vertices between which it is nearly straight."""
+
+NOISE = 1.5
+"""How far a pixel outline strays from a straight wall, in its shortest edges (pixels)."""
+SHORTEST_WALLS = (2.0, 4.0)
+"""Lengths below which walls are dropped that are tried, in tolerances."""
+
+
+def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | None = None) -> Any:
+    """Return the Polygon or MultiPolygon with walls in two directions at right angles.
+
+    The directions are found for each part by itself. Each wall is laid where it leaves as
+    much area on either side, and walls shorter than a few tolerances are dropped. A part
+    that is no such building (its area would change by more than ``max_area_change``, or
+    the outline would have to move by more than its own noise and that share) is simplified
+    instead, and so is the whole geometry where squared parts would meet. To know which,
+    look at the angles of what comes back.
+
+    Args:
+        geometry: Valid; None and empty geometries are returned as they are. In a frame in
+            which a right angle is one, so not in degrees.
+        max_area_change: Share of the area, 0..1, that may be added or taken.
+        tolerance: How far the outline strays from the true walls, in the geometry's units.
+            By default one and a half times the shortest edge: a pixel and a half.
+
+    Raises:
+        GeoreferenceError: No polygon, or a number out of range.
+    """
+    check_share(max_area_change)
+    if is_blank(geometry):
+        return geometry
+    if tolerance is None:
+        tolerance = _noise(geometry)
+    check_length("tolerance", tolerance)
+    parts = [
+        _squared(part, tolerance, max_area_change) or simplify(part, tolerance, max_area_change)
+        for part in shapely.get_parts(geometry)
+    ]
+    whole = parts[0] if isinstance(geometry, shapely.Polygon) else shapely.multipolygons(parts)
+    return whole if whole.is_valid else simplify(geometry, tolerance, max_area_change)
+
+
+def _noise(geometry: Any) -> float:
+    """Return a pixel and a half, told by the shortest edge; less where the shape is thin."""
+    outline = Outline.of(geometry)
+    edges = np.hypot(*(outline.xy[outline.following] - outline.xy).T)
+    width = 2 * geometry.area / geometry.length
+    return float(min(NOISE * edges.min(), width / 2))
+
+
+def _squared(polygon: Any, tolerance: float, max_area_change: float) -> Any:
+    """Return the best right-angled version of a polygon, None where none fits."""
+    simple = simplify(polygon, tolerance, 1.0)
+    traced = _traced(polygon, simple)
+    allowed = max_area_change * polygon.area + tolerance * simple.length / 4
+    best, least = None, np.inf
+    for angle in _directions(polygon, simple):
+        for shortest in SHORTEST_WALLS:
+            candidate = _built(traced, angle, shortest * tolerance)
+            if candidate is None or not keeps_area(candidate, polygon, max_area_change):
+                continue
+            moved = shapely.symmetric_difference(candidate, polygon).area
+            cost = moved + tolerance**2 * shapely.get_num_coordinates(candidate)
+            if moved <= allowed and cost < least:
+                best, least = candidate, cost
+    return best
+
+
+def _directions(polygon: Any, simple: Any) -> Iterator[float]:
+    """Yield directions, in radians, that the walls may have."""
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))
+    edge = corners[1] - corners[0]
+    yield float(np.arctan2(edge[1], edge[0]))
+    outline = Outline.of(simple)
+    edges = outline.xy[outline.following] - outline.xy
+    turns = 4 * np.arctan2(edges[:, 1], edges[:, 0])  # right angles make full turns
+    weight = (edges**2).sum(axis=1)
+    yield float(np.arctan2(weight @ np.sin(turns), weight @ np.cos(turns)) / 4)
+
+
+def _traced(polygon: Any, simple: Any) -> list[Traced]:
+    """Return each ring of a polygon with the places of its vertices in the simpler one."""
+    fine, coarse = Outline.of(polygon).rings(), Outline.of(simple).rings()
+    return [(ring, _places(ring, some)) for ring, some in zip(fine, coarse, strict=True)]
+
+
+def _places(ring: XY, some: XY) -> NDArray[np.intp]:
+    """Return ``(k,)`` where in a ring some of its vertices are, ascending."""
+    key = ring[:, 0] + 1j * ring[:, 1]
+    order = np.argsort(key)
+    return np.sort(order[np.searchsorted(key, some[:, 0] + 1j * some[:, 1], sorter=order)])
+
+
+def _built(traced: list[Traced], angle: float, shortest: float) -> Any:
+    """Return the polygon with walls along ``angle`` and across, about that angle.
+
+    Returns:
+        None where there are less than four walls, or walls meet that should not.
+    """
+    middle = traced[0][0].mean(axis=0)  # far from the origin, integrals would lose digits
+    walls = _laid(traced, middle, angle, shortest)
+    if not len(walls[0].start):
+        return None
+    rise, run = np.sum([ring.slant() for ring in walls], axis=0)
+    angle += float(np.arctan2(rise, run))
+    turn = _turn(angle)
+    walls = _laid(traced, middle, angle, shortest)
+    corners = [
+        ring.corners() if len(ring.start) else _frame((xy - middle) @ turn)
+        for ring, (xy, _) in zip(walls, traced, strict=True)
+    ]
+    exterior, *holes = (ring @ turn.T + middle for ring in corners)
+    built = shapely.Polygon(exterior, holes)
+    return built if built.is_valid else None
+
+
+def _laid(traced: list[Traced], middle: XY, angle: float, shortest: float) -> list[Walls]:
+    turn = _turn(angle)
+    return [
+        Walls.cut((xy - middle) @ turn, vertices).without_short(shortest) for xy, vertices in traced
+    ]
+
+
+def _turn(angle: float) -> XY:
+    """Return the matrix that turns rows of xy so that ``angle`` comes to lie along x."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
+def _frame(ring: XY) -> XY:
+    """Return ``(4, 2)`` the ring's bounding box, shrunk to the ring's area."""
+    low, high = ring.min(axis=0), ring.max(axis=0)
+    share = np.sqrt(shapely.Polygon(ring).area / np.prod(high - low))
+    centre, half = (low + high) / 2, (high - low) / 2 * share
+    box: XY = centre + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    return box

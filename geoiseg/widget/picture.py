@@ -71,7 +71,7 @@ class Picture:
         how = cv2.INTER_NEAREST if sharp and not blurred else cv2.INTER_LINEAR
         border = cv2.BORDER_REPLICATE
         rgb: NDArray[Any] = cv2.remap(self.rgb, x, y, how, borderMode=border)
-        data: BoolArray = places.inside(full)
+        data: BoolArray = np.ones(rgb.shape[:2], dtype=bool) if places.box else places.inside(full)
         if not self.valid.all():
             weight = cv2.remap(self.valid.astype(np.float32), x, y, how, borderMode=border)
             data &= weight >= 0.5

@@ -267,17 +267,21 @@ class TileRenderer:
 
 def _window(places: Places, full: tuple[int, int], shape: tuple[int, int]) -> Window | None:
     """Return the window of a level of ``shape`` that holds the places inside the raster."""
-    starts, sizes = [], []
-    inside = places.inside(full)
-    if not inside.any():
-        return None
-    for values, axis in ((places.y, 0), (places.x, 1)):
-        found = values if inside.all() else values[inside]
-        ends = np.array([found.min(), found.max()], dtype=np.float64) + places.origin[1 - axis]
-        first, last = ends * (shape[axis] / full[axis])
-        starts.append(max(0, math.floor(first) - SPARE))
-        sizes.append(min(shape[axis], math.ceil(last) + SPARE) - starts[axis])
-    return Window(starts[0], starts[1], sizes[0], sizes[1])
+    box = places.box
+    if box is None:
+        inside = places.inside(full)
+        if not inside.any():
+            return None
+        x, y = places.x[inside], places.y[inside]
+        left, top = places.origin
+        box = (
+            float(x.min()) + left, float(y.min()) + top, float(x.max()) + left, float(y.max()) + top
+        )  # fmt: skip
+    across, down = shape[1] / full[1], shape[0] / full[0]
+    row = max(0, math.floor(box[1] * down) - SPARE)
+    col = max(0, math.floor(box[0] * across) - SPARE)
+    rows = min(shape[0], math.ceil(box[3] * down) + SPARE) - row
+    return Window(row, col, rows, min(shape[1], math.ceil(box[2] * across) + SPARE) - col)
 
 
 def encode(rgb: NDArray[np.uint8], data: BoolArray) -> tuple[bytes, str]:

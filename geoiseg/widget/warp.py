@@ -52,6 +52,9 @@ class Places:
     """Column and row near the places, so that 32 bits tell them apart."""
     scale: float
     """Pixels of the raster along a pixel of the piece, typically."""
+    box: tuple[float, float, float, float] | None
+    """Column and row from, column and row to, in ``xy_pixel``, that hold all places; known
+    only where all lie inside the raster."""
 
     def inside(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return ``(y, x)`` which places lie in a raster of ``shape`` rows and columns."""
@@ -76,7 +79,7 @@ def find_places(piece: Piece, grid: Grid, projection: Projection) -> Places | No
         rough |= _joined(~known) & _joined(known)
         if not rough.any():
             break
-    left, top = (float(np.floor(np.nanmean(plane))) for plane in nodes)
+    left, top = (float(np.floor(np.median(plane[known]))) for plane in nodes)
     origin = np.array([left, top])
     places = _interpolated(nodes - origin[:, None, None], piece.shape, cells)
     if rough.any():
@@ -86,7 +89,17 @@ def find_places(piece: Piece, grid: Grid, projection: Projection) -> Places | No
         x, y = across.astype(np.float64) + 0.5, down.astype(np.float64) + 0.5
         exact = _ask(x, y, piece, grid, projection)
         places[:, pixels] = exact - origin[:, None]
-    return Places(places[0], places[1], (left, top), scale)
+    return Places(places[0], places[1], (left, top), scale, _box(nodes, grid, rough))
+
+
+def _box(
+    nodes: Array, grid: Grid, rough: NDArray[np.bool_]
+) -> tuple[float, float, float, float] | None:
+    if rough.any():
+        return None
+    (x0, y0), (x1, y1) = nodes.min(axis=(1, 2)).tolist(), nodes.max(axis=(1, 2)).tolist()
+    inside = x0 >= 0 and y0 >= 0 and x1 <= grid.width and y1 <= grid.height
+    return (x0, y0, x1, y1) if inside else None
 
 
 def _ask(x: Array, y: Array, piece: Piece, grid: Grid, projection: Projection) -> Array:
@@ -144,7 +157,13 @@ def _interpolated(nodes: Array, shape: tuple[int, int], cells: int) -> NDArray[n
     (row, down), (col, across) = (_cells(length, cells) for length in shape)
     values = nodes.astype(np.float32)
     lines = values[:, row] + (values[:, row + 1] - values[:, row]) * down[:, None]
-    places: NDArray[np.float32] = np.take(np.diff(lines, axis=2), col, axis=2)
+    steps = lines[:, :, 1:] - lines[:, :, :-1]
+    places: NDArray[np.float32]
+    if shape[1] % cells == 0:  # the same, without a gather
+        share = across[: shape[1] // cells]
+        places = (lines[:, :, :-1, None] + steps[..., None] * share).reshape(2, *shape)
+        return places
+    places = np.take(steps, col, axis=2)
     places *= across
     places += np.take(lines, col, axis=2)
     return places

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from geoiseg.errors import GeoreferenceError, ModelError, PromptError
+from geoiseg.errors import GeoreferenceError, ModelError, PromptError, RasterError
 from geoiseg.prompt_file import PromptedObject
 from geoiseg.session import Session
 
@@ -34,15 +34,12 @@ def segment_objects(
 ) -> list[ObjectResult]:
     """Return what became of each object; those found are accepted in the session.
 
-    An object whose prompts are at fault does not stop the others.
+    An object whose prompts or pixels are at fault does not stop the others.
 
     Args:
         session: Without an object in progress.
         objects: What a prompts file says.
         on_done: Called after each object.
-
-    Raises:
-        RasterError: The raster can not be read.
     """
     results = []
     for item in objects:
@@ -73,7 +70,7 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
         times["outline"] = (time.perf_counter() - started) * 1e3
         score = session.outcome.mask.score if session.outcome else None
         feature_id = session.accept(item.label, **item.attributes)
-    except (PromptError, GeoreferenceError, ModelError) as error:
+    except (PromptError, GeoreferenceError, ModelError, RasterError) as error:
         session.clear()
         return ObjectResult(item.name, item.label, None, str(error))
     return ObjectResult(item.name, item.label, feature_id, None, score, times)

@@ -70,10 +70,11 @@ class Session:
             gsd: Ground size in metres of the pixels to work at; None finds the finest
                 at which the object fits.
             outline: How outlines are drawn; exactly along the pixels by default.
-            project: A GeoPackage that is saved after every change of the features. If
-                it exists already, use ``Session.load``.
+            project: A GeoPackage that is saved after every change of the features; a
+                new one, since an existing one comes back with ``Session.load``.
 
         Raises:
+            SessionError: The project file is there already.
             RasterError: The raster can not be opened.
             UnknownModelError: There is no such model.
         """
@@ -81,6 +82,11 @@ class Session:
         self._cache = EmbeddingCache()
         level_for_gsd(self.raster.grid, gsd)
         self.gsd = gsd
+        if project is not None and Path(project).exists():
+            raise SessionError(
+                f"{project} is there already: go on with Session.load({str(project)!r}),"
+                " or choose another name"
+            )
         self.project = None if project is None else Path(project)
         self._history = History(State(get_model(model), options=outline or OutlineOptions()))
         self._lock = threading.RLock()
@@ -481,8 +487,8 @@ class Session:
             project.model if model is None else model,
             gsd=project.gsd,
             outline=project.options,
-            project=path,
         )
+        session.project = Path(path)
         if project.crs != session.raster.grid.crs:
             raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
         outcome = session.segmenter.replay(project.steps)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import geopandas as gpd
@@ -281,3 +286,29 @@ def test_odd_columns_are_refused(tmp_path: Path, columns, says: str) -> None:
     frame.to_file(tmp_path / "p.gpkg")
     with pytest.raises(PromptError, match=says):
         read_prompts(tmp_path / "p.gpkg", "EPSG:32631")
+
+
+def test_an_interrupt_keeps_what_was_found(disk: Disk, tmp_path: Path) -> None:
+    """A real interrupt of a real process in the middle of many objects."""
+    x, y = disk.centre
+    points = [shapely.Point(x + k % 7, y) for k in range(600)]
+    gpd.GeoDataFrame(geometry=points, crs="EPSG:32631").to_file(tmp_path / "p.gpkg")
+    out = tmp_path / "o.gpkg"
+    ours, theirs = pty.openpty()  # on a terminal there is a progress bar to wait for
+    termios.tcsetwinsize(theirs, (24, 80))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "geoiseg", "segment", disk.path, tmp_path / "p.gpkg", out,
+         "-m", "grabcut"],
+        stderr=theirs, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(theirs)
+    told = ""
+    while not re.search(r"\s[1-9]\d*/600", told):
+        told += os.read(ours, 1000).decode()
+    child.send_signal(signal.SIGINT)
+    text, _ = child.communicate(timeout=120)
+    assert child.returncode == 1
+    assert "stopped after" in os.read(ours, 10_000).decode()
+    found = len(pyogrio.read_dataframe(out))
+    assert 0 < found < 600
+    assert f"{found} of 600 objects" in text

@@ -21,7 +21,7 @@ import shapely
 
 import geoiseg
 from geoiseg.atomic import written
-from geoiseg.errors import ExportError, ProjectError
+from geoiseg.errors import ExportError, ProjectError, SessionError
 from geoiseg.layers import is_project
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompt_file import read_prompts
@@ -92,6 +92,13 @@ def test_later_changes_are_saved_too(disk: Disk, tmp_path: Path) -> None:
     assert geoiseg.Session.load(path).features.empty
     session.undo()
     assert len(geoiseg.Session.load(path).features) == 1
+
+
+def test_a_new_session_never_overwrites_an_old_project(disk: Disk, tmp_path: Path) -> None:
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    with pytest.raises(SessionError, match=r"there already: go on with Session\.load"):
+        geoiseg.Session(disk.path, "grabcut", project=path)
+    assert len(geoiseg.Session.load(path).features) == 2
 
 
 def test_gdal_sees_plain_layers(disk: Disk, tmp_path: Path) -> None:

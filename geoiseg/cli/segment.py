@@ -59,22 +59,32 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         open_raster(raster, bands), model, gsd=gsd, outline=OutlineOptions(simplify, smooth, square)
     )
     objects = read_prompts(prompts, session.raster.grid.crs, gsd, layer)
+    results: list[ObjectResult] = []
     with tqdm(total=len(objects), unit="object", disable=None, file=sys.stderr) as bar:
-        results = segment_objects(session, objects, lambda _: bar.update())
+
+        def keep(result: ObjectResult) -> None:
+            results.append(result)
+            bar.update()
+
+        try:
+            segment_objects(session, objects, keep)
+        except KeyboardInterrupt:
+            click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
     found = [result for result in results if result.feature_id is not None]
     for result in results:
         if result.error and not as_json:
             click.echo(f"geoiseg: object {result.name}: {result.error}", err=True)
     if not found:
-        raise PromptError(f"no object was found: {results[0].error}")
+        reason = results[0].error if results else "stopped before the first"
+        raise PromptError(f"no object was found: {reason}")
     session.export(out)
     if project is not None:
         session.save(project)
     if as_json:
         click.echo(json.dumps(report(session, results, out), indent=2))
     else:
-        click.echo(f"{len(found)} of {len(results)} objects written to {out}")
-    if len(found) < len(results):
+        click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
+    if len(found) < len(objects):
         sys.exit(1)
 
 

@@ -40,7 +40,10 @@ def cut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], iterations: int) ->
     cv2.setRNGSeed(0)
     result = trimap.copy()
     back, front_model = np.zeros((1, 65)), np.zeros((1, 65))
-    pixels = np.ascontiguousarray(image)
+    # On flat colour all cuts cost the same and OpenCV's search for one takes minutes; noise
+    # of one grey level makes them differ.
+    noise = np.random.default_rng(0).integers(-1, 2, image.shape, dtype=np.int16)
+    pixels = np.clip(image + noise, 0, 255).astype(np.uint8)
     unused = (0, 0, 1, 1)
     cv2.grabCut(pixels, result, unused, back, front_model, iterations, cv2.GC_INIT_WITH_MASK)
     return result

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks, to_masks
-from geoiseg.models.classic.band import cut
+from geoiseg.models.classic.band import cut, refine
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.classic.superpixels import check_chip
 from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
+
+COARSE = 256
+"""Longest side in pixels on which the first cuts are made; four times faster than on 512."""
+BAND = 5
+"""Pixels by which the last cut, on all pixels, may move the outline to either side."""
 
 
 class GrabCut:
@@ -23,7 +28,7 @@ class GrabCut:
         family="classic",
         licence="Apache-2.0",
         description="OpenCV GrabCut: colour mixtures and a minimum cut; good with a box",
-        weights_hash="1",
+        weights_hash="2",
     )
     iterations: ClassVar[int] = 3
 
@@ -58,14 +63,34 @@ class GrabCut:
         if seeds.empty:
             return empty_masks(embedding.shape)
         trimap = start(seeds, valid)
-        found = (cut(image, trimap, self.iterations) & 1) == 1
+        found = coarse_cut(image, trimap, self.iterations)
         if not found.any():  # its colours explained everything as background
             found = (trimap & 1) == 1
+        found = refine(image, found, seeds, valid, BAND)
         return to_masks(soften(found), seeds, valid)
 
     @property
     def _key(self) -> str:
         return f"{self.info.name}@{self.info.weights_hash}"
+
+
+def coarse_cut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], iterations: int) -> BoolArray:
+    """Return the ``(y, x)`` object side of GrabCut on the chip shrunk to ``COARSE`` pixels."""
+    import cv2
+
+    rows, columns = trimap.shape
+    factor = COARSE / max(rows, columns)
+    if factor >= 1:
+        return np.asarray((cut(image, trimap, iterations) & 1) == 1)
+    size = (max(1, round(columns * factor)), max(1, round(rows * factor)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    reduced = cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    for sure in (cv2.GC_BGD, cv2.GC_FGD):
+        share = cv2.resize((trimap == sure).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        reduced[share > (0.5 if sure == cv2.GC_BGD else 0)] = sure
+    found = (cut(np.asarray(small, np.uint8), np.asarray(reduced, np.uint8), iterations) & 1) == 1
+    smooth = cv2.resize(found.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(smooth > 0.5)
 
 
 def start(seeds: Seeds, valid: BoolArray) -> NDArray[np.uint8]:

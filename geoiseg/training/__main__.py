@@ -1,0 +1,95 @@
+"""``python -m geoiseg.training``: makes the shipped small model again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from geoiseg.errors import GeoisegError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled scenes; none: procedural.")
+@click.option("--minutes", type=float, default=90.0, show_default=True, help="Time to train for.")
+@click.option("--steps", type=int, help="Steps to make instead; exactly reproducible.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: a GPU if any.")
+@click.option("--batch", type=int, help="Crops of 224 px per step [16 on a CPU, 128 on a GPU].")
+@click.option("--rate", type=float, default=1.5e-3, show_default=True, help="Peak learning rate.")
+@click.option("--average", type=float, default=0.999, show_default=True, help="Decay of weights.")
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--procedural", type=int, help="Scenes made on the spot [200; 1200 on a GPU].")
+@click.option("--workers", type=int, default=2, show_default=True, help="Processes for scenes.")
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads of torch.")
+@click.option("--start", type=click.Path(path_type=Path), help="Checkpoint to begin from.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
+@click.option("--export", "out", type=click.Path(path_type=Path), help="Write ONNX files here.")
+def main(**given: object) -> None:
+    """Train into the folder RUN; goes on where a run there stopped.
+
+    RUN receives checkpoint.pt, log.jsonl and curve.png. With several processes
+    (``torchrun --nproc-per-node N -m geoiseg.training ...``) gradients are averaged.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        _train(given)
+    except GeoisegError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _train(given: dict[str, object]) -> None:
+    import torch
+
+    from geoiseg.training.bank import SceneBank
+    from geoiseg.training.curve import draw_curve
+    from geoiseg.training.export import export
+    from geoiseg.training.loop import Trainer
+    from geoiseg.training.material import collect
+    from geoiseg.training.options import TrainingOptions
+
+    device = str(given["device"] or ("cuda" if torch.cuda.is_available() else "cpu"))
+    on_gpu = device == "cuda"
+    torch.set_num_threads(_integer(given["threads"], 1))
+    rank = int(os.environ.get("RANK", "0"))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
+    options = TrainingOptions(
+        device=device,
+        minutes=float(str(given["minutes"])),
+        steps=None if given["steps"] is None else _integer(given["steps"], 0),
+        batch=_integer(given["batch"], 128 if on_gpu else 16),
+        rate=float(str(given["rate"])),
+        seed=_integer(given["seed"], 7),
+        procedural=_integer(given["procedural"], 1200 if on_gpu else 200),
+        workers=_integer(given["workers"], 2),
+        average=float(str(given["average"])),
+        compile=bool(given["compiled"]),
+    )
+    if given["data"] is None:
+        options = replace(options, segments=False)
+    data = None if given["data"] is None else Path(str(given["data"]))
+    bank = SceneBank(collect(options, data, rank), torch.device(device))
+    folder = Path(str(given["run"]))
+    trainer = Trainer(options, bank, folder)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    elif given["start"] is not None:
+        trainer.start_from(Path(str(given["start"])))
+    trainer.run()
+    if trainer.rank == 0:
+        draw_curve(folder / "log.jsonl", folder / "curve.png")
+        if given["out"] is not None:
+            export(checkpoint, Path(str(given["out"])))
+
+
+def _integer(value: object, default: int) -> int:
+    return default if value is None else int(str(value))
+
+
+if __name__ == "__main__":
+    main()

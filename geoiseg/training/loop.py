@@ -1,0 +1,218 @@
+"""The training loop: resumable, reproducible from its seed, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geoiseg.training.augment import Augment
+from geoiseg.training.bank import SceneBank
+from geoiseg.training.losses import edge_weights, mask_iou, mask_loss, score_loss
+from geoiseg.training.network import Features, TinyNet
+from geoiseg.training.options import TrainingOptions
+from geoiseg.training.simulate import Simulator, another, objects_of
+
+log = logging.getLogger(__name__)
+LOG_EVERY = 20
+SMALLEST_TARGET = 16.0
+"""Crops that show fewer pixels of their object do not count."""
+
+
+class Trainer:
+    """State of a training run; everything in it is saved and restored."""
+
+    def __init__(self, options: TrainingOptions, bank: SceneBank, folder: Path) -> None:
+        self.options, self.bank, self.folder = options, bank, folder
+        torch.manual_seed(options.seed)
+        device = torch.device(options.device)
+        self.rank, self.ranks = _rank()
+        self.generator = torch.Generator(device).manual_seed(options.seed + 1000 * self.rank)
+        self.dice = torch.Generator().manual_seed(options.seed)
+        self.net = TinyNet(options.net).to(device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.net).eval()
+        self.optimiser = torch.optim.AdamW(
+            _groups(self.net, options.decay), lr=options.rate, betas=(0.9, 0.98)
+        )
+        self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
+        self.step, self.seconds = 0, 0.0
+        self.encode: Any = self.net.encoder
+        self.decode: Any = self.net.decoder
+        if options.compile:
+            self.encode, self.decode = torch.compile(self.encode), torch.compile(self.decode)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1."""
+        if self.options.steps is not None:
+            return min(1.0, self.step / max(1, self.options.steps))
+        return min(1.0, self.seconds / (60 * self.options.minutes))
+
+    def run(self) -> None:
+        """Train to the end of the run, saving and logging on the way."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        saved = self.seconds
+        rows: list[dict[str, float]] = []
+        while self.progress < 1:
+            start = time.perf_counter()
+            row = self.advance()
+            self.seconds += time.perf_counter() - start
+            rows.append(row)
+            if self.step % LOG_EVERY == 0 or self.progress >= 1:
+                self._write_log(rows)
+                rows = []
+            if self.seconds - saved > 60 * self.options.save_every:
+                self.save()
+                saved = self.seconds
+        self.save()
+
+    def advance(self) -> dict[str, float]:
+        """Make one step and return its figures."""
+        rate = self.options.rate * _schedule(self.progress, self.options.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        size = self._size()
+        count = max(2, round(self.options.batch * (224 / size) ** 2))
+        crops = self.bank.sample(count, size, self.options.crops, self.generator)
+        image = self.augment(crops.image, crops.valid)
+        image = image.contiguous(memory_format=torch.channels_last)
+        merge = another(crops.ids, crops.target, self.generator)
+        merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
+        objects = objects_of(crops.ids, crops.valid, crops.target, merge)
+        weight = edge_weights(objects.target, objects.known)
+        counts = (objects.target.sum((1, 2)) >= SMALLEST_TARGET).float()
+        kind = torch.device(self.options.device).type
+        losses, ious, errors = [], [], []
+        with torch.autocast(kind, torch.bfloat16, enabled=self.options.half):
+            features = Features(*self.encode(image, crops.valid))
+            prompt = self.simulator.first(objects)
+            for turn in range(self.options.rounds):
+                logits, scores = self.decode(features, prompt)
+                logits, scores = logits.float(), scores.float()
+                with torch.autocast(kind, enabled=False):
+                    loss = mask_loss(logits[:, 0], objects.target, objects.known, weight)
+                    iou = mask_iou(logits[:, 0].detach(), objects.target, objects.known)
+                    error = score_loss(scores, iou)
+                losses.append(_mean(loss + 0.5 * error, counts))
+                ious.append(_mean(iou, counts))
+                errors.append(_mean(error, counts))
+                if turn + 1 < self.options.rounds:
+                    prompt = self.simulator.correct(prompt, objects, logits.detach(), turn)
+        loss = torch.stack(losses).mean()
+        self._update(loss)
+        figures = torch.stack([loss.detach(), *ious, torch.stack(errors).mean()]).tolist()
+        names = ["loss", *(f"iou{k + 1}" for k in range(len(ious))), "score_error"]
+        return {"rate": rate, "crops": count, **dict(zip(names, figures, strict=True))}
+
+    def save(self) -> Path:
+        """Write the checkpoint, through a temporary sibling, and return its path."""
+        path = self.folder / "checkpoint.pt"
+        if self.rank:
+            return path
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "dice": self.dice.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "options": json.dumps(asdict(self.options)),
+        }
+        temporary = path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.replace(path)
+        return path
+
+    def resume(self, path: Path) -> None:
+        """Go on where a checkpoint of the same run stopped."""
+        state = torch.load(path, map_location=self.options.device, weights_only=True)
+        self.start_from(path)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"].cpu())
+        self.dice.set_state(state["dice"].cpu())
+        self.step, self.seconds = state["step"], state["seconds"]
+        log.info("resumed at step %d", self.step)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a checkpoint, but begin a new run."""
+        state = torch.load(path, map_location=self.options.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+
+    def _size(self) -> int:
+        draw = float(torch.rand((), generator=self.dice))
+        for size, share in self.options.sizes:
+            draw -= share
+            if draw < 0:
+                return size
+        return self.options.sizes[0][0]
+
+    def _update(self, loss: Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.ranks > 1:
+            self._share_gradients()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        keep = min(self.options.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            ours, theirs = self.average.state_dict(), self.net.state_dict()
+            for name, value in theirs.items():
+                if value.dtype.is_floating_point:
+                    ours[name].lerp_(value, 1 - keep)
+                else:
+                    ours[name].copy_(value)
+
+    def _share_gradients(self) -> None:
+        """Average the gradients and the clock over all processes, so that they stay equal."""
+        parts = [p.grad for p in self.net.parameters() if p.grad is not None]
+        clock = torch.tensor([self.seconds], device=parts[0].device)
+        flat = torch.cat([part.flatten() for part in parts] + [clock])
+        torch.distributed.all_reduce(flat)
+        flat /= self.ranks
+        for part, mean in zip(parts, flat[:-1].split([p.numel() for p in parts]), strict=True):
+            part.copy_(mean.view_as(part))
+        self.seconds = float(flat[-1])
+
+    def _write_log(self, rows: list[dict[str, float]]) -> None:
+        if self.rank:
+            return
+        mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+        line = {"step": self.step, "seconds": round(self.seconds, 1), **mean}
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
+
+
+def _rank() -> tuple[int, int]:
+    """Return this process's number and their count: ``torchrun`` may start several."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def _groups(net: TinyNet, decay: float) -> list[dict[str, Any]]:
+    """Return parameter groups: matrices and kernels decay, offsets and norms do not."""
+    kernels = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _schedule(progress: float, warm_up: float) -> float:
+    """Return the share of the peak rate: a linear rise, then half a cosine down to 1 %."""
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    return (values * counts).sum() / counts.sum().clamp(min=1)

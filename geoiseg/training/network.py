@@ -1,0 +1,222 @@
+"""The promptable network: an encoder run once per chip and a light decoder run per click.
+
+The encoder is a plain residual pyramid of dense 3x3 convolutions. The decoder is a small
+U-Net on the cached pyramid and on maps made of the prompts (see ``prompt_maps``); it
+ends at full resolution through the shallow features of the image. Every size that is a
+multiple of :data:`STRIDE` works.
+"""
+
+# mypy: disallow-subclassing-any=False
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoiseg.training.blocks import ConvUnit, Residual, enlarge
+from geoiseg.training.prompt_maps import COARSE_MAPS, FINE_MAPS, Prompt, coarse_maps, fine_maps
+
+STRIDE = 32
+"""Rows and columns of an image must be multiples of this; the caller pads."""
+SMALLEST_SPREAD = 0.03
+"""Standard deviation (of values in 0..1) below which contrast is not amplified further."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetOptions:
+    """Widths and depths of the network."""
+
+    stem: int = 24
+    """Channels at half resolution."""
+    widths: tuple[int, int, int, int] = (40, 64, 112, 160)
+    """Channels of the encoder at 1/4, 1/8, 1/16 and 1/32."""
+    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
+    """Residual blocks at each of them."""
+    pyramid: int = 48
+    """Channels of each cached level."""
+    key: int = 24
+    """Length of the vectors that are compared with those under the prompts, at 1/4."""
+    fine_key: int = 8
+    """The same at 1/2."""
+    decoder: tuple[int, int, int, int] = (40, 64, 96, 128)
+    """Channels of the decoder at 1/4, 1/8, 1/16 and 1/32."""
+    finish: int = 16
+    """Channels of the decoder at 1/2."""
+
+
+class Features(NamedTuple):
+    """What the encoder says of a batch of chips; all ``(b, channels, y, x)``."""
+
+    shallow: Tensor
+    """At 1/2."""
+    fine_key: Tensor
+    """At 1/2, of unit length."""
+    colour: Tensor
+    """At 1/2, the three bands with contrast evened out."""
+    key: Tensor
+    """At 1/4, of unit length."""
+    p4: Tensor
+    p8: Tensor
+    p16: Tensor
+    p32: Tensor
+
+
+class Encoder(nn.Module):
+    """Image and validity to :class:`Features`."""
+
+    def __init__(self, options: NetOptions) -> None:
+        super().__init__()
+        stem, widths, wide = options.stem, options.widths, options.pyramid
+        self.stem = nn.Sequential(ConvUnit(7, stem, stride=2), ConvUnit(stem, stem))
+        stages, before = [], stem
+        for width, depth in zip(widths, options.depths, strict=True):
+            blocks = [Residual(width) for _ in range(depth)]
+            stages.append(nn.Sequential(ConvUnit(before, width, stride=2), *blocks))
+            before = width
+        self.stages = nn.ModuleList(stages)
+        self.laterals = nn.ModuleList([ConvUnit(width, wide, kernel=1) for width in widths])
+        self.smooth = nn.ModuleList([ConvUnit(wide, wide) for _ in range(2)])
+        self.key = _key(wide, options.key)
+        self.fine_key = _key(stem, options.fine_key)
+
+    def forward(self, image: Tensor, valid: Tensor) -> Features:
+        """Return the features.
+
+        Args:
+            image: ``(b, 3, y, x)`` in 0..255.
+            valid: ``(b, 1, y, x)`` 1 where there is data, else 0.
+        """
+        even = _standardised(image, valid)
+        colour = functional.avg_pool2d(even[:, 3:6], 2)
+        shallow = self.stem(even)
+        levels, x = [], shallow
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        p4, p8, p16, p32 = (
+            lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
+        )
+        p16 = p16 + enlarge(p32, 2)
+        p8 = self.smooth[1](p8 + enlarge(p16, 2))
+        p4 = self.smooth[0](p4 + enlarge(p8, 2))
+        key = functional.normalize(self.key(p4), dim=1).contiguous()
+        fine_key = functional.normalize(self.fine_key(shallow), dim=1).contiguous()
+        return Features(shallow, fine_key, colour, key, p4, p8, p16, p32)
+
+
+class Decoder(nn.Module):
+    """Features and prompts to logits at full resolution and a predicted IoU."""
+
+    def __init__(self, options: NetOptions) -> None:
+        super().__init__()
+        w4, w8, w16, w32 = options.decoder
+        wide = options.pyramid
+        self.entry = ConvUnit(wide + COARSE_MAPS, w4, kernel=1)
+        self.d4 = ConvUnit(w4, w4)
+        self.downs = nn.ModuleList([Down(w4, w8, wide), Down(w8, w16, wide), Down(w16, w32, wide)])
+        self.ups = nn.ModuleList([Up(w32, w16), Up(w16, w8), Up(w8, w4)])
+        self.to_fine = nn.Conv2d(w4, options.finish, 1)
+        self.from_fine = nn.Conv2d(options.stem + FINE_MAPS, options.finish, 1)
+        self.finish = ConvUnit(options.finish, options.finish)
+        self.head = nn.Conv2d(options.finish, 4, 3, padding=1)
+        self.score = nn.Sequential(nn.Linear(2 * w8, 48), nn.ReLU(), nn.Linear(48, 1))
+
+    def forward(self, features: Features, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """Return ``(b, 1, y, x)`` logits and ``(b,)`` logits of the mask's IoU."""
+        fine = fine_maps(features, prompt)
+        coarse = coarse_maps(features, prompt, fine)
+        d4 = self.d4(self.entry(_joined(features.p4, coarse)))
+        d8 = self.downs[0](d4, features.p8)
+        d16 = self.downs[1](d8, features.p16)
+        d32 = self.downs[2](d16, features.p32)
+        u8 = self.ups[1](self.ups[0](d32, d16), d8)
+        u4 = self.ups[2](u8, d4)
+        shallow = self.from_fine(_joined(features.shallow, fine))
+        mixed = enlarge(self.to_fine(u4), 2) + shallow
+        logits = functional.pixel_shuffle(self.head(self.finish(torch.relu(mixed))), 2)
+        return logits, self._score(u8, logits)
+
+    def _score(self, u8: Tensor, logits: Tensor) -> Tensor:
+        inside = functional.avg_pool2d(torch.sigmoid(logits.detach()), 8)
+        flat, weight = u8.flatten(2), inside.flatten(2).transpose(1, 2)
+        every = torch.ones_like(weight) / weight.shape[1]
+        held = torch.matmul(flat, weight / (weight.sum(1, keepdim=True) + 1))
+        pooled = torch.cat([torch.matmul(flat, every), held], 1)[:, :, 0]
+        scores: Tensor = self.score(pooled)
+        return scores[:, 0]
+
+
+class Down(nn.Module):
+    """Half the resolution, joined with the encoder's features there."""
+
+    def __init__(self, before: int, width: int, lateral: int) -> None:
+        super().__init__()
+        self.shrink = ConvUnit(before, width, stride=2)
+        self.lateral = nn.Conv2d(lateral, width, 1)
+        self.block = Residual(width)
+
+    def forward(self, x: Tensor, lateral: Tensor) -> Tensor:
+        """Return ``(b, width, y / 2, x / 2)``."""
+        y: Tensor = self.block(self.shrink(x) + self.lateral(lateral))
+        return y
+
+
+class Up(nn.Module):
+    """Twice the resolution, joined with the decoder's way down."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(before, width, 1)
+        self.unit = ConvUnit(width, width)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Return ``(b, width, 2 y, 2 x)``."""
+        y: Tensor = self.unit(enlarge(self.project(x), 2) + skip)
+        return y
+
+
+class TinyNet(nn.Module):
+    """Encoder and decoder, trained together and exported apart."""
+
+    def __init__(self, options: NetOptions | None = None) -> None:
+        super().__init__()
+        self.options = options or NetOptions()
+        self.encoder = Encoder(self.options)
+        self.decoder = Decoder(self.options)
+
+    def parameter_count(self) -> int:
+        """Return the number of learned parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _key(before: int, width: int) -> nn.Sequential:
+    """Return a projection to vectors to be compared: centred, or all would look alike."""
+    return nn.Sequential(
+        nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width, momentum=0.05)
+    )
+
+
+def _joined(features: Tensor, maps: Tensor) -> Tensor:
+    """Return both stacked; the few maps are brought to the layout of the many features."""
+    alike = maps.to(features.dtype)
+    if features.requires_grad:
+        alike = alike.contiguous(memory_format=torch.channels_last)
+    return torch.cat([features, alike], 1)
+
+
+def _standardised(image: Tensor, valid: Tensor) -> Tensor:
+    """Return ``(b, 7, y, x)``: the colours, the colours with contrast evened out, validity.
+
+    Mean and spread are those of the chip's valid pixels, so that haze and gain cancel.
+    """
+    x = image / 255
+    count = valid.sum((2, 3), keepdim=True) + 1
+    mean = (x * valid).sum((2, 3), keepdim=True) / count
+    centred = (x - mean) * valid
+    variance = (centred * centred).sum((2, 3), keepdim=True) / count
+    even = centred / torch.sqrt(variance + SMALLEST_SPREAD**2)
+    return torch.cat([(2 * x - 1) * valid, even.clamp(-4, 4), valid], 1)

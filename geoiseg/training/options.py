@@ -1,0 +1,58 @@
+"""Everything that decides what training makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from geoiseg.training.bank import CropOptions
+from geoiseg.training.network import NetOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Options of one training run."""
+
+    seed: int = 7
+    """Of weights, scenes, crops and the simulated user."""
+    steps: int | None = None
+    """Steps to make; None goes by ``minutes``."""
+    minutes: float = 90.0
+    """Time to train for when ``steps`` is None; the learning rate falls to its end then."""
+    batch: int = 16
+    """Crops of 224 pixels per step; larger crops come fewer at a time, smaller ones more."""
+    sizes: tuple[tuple[int, float], ...] = ((192, 0.55), (256, 0.3), (320, 0.15))
+    """Sides of crops and how often they come."""
+    rounds: int = 3
+    """Answers of the decoder per crop: the first prompts and the corrections after them."""
+    rate: float = 1.5e-3
+    """Peak learning rate of AdamW."""
+    decay: float = 0.02
+    """Weight decay of it."""
+    warm_up: float = 0.02
+    """Share of the run in which the rate rises."""
+    average: float = 0.999
+    """Decay of the running average of the weights, which is what ships."""
+    procedural: int = 200
+    """Scenes made on the spot."""
+    segments: bool = True
+    """Whether regions found by colour alone serve as objects too."""
+    workers: int = 2
+    """Processes that make scenes at the start."""
+    device: str = "cpu"
+    """``cpu`` or ``cuda``."""
+    half: bool = True
+    """Whether convolutions run in bfloat16."""
+    compile: bool = False
+    """Whether to compile the network (worth it on a GPU and runs of ten minutes and more)."""
+    save_every: float = 4.0
+    """Minutes between checkpoints."""
+    net: NetOptions = field(default_factory=NetOptions)
+    crops: CropOptions = field(default_factory=CropOptions)
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.rounds < 1 or self.procedural < 0:
+            raise ValueError(
+                f"batch and rounds must be positive, got {self.batch} and {self.rounds}"
+            )
+        if any(size % 32 for size, _ in self.sizes):
+            raise ValueError(f"sizes of crops must be multiples of 32, got {self.sizes}")

@@ -1,0 +1,1 @@
+"""The small promptable network that ships with the package."""

@@ -1,0 +1,100 @@
+"""Prompts of one object as the arrays that the decoder's graph takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.models.classic.seeds import Seeds
+from geoiseg.models.protocol import PixelPrompts
+
+FloatArray = NDArray[np.float32]
+
+STROKE_STEP = 6.0
+"""Pixels between the points that stand for a scribble."""
+MOST_POINTS = 96
+"""Points the decoder is shown; of more, evenly spread ones along the strokes are kept."""
+TRUST_IN_OUTLINE = 0.95
+"""Probability given to the pixels of an outline that is to be refined."""
+
+
+def decoder_inputs(
+    prompts: PixelPrompts, seeds: Seeds, padded: tuple[int, int]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the decoder's inputs by name, for a chip padded at its right and lower side.
+
+    Args:
+        prompts: In the continuous pixel frame of the chip.
+        seeds: The same, drawn: tells which lie on data.
+        padded: Rows and columns of the padded chip.
+    """
+    points, signs = _points(prompts, seeds)
+    box = np.zeros((1, 4), np.float32)
+    if prompts.box is not None:
+        rows, columns = seeds.positive.shape
+        box[0] = np.clip(prompts.box, 0, (columns, rows, columns, rows))
+    previous, has_previous = _previous(seeds, padded)
+    return {
+        "points": points[None],
+        "signs": signs[None],
+        "box": box,
+        "previous": previous[None, None],
+        "has_previous": np.array([has_previous], np.float32),
+    }
+
+
+def _points(prompts: PixelPrompts, seeds: Seeds) -> tuple[FloatArray, FloatArray]:
+    """Return ``(n, 2)`` points and their ``(n,)`` signs; one of sign 0 if there is none."""
+    said = (seeds.positive, seeds.negative)
+    clicks = [
+        (xy, 1.0 if positive else -1.0)
+        for xy, positive in zip(prompts.points, prompts.positive, strict=True)
+        if _lies_on(xy, said)
+    ]
+    strokes = [
+        (xy, 1.0 if positive else -1.0)
+        for stroke, positive in prompts.scribbles
+        for xy in _along(stroke)
+        if _lies_on(xy, said)
+    ]
+    room = max(8, MOST_POINTS - len(clicks))
+    if len(strokes) > room:
+        strokes = [strokes[i] for i in np.linspace(0, len(strokes) - 1, room).astype(int)]
+    chosen = clicks[-MOST_POINTS:] + strokes
+    if not chosen:
+        return np.zeros((1, 2), np.float32), np.zeros(1, np.float32)
+    positions, signs = zip(*chosen, strict=True)
+    return np.asarray(positions, np.float32), np.asarray(signs, np.float32)
+
+
+def _lies_on(xy: NDArray[np.float64], said: tuple[NDArray[np.bool_], ...]) -> bool:
+    rows, columns = said[0].shape
+    x, y = min(int(xy[0]), columns - 1), min(int(xy[1]), rows - 1)
+    return x >= 0 and y >= 0 and any(bool(mask[y, x]) for mask in said)
+
+
+def _along(stroke: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points along a stroke, about :data:`STROKE_STEP` pixels apart."""
+    steps = np.hypot(*np.diff(stroke, axis=0).T) if len(stroke) > 1 else np.zeros(0)
+    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+    count = min(4 * MOST_POINTS, int(travelled[-1] / STROKE_STEP) + 1)
+    at = np.linspace(0, travelled[-1], count + 1) if travelled[-1] else np.zeros(1)
+    return np.stack([np.interp(at, travelled, stroke[:, k]) for k in (0, 1)], axis=1)
+
+
+def _previous(seeds: Seeds, padded: tuple[int, int]) -> tuple[FloatArray, float]:
+    """Return ``(y / 2, x / 2)`` probability of the last mask or the outline, and 1 if any."""
+    import cv2
+
+    if seeds.last is not None:
+        probability = seeds.last
+    elif seeds.outline is not None:
+        on, off = TRUST_IN_OUTLINE, 1 - TRUST_IN_OUTLINE
+        probability = np.where(seeds.outline, on, off).astype(np.float32)
+    else:
+        return np.zeros((padded[0] // 2, padded[1] // 2), np.float32), 0.0
+    rows, columns = probability.shape
+    missing = (padded[0] - rows, padded[1] - columns)
+    whole = np.pad(probability, ((0, missing[0]), (0, missing[1])))
+    half = cv2.resize(whole, (padded[1] // 2, padded[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.float32), 1.0

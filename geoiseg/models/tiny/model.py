@@ -1,0 +1,169 @@
+"""The small network at run time: two ONNX graphs, run by onnxruntime alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.errors import ModelError, WeightsError
+from geoiseg.models.classic.answer import empty_masks
+from geoiseg.models.classic.seeds import Seeds, draw_seeds
+from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
+from geoiseg.models.tiny.inputs import decoder_inputs
+
+STRIDE = 32
+"""The graphs take images whose sides are multiples of this; chips are padded inside."""
+LIMIT = 12.0
+"""Greatest magnitude of a logit; that of invalid pixels."""
+FAINT = 0.1
+"""Least magnitude of the logit of a prompted pixel, on the side that was said."""
+FILES = ("encoder.onnx", "decoder.onnx")
+
+
+class TinyModel:
+    """A promptable network for any three bands; runs on a CPU, offline.
+
+    Args:
+        folder: Where the graphs and their card are; the package's own when None.
+        threads: CPU threads per graph; 0 leaves the choice to onnxruntime.
+
+    Raises:
+        WeightsError: A file is missing or is not what the card says.
+    """
+
+    def __init__(self, folder: Path | None = None, threads: int = 0) -> None:
+        self._folder = folder or Path(__file__).parent
+        self._threads = threads
+        self.card = _read_card(self._folder)
+        self._encoder = self._session("encoder.onnx")
+        self._decoder = self._session("decoder.onnx")
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        """Name, licence, chip size and weights of the model."""
+        joined = "".join(self.card["sha256"][name] for name in FILES)
+        return ModelInfo(
+            name="tiny",
+            family="tiny",
+            licence=str(self.card["licence"]),
+            description="small promptable network, ships with the package, CPU, offline",
+            chip_size=512,
+            weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
+            parameters=int(self.card["parameters"]),
+        )
+
+    def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
+        """Return the features of a chip.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched, any size.
+            valid: ``(y, x)`` True where there is data.
+
+        Raises:
+            ModelError: The arrays are not an image and its validity.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or valid.shape != image.shape[:2]:
+            raise ModelError(
+                f"an image is (y, x, 3) with (y, x) validity, got {image.shape}, {valid.shape}"
+            )
+        rows, columns = valid.shape
+        padding = [
+            (0, padded - have) for padded, have in zip(_padded(valid), valid.shape, strict=True)
+        ]
+        seen = np.pad(valid, padding).astype(np.float32)
+        pixels = np.pad(image, [*padding, (0, 0)]).astype(np.float32) * seen[..., None]
+        given = {"image": pixels.transpose(2, 0, 1)[None], "valid": seen[None, None]}
+        names = [output.name for output in self._encoder.get_outputs()]
+        arrays = dict(zip(names, self._encoder.run(None, given), strict=True))
+        small = {name: array.astype(np.float16) for name, array in arrays.items()}
+        small["valid"] = valid.astype(np.float16)
+        return Embedding(self._identity, (rows, columns), small)
+
+    def decode(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None = None,
+    ) -> Masks:
+        """Return one candidate mask.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far, not only the latest.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+
+        Raises:
+            PromptError: No prompt at all, or one outside the chip.
+            ModelError: The embedding is another model's.
+        """
+        if embedding.model != self._identity:
+            raise ModelError(
+                f"this embedding was made by {embedding.model!r}, not by {self._identity!r};"
+                " embed the chip again"
+            )
+        valid = embedding.arrays["valid"] > 0
+        seeds = draw_seeds(prompts, valid, previous)
+        if seeds.empty:
+            return empty_masks(valid.shape)
+        given = {
+            name: array.astype(np.float32)
+            for name, array in embedding.arrays.items()
+            if name != "valid"
+        }
+        given |= decoder_inputs(prompts, seeds, _padded(valid))
+        logits, score = self._decoder.run(None, given)
+        rows, columns = valid.shape
+        return Masks(_obedient(logits[0, 0, :rows, :columns], seeds, valid)[None], score)
+
+    @property
+    def _identity(self) -> str:
+        return f"{self.info.name}:{self.info.weights_hash}"
+
+    def _session(self, name: str) -> Any:
+        import onnxruntime
+
+        path = self._folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"cannot read {str(path)!r}: {error.strerror}") from error
+        found, wanted = hashlib.sha256(data).hexdigest(), self.card["sha256"][name]
+        if found != wanted:
+            raise WeightsError(
+                f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait would starve the map's server.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _obedient(logits: NDArray[np.float32], seeds: Seeds, valid: BoolArray) -> NDArray[np.float32]:
+    """Return the logits with prompted pixels on the side that was said, invalid ones out."""
+    result = np.clip(logits, -LIMIT, LIMIT)
+    result[seeds.positive] = np.maximum(result[seeds.positive], FAINT)
+    result[seeds.negative] = np.minimum(result[seeds.negative], -FAINT)
+    result[~valid] = -LIMIT
+    return result
+
+
+def _padded(valid: BoolArray) -> tuple[int, int]:
+    rows, columns = (-(-side // STRIDE) * STRIDE for side in valid.shape)
+    return rows, columns
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / "card.json"
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the card {str(path)!r}: {error}") from error
+    return card

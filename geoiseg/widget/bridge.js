@@ -189,16 +189,19 @@ function pointer({ model, map, box, ink, signal, keys }) {
     send({ kind: "click", at, negative });
   };
   let stroke = null; // the drag in progress
-  let quiet = 0; // until when a click belongs to the drag that has just ended
-  let pressed = null; // a right button that is down
+  let pressed = null; // where a button went down; a click of the browser's own would be lost
+  //                     when the feature below it is drawn anew before the button comes up
 
   on("pointerdown", (event) => {
-    if (inUi(event)) return;
+    if (inUi(event) || !event.isPrimary) return void (pressed = null);
     box.focus({ preventScroll: true, focusVisible: false });
     const right = event.button === 2;
     const tool = model.get("tool");
     const draws = model.get("dragged").includes(tool) && !keys.panning;
-    if (right) pressed = { x: event.clientX, y: event.clientY, at: place(event) };
+    const swallowed = event.target.closest(".leaflet-marker-icon");
+    if (event.button !== 1 && !swallowed && !keys.panning) {
+      pressed = { x: event.clientX, y: event.clientY, at: place(event), negative: right || off(event) };
+    }
     if (!draws || event.button === 1 || (right && tool === "box")) return;
     event.stopPropagation();
     event.preventDefault();
@@ -222,7 +225,6 @@ function pointer({ model, map, box, ink, signal, keys }) {
   const finish = (event) => {
     const { tool, negative, places, far, mark } = stroke;
     stroke = null;
-    quiet = performance.now() + 60;
     map.dragging.enable();
     if (event.type === "pointercancel") return ink.remove(mark);
     if (far < STROKE_MIN && tool === "box") {
@@ -238,9 +240,9 @@ function pointer({ model, map, box, ink, signal, keys }) {
     if (stroke) {
       event.stopPropagation();
       finish(event);
-    } else if (event.button === 2 && pressed) {
+    } else if (pressed) {
       const near = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < STROKE_MIN;
-      if (near && !inUi(event)) click(pressed.at, true);
+      if (near && !inUi(event)) click(pressed.at, pressed.negative);
       pressed = null;
     }
   });
@@ -248,14 +250,7 @@ function pointer({ model, map, box, ink, signal, keys }) {
   on("contextmenu", (event) => {
     event.preventDefault();
     event.stopPropagation();
-    // a Mac makes a context menu, and no click, of Ctrl + the left button
-    if (event.button === 0 && event.ctrlKey && !inUi(event)) click(place(event), true);
   });
-  const clicked = ({ latlng, originalEvent }) => {
-    if (performance.now() > quiet && !keys.panning) click([latlng.lat, latlng.lng], off(originalEvent));
-  };
-  map.on("click", clicked);
-  signal.addEventListener("abort", () => map.off("click", clicked));
   keys.abandon = () => {
     if (!stroke) return false;
     ink.remove(stroke.mark);
@@ -313,6 +308,7 @@ function keyboard({ model, box, signal, keys }) {
         if (keys.abandon()) return;
         if (!box.dispatchEvent(new CustomEvent("geoiseg-escape", { cancelable: true }))) return;
       }
+      if (model.get("tools").includes(name)) model.set("tool", name); // at once, for the next drag
       if (name && !(event.repeat && !["undo", "redo"].includes(name))) model.send({ kind: "do", name });
     },
     { signal, capture: true },
@@ -375,6 +371,9 @@ async function start({ model, el, signal }) {
   on("change:tool", useTool);
   useTool();
 
+  box.addEventListener("geoiseg-tool", ({ detail }) => model.set("tool", detail), { signal });
+
+  box.addEventListener("geoiseg-zoom", ({ detail }) => map.setZoom(map.getZoom() + detail), { signal });
   const keys = { panning: false, abandon: () => false };
   pointer({ model, map, box, ink, signal, keys });
   keyboard({ model, box, signal, keys });

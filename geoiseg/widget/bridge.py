@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from geoiseg.widget.actions import DRAGGED, POINT, hotkeys
+from geoiseg.widget.actions import DRAGGED, POINT, TOOLS, hotkeys
 from geoiseg.widget.messages import Message, MessageError, TileCancel, TileRequest, parse
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ class Bridge(anywidget.AnyWidget):
     tool = traitlets.Unicode(POINT).tag(sync=True)
     prompting = traitlets.Bool(default_value=True).tag(sync=True)
     """Whether a click with the tool makes a prompt."""
+    tools = traitlets.List([tool.name for tool in TOOLS]).tag(sync=True)
     dragged = traitlets.List(list(DRAGGED)).tag(sync=True)
     hotkeys = traitlets.Dict(hotkeys()).tag(sync=True)
     hover_ms = traitlets.Int(0).tag(sync=True)

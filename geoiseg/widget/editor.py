@@ -47,6 +47,9 @@ class Editor:
     def _show_error(self, text: str) -> None:
         """Show an error in one line."""
 
+    def _clear_line(self) -> None:
+        """Take the last error or note away."""
+
     def refresh(self) -> None:
         """Show the session as it is now."""
 
@@ -275,6 +278,7 @@ class Editor:
             SessionError: There is no such feature.
         """
         self._selected = None if feature_id is None else self.feature(feature_id).id
+        self._clear_line()
         self.refresh()
 
     def edit(self, feature_id: int | None = None, *, wait: bool = True) -> None:

@@ -36,8 +36,8 @@ from geoiseg.widget.worker import Job, Urgency
 
 log = logging.getLogger(__name__)
 
-HEIGHT = "600px"
-"""Height of a map in a notebook; ``m.map.layout.height`` changes it."""
+HEIGHT = "min(640px, 72vh)"
+"""Height of a map in a notebook, never more than the window shows: ``m.map.layout.height``."""
 SIZE = (900.0, 560.0)
 """Screen pixels across and down that a view is taken to have before it is shown."""
 
@@ -118,7 +118,6 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
                 widget=widget, position="topleft", transparent_bg=True
             )
             self.map.add(control)
-        self.map.add(ipyleaflet.ZoomControl(position="bottomright"))
         if self.session.raster.grid.crs is not None:
             self.map.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False))
         self.lookout = Lookout(self)
@@ -171,8 +170,11 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
         return self._worker.submit(run, urgency)
 
     def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
-        self._error = self._note = ""
+        self._clear_line()
         return super()._ask(change, wait=wait)
+
+    def _clear_line(self) -> None:
+        self._error = self._note = ""
 
     def _learn_speed(self) -> None:
         if self.session.outcome is not None:

@@ -1,6 +1,8 @@
 // The buttons, classes, panels and the busy line over the map. Everything shown comes from
 // the traits `state` and `status`; everything done is a message to the kernel.
 
+const NOTE_MS = 6000; // how long a note stays; errors stay until they are closed
+
 const ICONS = {
   point: '<circle cx="10" cy="10" r="7"/><path d="M10 6.5v7M6.5 10h7"/>',
   negative: '<circle cx="10" cy="10" r="7"/><path d="M6.5 10h7"/>',
@@ -12,6 +14,8 @@ const ICONS = {
   undo: '<path d="M7 4L3 8l4 4"/><path d="M3 8h8a5 5 0 0 1 0 9H8"/>',
   redo: '<path d="M13 4l4 4-4 4"/><path d="M17 8H9a5 5 0 0 0 0 9h3"/>',
   delete: '<path d="M4 6h12M8 6V3.500h4V6M5.500 6l.8 11h7.400l.8-11M8.500 9v5M11.500 9v5"/>',
+  "zoom-in": '<circle cx="9" cy="9" r="5.500"/><path d="M13 13l4 4M9 6.700v4.600M6.700 9h4.600"/>',
+  "zoom-out": '<circle cx="9" cy="9" r="5.500"/><path d="M13 13l4 4M6.700 9h4.600"/>',
   fit: '<path d="M3 7V3h4M13 3h4v4M17 13v4h-4M7 17H3v-4"/><rect x="7" y="7" width="6" height="6"/>',
   layers: '<path d="M10 3l7 4-7 4-7-4z"/><path d="M3 10.500l7 4 7-4M3 14l7 4 7-4" opacity=".6"/>',
   settings: '<path d="M3 6h7M14 6h3M3 14h3M10 14h7"/><circle cx="12" cy="6" r="2"/><circle cx="8" cy="14" r="2"/>',
@@ -100,10 +104,18 @@ class Ui {
   build() {
     const { rail, menu } = this.parts;
     for (const { name } of this.model.get("tools")) {
-      rail.append(this.button(name, () => this.send({ kind: "choose", what: "tool", name })));
+      const choose = () => {
+        this.box.dispatchEvent(new CustomEvent("geoiseg-tool", { detail: name }));
+        this.send({ kind: "choose", what: "tool", name });
+      };
+      rail.append(this.button(name, choose));
     }
     rail.append(h("hr"));
-    for (const name of ["undo", "redo", "delete", "fit"]) rail.append(this.button(name, () => this.do(name)));
+    for (const name of ["undo", "redo", "delete"]) rail.append(this.button(name, () => this.do(name)));
+    rail.append(h("hr"));
+    const zoom = (by) => () => this.box.dispatchEvent(new CustomEvent("geoiseg-zoom", { detail: by }));
+    rail.append(this.button("zoom-in", zoom(1), "Zoom in (+)"), this.button("zoom-out", zoom(-1), "Zoom out (-)"));
+    rail.append(this.button("fit", () => this.do("fit")));
     const titles = { layers: "Layers", settings: "Model and outline", files: "Save, export, add a layer", help: "Shortcuts (?)" };
     for (const [name, title] of Object.entries(titles)) {
       menu.append(this.button(name, () => this.toggle(name), title));
@@ -132,6 +144,7 @@ class Ui {
     this.part("classes", [state.label, state.labels, state.takes_text], () => this.classes(state));
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
+    this.root.classList.toggle("gs-open", this.open !== null);
     const { model, models, simplify, preview, preview_possible, layers, project, folder, count } = state;
     this.part("panel", [this.open, model, models, simplify, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
   }
@@ -249,13 +262,14 @@ class Ui {
         const band = (chosen) => h("select", { onchange: bands, ariaLabel: "Band" }, ...Array.from({ length: Math.min(layer.count, 256) }, (_, n) => h("option", { value: n + 1, selected: chosen === n + 1 }, String(n + 1))));
         const bands = () => set({ bands: selects.map((select) => Number(select.value)) });
         const selects = layer.bands.map((chosen) => band(chosen));
-        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands[0]] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "RGB"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
-        parts.push(this.row("Bands", mode, ...selects));
+        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands[0]] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
+        if (mode) parts.push(this.row("Show as", mode));
+        parts.push(this.row("Bands", ...selects));
       }
       const limit = (n) => h("input", { type: "number", step: "any", value: layer.stretch[n], ariaLabel: n ? "White at" : "Black at", onchange: () => set({ stretch: [Number(low.value), Number(high.value)] }) });
       const low = limit(0);
       const high = limit(1);
-      parts.push(this.row("Black, white", low, high));
+      parts.push(this.row("Contrast", low, high));
       return h("section", {}, ...parts);
     });
   }
@@ -301,9 +315,9 @@ class Ui {
 
   helpPanel() {
     const rows = [...this.model.get("tools"), ...this.model.get("commands")].filter(({ combos }) => combos.length);
-    const pair = (key, title) => [h("dt", {}, ...key.map((one) => h("kbd", {}, one))), h("dd", {}, title)];
+    const pair = (key, title) => [h("span", { className: "gs-keys" }, ...key.map((one) => h("kbd", {}, one))), h("span", {}, title)];
     return [
-      h("dl", {},
+      h("div", { className: "gs-help" },
         ...rows.flatMap(({ keys_text, title }) => pair([keys_text], title)),
         ...pair(["1", "…", "9"], "Choose the class; with a feature selected, change its class"),
         ...pair(["Space"], "Hold to pan while drawing"),
@@ -319,6 +333,7 @@ class Ui {
   say({ phase, since, error, note }) {
     const { line } = this.parts;
     this.since = phase ? since : null;
+    line.style.visibility = "";
     line.hidden = !(phase || error || note);
     line.classList.toggle("gs-error", Boolean(error));
     if (error) {
@@ -330,6 +345,8 @@ class Ui {
       line.replaceChildren(h("i", { className: "gs-spin" }), h("span", {}, phase), this.seconds, stop);
       this.tick();
     } else line.replaceChildren(h("span", {}, note ?? ""));
+    clearTimeout(this.fading);
+    if (note && !error && !phase) this.fading = setTimeout(() => (line.hidden = true), NOTE_MS);
   }
 
   tick() {

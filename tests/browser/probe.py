@@ -1,0 +1,110 @@
+"""Run inside the kernel under test: writes what Python holds to a file at every change."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoiseg.grid import reproject_geometry
+from geoiseg.models.classic.grabcut import GrabCut
+from geoiseg.models.protocol import ModelInfo
+from geoiseg.widget.segment_map import SegmentMap
+
+
+class SlowModel(GrabCut):
+    """A real engine that takes three seconds to encode."""
+
+    info = ModelInfo("slow", "classic", "Apache-2.0", "slow on purpose", chip_size=256)
+    seconds = 3.0
+
+    def embed(self, image: Any, valid: Any) -> Any:
+        time.sleep(self.seconds)
+        return super().embed(image, valid)
+
+
+class BrokenModel(GrabCut):
+    """A real engine that fails at the second prompt."""
+
+    info = ModelInfo("broken", "classic", "Apache-2.0", "fails on purpose", chip_size=256)
+
+    def decode(self, embedding: Any, prompts: Any, previous: Any = None) -> Any:
+        if len(prompts.points) > 1:
+            raise RuntimeError("the network went up in smoke")
+        return super().decode(embedding, prompts, previous)
+
+
+class WordsModel(GrabCut):
+    """A real engine that says it takes words."""
+
+    info = ModelInfo(
+        "words", "classic", "Apache-2.0", "takes words", chip_size=256, takes_text=True
+    )
+
+
+def state_of(m: SegmentMap) -> dict[str, Any]:
+    """Return what a test wants to know of a map, ready for JSON."""
+    session = m.session
+    crs = session.raster.grid.crs
+    geometry = session.geometry
+
+    def centre(shape: Any) -> Any:
+        if shape is None:
+            return None
+        point = reproject_geometry(shape.centroid, crs, "EPSG:4326")
+        return [point.x, point.y]
+
+    return {
+        "tool": m.tool,
+        "label": m.label,
+        "model": m.model,
+        "labels": list(m.labels.items),
+        "steps": [[p.kind, p.positive] for step in session.steps for p in step.prompts],
+        "gsd": session.gsd,
+        "mask_pixels": None if m.mask is None else int(np.count_nonzero(m.mask.array)),
+        "centre": centre(geometry),
+        "area": None if geometry is None else float(geometry.area),
+        "vertices": None if geometry is None else len(str(geometry).split(",")),
+        "features": [
+            {"id": f.id, "label": f.label, "area": f.geometry.area, "centre": centre(f.geometry)}
+            for f in session.accepted
+        ],
+        "editing": session.editing,
+        "selected": m.selected,
+        "status": dict(m.toolbar.status),
+        "zoom": m.map.zoom,
+        "center": list(m.map.center),
+        "previewed": bool(m.bridge.preview),
+        "preview": m.preview,
+        "answered": m.bridge.answered,
+        "pid": os.getpid(),
+    }
+
+
+def watch(m: SegmentMap, path: str) -> SegmentMap:
+    """Write the state of a map to ``path`` at every change from now on."""
+    target, lock, dirty = Path(path), threading.Lock(), threading.Event()
+
+    def write() -> None:
+        with lock:
+            fresh = target.with_suffix(".new")
+            fresh.write_text(json.dumps(state_of(m)))
+            fresh.replace(target)
+
+    def loop() -> None:
+        while True:
+            dirty.wait()
+            dirty.clear()
+            write()
+
+    m.toolbar.observe(lambda _: dirty.set(), ["state", "status"])
+    m.bridge.observe(lambda _: dirty.set(), ["mask", "preview", "answered"])
+    m.map.observe(lambda _: dirty.set(), ["zoom", "center"])
+    threading.Thread(target=loop, daemon=True).start()
+    write()
+    return m

@@ -97,14 +97,17 @@ def _alike(key: Tensor, prompt: Prompt, stride: int) -> list[Tensor]:
 
 def _close(colour: Tensor, prompt: Prompt, stride: int) -> list[Tensor]:
     """Return ``(b, 1, y, x)`` maps: 1 where the colour is that under a point of either sign."""
-    flat, under = colour.flatten(2), _under(colour, prompt, stride).transpose(1, 2)
-    own, theirs = (flat * flat).sum(1), (under * under).sum(2)
-    maps = []
-    for sign in (1, -1):
-        unused = 1e3 * (1 - (prompt.signs * sign).clamp(min=0))
-        nearest = torch.baddbmm((theirs + unused)[:, :, None], under, flat, alpha=-2).amin(1)
-        least = (nearest + own).clamp(min=0).unflatten(1, colour.shape[2:])[:, None]
-        maps += [torch.exp(-0.5 * least / width**2) for width in COLOUR_WIDTHS]
+    # Differences of squares need single precision, whatever the rest is computed in.
+    with torch.autocast(colour.device.type, enabled=False):
+        flat, under = colour.flatten(2), _under(colour, prompt, stride).transpose(1, 2)
+        own, theirs = (flat * flat).sum(1), (under * under).sum(2)
+        maps = []
+        for sign in (1, -1):
+            unused = 1e3 * (1 - (prompt.signs * sign).clamp(min=0))
+            bias = (theirs + unused)[:, :, None]
+            nearest = torch.baddbmm(bias, under, flat, alpha=-2).amin(1)
+            least = (nearest + own).clamp(min=0).unflatten(1, colour.shape[2:])[:, None]
+            maps += [torch.exp(-0.5 * least / width**2) for width in COLOUR_WIDTHS]
     return maps
 
 

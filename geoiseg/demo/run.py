@@ -30,6 +30,8 @@ from geoiseg.session import Session
 
 PICTURE_SIDE = 1600
 """Longest side of the picture, in pixels."""
+SCREEN_GSD = 2.0
+"""Metres per pixel at which the lake and the fields are clicked, as one would on a screen."""
 CLICKS = 5
 """Objects that are clicked on a raster of the user's own."""
 
@@ -126,7 +128,8 @@ def _scene_objects(scene: Scene) -> list[PromptedObject]:
     objects = []
     for name, group in groupby(scene.prompts, key=lambda row: row.object):
         rows = list(group)
-        steps = tuple(Step((_prompt(row.kind, row.xy_crs, row.positive),)) for row in rows)
+        gsd = None if name == "sea" or any(row.kind == "box" for row in rows) else SCREEN_GSD
+        steps = tuple(Step((_prompt(row.kind, row.xy_crs, row.positive),), gsd) for row in rows)
         objects.append(PromptedObject(name, steps, rows[0].label, {"object": name}))
     return objects
 

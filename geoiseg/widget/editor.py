@@ -2,128 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoiseg.errors import CancelledError, GeoisegError, ModelError, SessionError
+from geoiseg.errors import SessionError
 from geoiseg.features import Feature
 from geoiseg.models.protocol import Model
 from geoiseg.outline import OutlineOptions
 from geoiseg.segmenter import Watch
-from geoiseg.session import Session
-from geoiseg.widget.worker import Job, Worker, worker_for
+from geoiseg.widget.requests import Requests
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
     from geoiseg.masks import Mask
 
-log = logging.getLogger(__name__)
 
-
-class Editor:
+class Editor(Requests):
     """A session whose every change runs in the worker of the model's device.
 
     With ``wait=True`` (the default) a method returns when it is done and raises what went
     wrong; with ``wait=False`` it returns at once and errors appear on the map alone.
     """
 
-    session: Session
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self._asked: dict[int, Job] = {}
-        self._asked_lock = threading.Lock()
-        self._selected: int | None = None
-
-    # -- what a face shows of it -----------------------------------------------------
-
-    def _show_jobs(self) -> None:
-        """Show what the worker is doing."""
-
-    def _show_error(self, text: str) -> None:
-        """Show an error in one line."""
-
-    def _clear_line(self) -> None:
-        """Take the last error or note away."""
-
-    def refresh(self) -> None:
-        """Show the session as it is now."""
-
-    # -- requests --------------------------------------------------------------------
-
-    @property
-    def _worker(self) -> Worker:
-        return worker_for(str(getattr(self.session.model, "device", "cpu")))
-
-    @property
-    def busy(self) -> bool:
-        """Whether something that was asked for is not done yet."""
-        return bool(self._asked)
-
-    @property
-    def _current_job(self) -> Job | None:
-        jobs = list(self._asked.values())
-        running = [job for job in jobs if job.phase not in ("waiting", "done")]
-        return next(iter(running or jobs), None)
-
-    def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
-        """Run a change of the session in the worker, and return what it returns."""
-        job = self._worker.submit(lambda watch: self._perform(change, watch), notify=self._heed)
-        with self._asked_lock:
-            if job.phase != "done":
-                self._asked[job.number] = job
-        self._show_jobs()
-        return self._await(job) if wait else None
-
-    def _await(self, job: Job) -> Any:
-        try:
-            return job.future.result()
-        except KeyboardInterrupt:
-            job.stop()
-            raise
-
-    def _heed(self, job: Job) -> None:
-        with self._asked_lock:
-            if job.phase == "done":
-                self._asked.pop(job.number, None)
-        self._show_jobs()
-
-    def _perform(self, change: Callable[[Watch], Any], watch: Watch) -> Any:
-        try:
-            result = change(watch)
-        except CancelledError:
-            raise
-        except GeoisegError as error:
-            log.info("%s", error)
-            self._show_error(str(error))
-            raise
-        except Exception as error:
-            name = self.session.model.info.name
-            log.exception("the model %s failed", name)
-            reason = " ".join(str(error).split()) or type(error).__name__
-            message = f"the model {name} failed: {type(error).__name__}: {reason}"
-            self._show_error(message)
-            raise ModelError(message) from error
-        else:
-            return result
-        finally:
-            self.refresh()
-
-    def stop(self) -> bool:
-        """Stop what was asked for and is not done yet, and say whether there was any."""
-        jobs = list(self._asked.values())
-        for job in jobs:
-            job.stop()
-        if jobs:
-            with self._asked_lock:
-                self._asked.clear()
-            self.refresh()
-            self._show_jobs()
-        return bool(jobs)
+    _selected: int | None = None
 
     # -- the object in progress ------------------------------------------------------
 

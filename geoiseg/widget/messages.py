@@ -229,7 +229,7 @@ def _matching(content: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -
 def _one_of(content: Mapping[str, Any], name: str, known: Sequence[str]) -> str:
     value = content.get(name)
     if not isinstance(value, str) or value not in known:
-        raise MessageError(f"{name} is one of {', '.join(known)}; got {value!r:.60}")
+        raise MessageError(f"{name} is none of those there are: {value!r:.60}")
     return value
 
 

@@ -51,15 +51,16 @@ class Scene:
         self._shown_outline: Any = None
         self._seq = 0
 
-    def draw_mask(self, session: Session, frame: MapFrame, colour: str) -> None:
-        """Show the object in progress."""
+    def draw_mask(self, session: Session, frame: MapFrame, colour: str) -> bool:
+        """Show the object in progress, and say whether it is another than before."""
         mask = session.mask
         if (mask, colour) == self._shown_mask:
-            return
+            return False
         self._shown_mask = (mask, colour)
         self._seq += 1
         self._bridge.preview = {}
         self._bridge.mask = overlay(frame, mask, colour, self._seq)
+        return True
 
     def draw_preview(self, mask: Any, frame: MapFrame, colour: str) -> None:
         """Show what a click under the cursor would give; None for nothing."""

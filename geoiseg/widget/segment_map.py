@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,19 @@ import ipywidgets
 import traitlets
 
 from geoiseg.errors import ExportError
-from geoiseg.image import Stretch
 from geoiseg.models.protocol import Model
 from geoiseg.models.registry import get_model, model_names
-from geoiseg.outline import OutlineOptions
-from geoiseg.readers import open_raster
 from geoiseg.segmenter import Watch
 from geoiseg.session import Session
 from geoiseg.widget.actions import PICK, POINT, REGION, TOOLS
 from geoiseg.widget.bridge import Bridge
 from geoiseg.widget.controller import Controller
-from geoiseg.widget.editor import Editor
-from geoiseg.widget.frame import MapFrame
+from geoiseg.widget.labelling import Labelling
 from geoiseg.widget.labels import FIRST, Labels
 from geoiseg.widget.lookout import Lookout
+from geoiseg.widget.looks import Looks
 from geoiseg.widget.project import open_session
-from geoiseg.widget.rasters import MAX_ZOOM, RasterLayer, RasterLayers
+from geoiseg.widget.rasters import MAX_ZOOM, RasterLayers
 from geoiseg.widget.scene import Scene
 from geoiseg.widget.toolbar import Toolbar
 from geoiseg.widget.worker import Job, Urgency
@@ -38,11 +35,11 @@ log = logging.getLogger(__name__)
 
 HEIGHT = "min(640px, 72vh)"
 """Height of a map in a notebook, never more than the window shows: ``m.map.layout.height``."""
-SIZE = (900.0, 560.0)
-"""Screen pixels across and down that a view is taken to have before it is shown."""
+PAINTING = 0.015
+"""Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
+class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
     """A map on which clicks, boxes and strokes become polygons.
 
     ``m.map`` is an ordinary ipyleaflet Map. Everything the mouse can do is a method, and
@@ -85,8 +82,8 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
             session, note = open_session(raster, model, project)
         elif model is not None:
             session.model = model
-        Editor.__init__(self, session)
-        self._source_gsd = session.gsd if note == "" and raster is None else None
+        self._begin(session)
+        self._fixed_gsd = session.gsd if note == "" and raster is None else None
         self._labels = Labels.of(classes)
         self._lock = threading.RLock()
         self._error, self._note = "", note
@@ -125,43 +122,6 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
         self.bridge.heard = self.toolbar.heard = controller
         self.bridge.tiles.failed = lambda error: self.show_error(str(error))
         self.fit()
-
-    # -- where things are ------------------------------------------------------------
-
-    @property
-    def frame(self) -> MapFrame:
-        """Between the map and the raster that is segmented."""
-        return MapFrame(self.session.raster.grid, self.rasters.first.renderer)
-
-    def scale_at(self, at: tuple[float, float], zoom: float) -> float | None:
-        """Return the ground size of a screen pixel at a place: what is seen is segmented."""
-        return self._source_gsd or self.frame.gsd(at, zoom)
-
-    def _scale(self) -> float | None:
-        return self.scale_at(tuple(self.map.center), self.map.zoom)
-
-    def fit(self, which: str | int = 0) -> None:
-        """Show the whole of a raster."""
-        west, south, east, north = self.rasters.find(which).renderer.bounds_lonlat
-        width, height = self._view_size()
-        top, bottom = (
-            math.asinh(math.tan(math.radians(y))) for y in (min(north, 85), max(south, -85))
-        )
-        across = max(1e-12, (east - west) / 360 * 256)
-        down = max(1e-12, (top - bottom) / (2 * math.pi) * 256)
-        zoom = math.floor(math.log2(min(width / across, height / down)))
-        middle = math.degrees(math.atan(math.sinh((top + bottom) / 2)))
-        with self.map.hold_sync():
-            self.map.center = (middle, (west + east) / 2)
-            self.map.zoom = max(0, min(MAX_ZOOM, zoom))
-
-    def _view_size(self) -> tuple[float, float]:
-        view = self.lookout.view if hasattr(self, "lookout") else None
-        if view is None or view.east <= view.west or max(abs(view.south), abs(view.north)) > 85:
-            return SIZE
-        scale = 256 * 2**view.zoom
-        top, bottom = (math.asinh(math.tan(math.radians(y))) for y in (view.north, view.south))
-        return (view.east - view.west) / 360 * scale, (top - bottom) / (2 * math.pi) * scale
 
     # -- requests --------------------------------------------------------------------
 
@@ -233,113 +193,6 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
         """
         return self._models[name] if name in self._models else get_model(name)
 
-    # -- classes ---------------------------------------------------------------------
-
-    @property
-    def labels(self) -> Labels:
-        """The classes with their colours."""
-        return self._labels
-
-    def add_label(self, name: str, colour: str | None = None) -> None:
-        """Add a class to the list.
-
-        Raises:
-            SessionError: The name or the colour can not be used.
-        """
-        self._labels = self._labels.plus(name, colour)
-        self.refresh()
-
-    def rename_label(self, old: str, new: str, *, wait: bool = True) -> None:
-        """Rename a class, on its features too.
-
-        Raises:
-            SessionError: There is no such class, or the new name is empty or taken.
-        """
-        renamed = self._labels.renamed(old, new)
-
-        def change(_: Watch) -> None:
-            self.session.rename_label(old, new.strip())
-            self._labels = renamed
-            if self.label == old:
-                self.label = new.strip()
-
-        self._ask(change, wait=wait)
-
-    def colour_label(self, name: str, colour: str) -> None:
-        """Give a class another colour, ``#rrggbb``.
-
-        Raises:
-            SessionError: There is no such class, or the colour is none.
-        """
-        self._labels = self._labels.recoloured(name, colour)
-        self.refresh()
-
-    def _learn_labels(self) -> None:
-        labels = self._labels
-        for feature in self.session.accepted:
-            if feature.label and feature.label not in labels:
-                labels = labels.plus(feature.label[:60])
-        self._labels = labels
-
-    # -- how it looks ----------------------------------------------------------------
-
-    def add_raster(self, raster: Any, name: str | None = None) -> RasterLayer:
-        """Show one more raster above the others; ``m.rasters`` has them all."""
-        layer = self.rasters.add(open_raster(raster), name)
-        self.refresh()
-        return layer
-
-    def show_as(
-        self, which: str | int = 0, bands: Iterable[int] | None = None,
-        stretch: Stretch | tuple[float, float] | None = None, *, wait: bool = True,
-    ) -> None:  # fmt: skip
-        """Show a raster with other bands or contrast; the first is segmented so, too.
-
-        Args:
-            which: Place, name or id of the raster's layer.
-            bands: One or three band numbers from 1.
-            stretch: Values that become black and white, for all bands or per band.
-            wait: Whether to return only when it is done.
-
-        Raises:
-            RasterError: There are no such bands, or the limits make no sense.
-        """
-        layer = self.rasters.find(which)
-        chosen = None if bands is None else tuple(bands)
-        count = len(chosen or layer.raster.bands)
-        if isinstance(stretch, tuple):
-            stretch = Stretch((float(stretch[0]),) * count, (float(stretch[1]),) * count)
-
-        def change(_: Watch) -> None:
-            changed = self.rasters.look(which, chosen, stretch)
-            if changed is self.rasters.first:
-                self.session.raster = changed.raster
-
-        self._ask(change, wait=wait)
-
-    @property
-    def simplify(self) -> float:
-        """How far, in pixels of the mask, outlines may move to lose vertices."""
-        return self.session.options.simplify
-
-    @simplify.setter
-    def simplify(self, pixels: float) -> None:
-        old = self.session.options
-        options = OutlineOptions(pixels, old.smooth, old.square, old.max_area_change)
-        self.use_outline(options, wait=False)
-
-    @property
-    def preview(self) -> bool:
-        """Whether there is a preview under the cursor."""
-        return self.lookout.preview
-
-    @preview.setter
-    def preview(self, wanted: bool) -> None:
-        self.lookout.wish = bool(wanted)
-        if not wanted:
-            self.scene.draw_preview(None, self.frame, "")
-        self.refresh()
-
     # -- files -----------------------------------------------------------------------
 
     def export_as(self, name: str, suffix: str) -> None:
@@ -370,7 +223,8 @@ class SegmentMap(ipywidgets.VBox, Editor):  # type: ignore[misc]
         with self._lock:
             frame, colour = self.frame, self._labels.colour(self.label)
             self._learn_labels()
-            self.scene.draw_mask(self.session, frame, colour)
+            if self.scene.draw_mask(self.session, frame, colour):
+                time.sleep(PAINTING)
             self.bridge.answered += 1
             self.scene.draw_prompts(self.session, frame)
             self.scene.draw_outline(self.session, frame, colour)

@@ -333,7 +333,6 @@ class Ui {
   say({ phase, since, error, note }) {
     const { line } = this.parts;
     this.since = phase ? since : null;
-    line.style.visibility = "";
     line.hidden = !(phase || error || note);
     line.classList.toggle("gs-error", Boolean(error));
     if (error) {
@@ -353,7 +352,6 @@ class Ui {
     if (!this.since || !this.seconds) return;
     const elapsed = Math.max(0, Date.now() / 1000 - this.since);
     this.seconds.textContent = `${elapsed.toFixed(1)} s`;
-    this.parts.line.style.visibility = elapsed < 0.25 ? "hidden" : ""; // a flash helps nobody
   }
 }
 

@@ -93,10 +93,13 @@ def _geojson(data: bytes) -> gpd.GeoDataFrame:
         features = content["features"]
     elif kind == "Feature":
         features = [content]
-    else:
+    elif kind in {"Polygon", "MultiPolygon"}:
         features = [{"type": "Feature", "properties": {}, "geometry": content}]
+    else:
+        raise PromptError(f"GeoJSON of type {kind!r:.40} has no polygons")
     for feature in features:
         feature.setdefault("properties", {})
         feature["properties"] = feature["properties"] or {}
     name = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
-    return gpd.GeoDataFrame.from_features(features, crs=name)
+    crs = "EPSG:4326" if str(name).endswith("CRS84") else name
+    return gpd.GeoDataFrame.from_features(features, crs=crs)

@@ -1,0 +1,125 @@
+"""What a map shows and how: its place and scale, its rasters, their bands and contrast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import ipyleaflet
+
+from geoiseg.image import Stretch
+from geoiseg.outline import OutlineOptions
+from geoiseg.readers import open_raster
+from geoiseg.segmenter import Watch
+from geoiseg.widget.editor import Editor
+from geoiseg.widget.frame import MapFrame
+from geoiseg.widget.lookout import Lookout
+from geoiseg.widget.rasters import MAX_ZOOM, RasterLayer, RasterLayers
+from geoiseg.widget.scene import Scene
+
+SIZE = (900.0, 560.0)
+"""Screen pixels across and down that a view is taken to have before it is shown."""
+
+
+class Looks(Editor):
+    """An editor with a map."""
+
+    map: ipyleaflet.Map
+    """An ordinary ipyleaflet Map."""
+    rasters: RasterLayers
+    scene: Scene
+    lookout: Lookout
+    _fixed_gsd: float | None = None
+
+    @property
+    def frame(self) -> MapFrame:
+        """Between the map and the raster that is segmented."""
+        return MapFrame(self.session.raster.grid, self.rasters.first.renderer)
+
+    def scale_at(self, at: tuple[float, float], zoom: float) -> float | None:
+        """Return the ground size of a screen pixel at a place: what is seen is segmented."""
+        return self._fixed_gsd or self.frame.gsd(at, zoom)
+
+    def _scale(self) -> float | None:
+        return self.scale_at(tuple(self.map.center), self.map.zoom)
+
+    def fit(self, which: str | int = 0) -> None:
+        """Show the whole of a raster."""
+        west, south, east, north = self.rasters.find(which).renderer.bounds_lonlat
+        width, height = self._view_size()
+        top, bottom = (
+            math.asinh(math.tan(math.radians(y))) for y in (min(north, 85), max(south, -85))
+        )
+        across = max(1e-12, (east - west) / 360 * 256)
+        down = max(1e-12, (top - bottom) / (2 * math.pi) * 256)
+        zoom = math.floor(math.log2(min(width / across, height / down)))
+        middle = math.degrees(math.atan(math.sinh((top + bottom) / 2)))
+        with self.map.hold_sync():
+            self.map.center = (middle, (west + east) / 2)
+            self.map.zoom = max(0, min(MAX_ZOOM, zoom))
+
+    def _view_size(self) -> tuple[float, float]:
+        view = self.lookout.view if hasattr(self, "lookout") else None
+        if view is None or view.east <= view.west or max(abs(view.south), abs(view.north)) > 85:
+            return SIZE
+        scale = 256 * 2**view.zoom
+        top, bottom = (math.asinh(math.tan(math.radians(y))) for y in (view.north, view.south))
+        return (view.east - view.west) / 360 * scale, (top - bottom) / (2 * math.pi) * scale
+
+    def add_raster(self, raster: Any, name: str | None = None) -> RasterLayer:
+        """Show one more raster above the others; ``m.rasters`` has them all."""
+        layer = self.rasters.add(open_raster(raster), name)
+        self.refresh()
+        return layer
+
+    def show_as(
+        self, which: str | int = 0, bands: Iterable[int] | None = None,
+        stretch: Stretch | tuple[float, float] | None = None, *, wait: bool = True,
+    ) -> None:  # fmt: skip
+        """Show a raster with other bands or contrast; the first is segmented so, too.
+
+        Args:
+            which: Place, name or id of the raster's layer.
+            bands: One or three band numbers from 1.
+            stretch: Values that become black and white, for all bands or per band.
+            wait: Whether to return only when it is done.
+
+        Raises:
+            RasterError: There are no such bands, or the limits make no sense.
+        """
+        layer = self.rasters.find(which)
+        chosen = None if bands is None else tuple(bands)
+        count = len(chosen or layer.raster.bands)
+        if isinstance(stretch, tuple):
+            stretch = Stretch((float(stretch[0]),) * count, (float(stretch[1]),) * count)
+
+        def change(_: Watch) -> None:
+            changed = self.rasters.look(which, chosen, stretch)
+            if changed is self.rasters.first:
+                self.session.raster = changed.raster
+
+        self._ask(change, wait=wait)
+
+    @property
+    def simplify(self) -> float:
+        """How far, in pixels of the mask, outlines may move to lose vertices."""
+        return self.session.options.simplify
+
+    @simplify.setter
+    def simplify(self, pixels: float) -> None:
+        old = self.session.options
+        options = OutlineOptions(pixels, old.smooth, old.square, old.max_area_change)
+        self.use_outline(options, wait=False)
+
+    @property
+    def preview(self) -> bool:
+        """Whether there is a preview under the cursor."""
+        return self.lookout.preview
+
+    @preview.setter
+    def preview(self, wanted: bool) -> None:
+        self.lookout.wish = bool(wanted)
+        if not wanted:
+            self.scene.draw_preview(None, self.frame, "")
+        self.refresh()

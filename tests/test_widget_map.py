@@ -1,0 +1,435 @@
+"""The map without a browser: its methods, and the page's messages given by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+
+from geoiseg import SegmentMap, Session
+from geoiseg.errors import (
+    CancelledError,
+    ExportError,
+    ModelError,
+    PromptError,
+    SessionError,
+    UnknownModelError,
+)  # fmt: skip
+from geoiseg.models.classic.grabcut import GrabCut
+from geoiseg.models.protocol import ModelInfo
+from geoiseg.widget.labels import Labels
+from geoiseg.widget.uploads import read_layer
+from geoiseg.widget.worker import Urgency, Worker, worker_for
+from tests.conftest import Disk, disk_pixels, write_raster
+
+
+class Gated(GrabCut):
+    """A real engine that waits to be let go."""
+
+    info = ModelInfo("gated", "classic", "Apache-2.0", "waits", chip_size=256)
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+
+    def embed(self, image: Any, valid: Any) -> Any:
+        self.begun.set()
+        assert self.gate.wait(20)
+        return super().embed(image, valid)
+
+
+class Broken(GrabCut):
+    info = ModelInfo("broken", "classic", "Apache-2.0", "fails", chip_size=256)
+
+    def decode(self, embedding: Any, prompts: Any, previous: Any = None) -> Any:
+        raise RuntimeError("smoke")
+
+
+@pytest.fixture
+def m(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    made = SegmentMap(disk.path, project=tmp_path / "p.gpkg", classes=["field", "water"])
+    yield made
+    made.close()
+
+
+def on_map(m: SegmentMap, xy: tuple[float, float]) -> list[float]:
+    point = m.frame.on_map(shapely.Point(xy))
+    return [point.y, point.x]
+
+
+def say(m: SegmentMap, **message: Any) -> None:
+    """Give the map a message as the page would, and wait until all is done."""
+    m.bridge.receive(None, message, message.pop("buffers", []))
+    settle(m)
+
+
+def settle(m: SegmentMap) -> None:
+    end = time.monotonic() + 20
+    while m.busy and time.monotonic() < end:
+        time.sleep(0.005)
+    worker_for().submit(lambda _: None).future.result(20)
+
+
+def test_click_accept_undo_and_autosave(m: SegmentMap, disk: Disk) -> None:
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    assert m.geometry.centroid.distance(shapely.Point(disk.centre)) < 6
+    truth = disk.truth.sum() * 4
+    assert abs(m.geometry.area - truth) < 0.1 * truth
+    assert m.bridge.mask["png"][:4] == b"\x89PNG"
+    (south, west), (north, east) = m.bridge.mask["bounds"]
+    lat, lon = on_map(m, disk.centre)
+    assert south < lat < north
+    assert west < lon < east
+    assert m.toolbar.state["has_object"]
+    say(m, kind="click", at=on_map(m, disk.outside), zoom=16, negative=True)
+    assert [p.positive for p in m.session.prompts.items] == [True, False]
+    assert len(m.scene.prompts.layers) == 2
+    say(m, kind="do", name="undo")
+    assert len(m.scene.prompts.layers) == 1
+    say(m, kind="do", name="redo")
+    say(m, kind="do", name="class-1")
+    assert m.label == "water"
+    say(m, kind="do", name="accept")
+    assert m.features["label"].tolist() == ["water"]
+    assert m.bridge.mask == {}
+    assert gpd.read_file("p.gpkg", layer="features")["label"].tolist() == ["water"]
+    assert "saved to p.gpkg" in m.toolbar.status["note"]
+
+
+def test_everything_the_mouse_does_is_a_method(m: SegmentMap, disk: Disk) -> None:
+    x, y = disk.centre
+    m.add_box(x - 90, y - 90, x + 90, y + 90)
+    m.add_scribble([(x - 20, y), (x + 20, y)])
+    m.add_point(*disk.outside, positive=False)
+    assert m.accept(height=3) == 1
+    m.relabel(1, "water")
+    m.edit(1)
+    assert m.session.editing == 1
+    assert m.label == "water"
+    m.cancel()
+    assert m.session.editing is None
+    m.add_region(1)
+    assert m.mask is not None
+    m.cancel()
+    m.select(1)
+    assert m.selected == 1
+    m.delete()
+    assert len(m.features) == 0
+    m.undo()
+    assert m.features["height"].tolist() == [3]
+    m.export("out.fgb")
+    assert gpd.read_file("out.fgb").crs == m.features.crs
+    m.tool = "box"
+    assert m.bridge.tool == "box"
+    m.label = "new class"
+    assert "new class" in m.labels
+    m.model = "grabcut"
+    assert m.session.model.info.name == "grabcut"
+    with pytest.raises(UnknownModelError):
+        m.model = "no such model"
+    assert m.model == "grabcut"
+    m.simplify = 2
+    settle(m)
+    assert m.session.options.simplify == 2
+
+
+def test_scale_is_that_of_the_screen(m: SegmentMap, disk: Disk) -> None:
+    at = on_map(m, disk.centre)
+    say(m, kind="click", at=at, zoom=16, negative=False)
+    expected = 156543.03392 / 2**16 * np.cos(np.radians(at[0]))
+    assert m.session.steps[-1].gsd == pytest.approx(expected, rel=1e-6)
+
+
+def test_pick_region_and_double_click_to_refine(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    m.accept("field")
+    say(m, kind="choose", what="tool", name="pick")
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    assert m.selected == 1
+    style = m.scene._groups[0].data["features"][0]["properties"]["style"]
+    assert style["color"] == "#ffffff"
+    say(m, kind="do", name="class-1")
+    assert m.feature(1).label == "water"
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    assert m.session.editing == 1
+    assert m.scene._groups[0].data["features"] == []
+    say(m, kind="do", name="cancel")
+    say(m, kind="choose", what="tool", name="region")
+    say(m, kind="click", at=on_map(m, disk.outside), zoom=16, negative=False)
+    assert "no accepted feature here" in m.toolbar.status["error"]
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    assert [prompt.kind for prompt in m.session.prompts.items] == ["region"]
+    assert m.toolbar.status["error"] == ""
+
+
+def test_classes_are_added_renamed_and_coloured(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    m.accept("field")
+    say(m, kind="class", change="add", name="road")
+    assert m.label == "road"
+    say(m, kind="class", change="rename", name="field", to="meadow")
+    assert m.features["label"].tolist() == ["meadow"]
+    say(m, kind="class", change="colour", name="meadow", to="#123456")
+    style = m.scene._groups[0].data["features"][0]["properties"]["style"]
+    assert style["fillColor"] == "#123456"
+    say(m, kind="class", change="rename", name="meadow", to="road")
+    assert "can not be renamed" in m.toolbar.status["error"]
+    assert list(m.labels) == ["meadow", "water", "road"]
+
+
+def test_errors_are_shown_in_one_line_and_change_nothing(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    say(m, kind="click", at=[0.0, 0.0], zoom=16, negative=False)
+    assert "outside" in m.toolbar.status["error"]
+    assert "\n" not in m.toolbar.status["error"]
+    assert len(m.session.steps) == 1
+    with pytest.raises(PromptError):
+        m.add_point(0, 0)
+    with pytest.raises(SessionError, match="select a feature"):
+        m.delete()
+
+
+def test_an_error_inside_the_model_is_shown(
+    m: SegmentMap, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    m.use_model(Broken())
+    with pytest.raises(ModelError, match="RuntimeError: smoke"):
+        m.add_point(*disk.centre)
+    assert "the model broken failed: RuntimeError: smoke" in m.toolbar.status["error"]
+    assert any(record.exc_info for record in caplog.records)
+    assert m.session.steps == ()
+    m.use_model("grabcut")
+    m.add_point(*disk.centre)
+    assert m.mask is not None
+
+
+def test_late_answers_are_dropped_and_others_wait_their_turn(m: SegmentMap, disk: Disk) -> None:
+    model = Gated()
+    m.use_model(model)
+    m.add_point(*disk.centre, wait=False)
+    assert model.begun.wait(10)
+    time.sleep(0.25)
+    assert m.toolbar.status["phase"] == "encoding"
+    m.add_point(*disk.outside, positive=False, wait=False)
+    job = m._current_job
+    m.cancel()
+    assert not m.busy
+    assert "phase" not in m.toolbar.status
+    model.gate.set()
+    with pytest.raises(CancelledError):
+        job.future.result(20)
+    settle(m)
+    assert m.session.steps == ()
+    assert m.bridge.mask == {}
+    m.add_point(*disk.centre)
+    assert len(m.session.steps) == 1
+
+
+def test_handlers_never_wait_for_the_model(m: SegmentMap, disk: Disk) -> None:
+    model = Gated()
+    m.use_model(model)
+    at = on_map(m, disk.centre)
+    for name in ("undo", "accept", "redo", "save"):
+        m.bridge.receive(None, {"kind": "click", "at": at, "zoom": 16, "negative": False}, [])
+        m.bridge.receive(None, {"kind": "do", "name": name}, [])
+    m.bridge.receive(None, {"kind": "do", "name": "stop"}, [])
+    assert not model.gate.is_set()  # all of this has returned while the model was at work
+    model.gate.set()
+    settle(m)
+
+
+def test_export_of_the_page_stays_in_its_folder(m: SegmentMap, disk: Disk, tmp_path: Path) -> None:
+    m.add_point(*disk.centre)
+    m.accept()
+    say(m, kind="export", name="out", format="geojson")
+    assert len(gpd.read_file(tmp_path / "out.geojson")) == 1
+    say(m, kind="export", name="out", format="geojson")  # its own file may be replaced
+    assert m.toolbar.status["error"] == ""
+    (tmp_path / "precious.gpkg").write_text("mine")
+    say(m, kind="export", name="precious", format="gpkg")
+    assert "choose another name" in m.toolbar.status["error"]
+    assert (tmp_path / "precious.gpkg").read_text() == "mine"
+    with pytest.raises(ExportError):
+        m.export_as("../out", "gpkg")
+
+
+def test_a_new_map_resumes_from_the_project(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    m.accept("water")
+    again = SegmentMap(disk.path, project="p.gpkg")
+    assert again.features["label"].tolist() == ["water"]
+    assert "water" in again.labels
+    assert "Resumed p.gpkg: 1 feature" in again.toolbar.status["note"]
+    again.edit(1)
+    assert len(again.session.steps) == 1
+    again.close()
+
+
+def test_project_is_named_after_the_raster_and_never_taken_from_another(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = SegmentMap(disk.path)
+    first.add_point(*disk.centre)
+    first.accept()
+    assert (tmp_path / "disk.geoiseg.gpkg").exists()
+    pixels, _ = disk_pixels()
+    (tmp_path / "other").mkdir()
+    far = write_raster(tmp_path / "other" / "disk.tif", pixels, crs="EPSG:32633")
+    second = SegmentMap(far)
+    assert second.session.project == tmp_path / "disk-2.geoiseg.gpkg"
+    assert len(second.features) == 0
+    for one in (first, second):
+        one.close()
+
+
+def test_bands_stretch_and_several_rasters(m: SegmentMap, disk: Disk, tmp_path: Path) -> None:
+    m.add_point(*disk.centre)
+    version = m.rasters.first.version
+    m.show_as(0, bands=(3, 2, 1), stretch=(10, 200))
+    assert m.session.raster.bands == (3, 2, 1)
+    assert m.session.raster.stretch.high == (200.0,) * 3
+    assert m.bridge.rasters[0]["version"] == version + 1
+    m.add_point(disk.centre[0] + 4, disk.centre[1])
+    assert len(m.session.steps) == 2
+    pixels, _ = disk_pixels(seed=5)
+    other = m.add_raster(write_raster(tmp_path / "later.tif", pixels), "later")
+    assert [layer.name for layer in m.rasters] == ["disk.tif", "later"]
+    assert m.session.raster is m.rasters.first.raster
+    say(m, kind="layer", layer=other.id, opacity=0.25)
+    assert other.layer.opacity == 0.25
+    say(m, kind="layer", layer=other.id, bands=[9])
+    assert "bands 1 to 3" in m.toolbar.status["error"]
+    say(m, kind="layer", layer="nowhere", opacity=1)
+    assert "no layer" in m.toolbar.status["error"]
+    names = [layer.name for layer in m.map.layers]
+    assert names.index("later") == names.index("disk.tif") + 1 < names.index("mask")
+
+
+def test_it_is_an_ordinary_map_too(m: SegmentMap) -> None:
+    import ipyleaflet
+
+    mark = ipyleaflet.Marker(location=(45, 3))
+    m.map.add(mark)
+    assert mark in m.map.layers
+    assert not any(getattr(one, "url", "").startswith("http") for one in m.map.layers)
+
+
+def test_a_session_can_be_given_and_keeps_its_scale(disk: Disk) -> None:
+    session = Session(disk.path, gsd=4.0)
+    m = SegmentMap(session=session)
+    m.add_point(*disk.centre)
+    assert m.session is session
+    assert session.steps[-1].gsd == 4.0
+    m.close()
+
+
+def test_preview_and_chips_ahead(m: SegmentMap, disk: Disk) -> None:
+    from geoiseg.widget.messages import Move, View
+
+    lat, lon = on_map(m, disk.centre)
+    view = View(lat - 0.002, lon - 0.003, lat + 0.002, lon + 0.003, 16)
+    m.lookout.look(view)
+    m.lookout._plan()
+    settle(m)
+    end = time.monotonic() + 20
+    while not m.lookout._decode_ms and time.monotonic() < end:
+        time.sleep(0.02)
+    assert m.lookout._decode_ms, "the speed of decoding is known before the first click"
+    hits = m.session.segmenter.cache.hits
+    m.preview = True
+    assert m.bridge.hover_ms > 0
+    m.lookout.hover(Move((lat, lon), 16))
+    m.lookout._preview_job.future.result(20)
+    assert m.bridge.preview["png"]
+    assert m.session.segmenter.cache.hits > hits
+    assert m.session.steps == ()
+    m.lookout.hover(Move(None, 16))
+    assert m.bridge.preview == {}
+    m.preview = False
+    assert m.bridge.hover_ms == 0
+
+
+def test_urgent_work_comes_first_and_one_at_a_time() -> None:
+    worker, order = Worker("test"), []
+    gate, at_once, most = threading.Event(), [0], [0]
+
+    def work(name: str) -> Any:
+        def run(_: Any) -> None:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+            order.append(name)
+            at_once[0] -= 1
+
+        return run
+
+    worker.submit(lambda _: gate.wait(10))
+    jobs = [
+        worker.submit(work("idle"), Urgency.IDLE),
+        worker.submit(work("preview"), Urgency.PREVIEW),
+        worker.submit(work("asked 1")),
+        worker.submit(work("asked 2")),
+    ]
+    jobs[3].stop()
+    gate.set()
+    jobs[0].future.result(10)
+    assert order == ["asked 1", "preview", "idle"]
+    assert most[0] == 1
+    with pytest.raises(CancelledError):
+        jobs[3].future.result(10)
+    inner = worker.submit(lambda _: worker.submit(lambda _: 7).future.result(5))
+    assert inner.future.result(10) == 7
+    assert worker_for("cpu") is worker_for("cpu")
+
+
+def test_uploads_of_every_kind(tmp_path: Path) -> None:
+    frame = gpd.GeoDataFrame({"label": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
+    for name in ("a.gpkg", "a.fgb", "a.geojson"):
+        frame.to_file(tmp_path / name)
+        back = read_layer(name, (tmp_path / name).read_bytes())
+        assert back.geometry.iloc[0].equals(shapely.box(0, 0, 1, 1))
+        assert back.crs == frame.crs
+    frame.to_file(tmp_path / "a.shp")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for part in tmp_path.glob("a.*"):
+            if part.suffix in {".shp", ".shx", ".dbf", ".prj"}:
+                archive.write(part, f"folder/{part.name}")
+        archive.writestr("../../evil.txt", "x")
+    assert len(read_layer("a.zip", (tmp_path / "a.zip").read_bytes())) == 1
+    assert not (tmp_path.parent.parent / "evil.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"hello", b"{", b"{}", b"fgb", b"PK\x03\x04junk", b"SQLite format 3\x00" + b"\x00" * 90,
+        b"<OGRVRTDataSource><OGRVRTLayer name='x'/></OGRVRTDataSource>",
+        json.dumps({"type": "FeatureCollection", "features": 7}).encode(),
+        json.dumps({"type": "Polygon", "coordinates": "x"}).encode(),
+    ],
+)  # fmt: skip
+def test_hostile_uploads_are_refused(data: bytes) -> None:
+    with pytest.raises(PromptError):
+        read_layer("x.gpkg", data)
+
+
+def test_labels_are_a_value() -> None:
+    labels = Labels.of({"a": "#ABCDEF", "b": "#000000"})
+    assert labels.colour("a") == "#abcdef"
+    more = labels.plus("c")
+    assert list(labels) == ["a", "b"]
+    assert list(more.renamed("a", "z")) == ["z", "b", "c"]
+    for wrong in (lambda: labels.renamed("a", "b"), lambda: labels.renamed("x", "y"),
+                  lambda: labels.plus(" "), lambda: labels.recoloured("a", "red")):  # fmt: skip
+        with pytest.raises(SessionError):
+            wrong()
+    assert len({labels.plus(str(n)).colour(str(n)) for n in range(3)}) == 1

@@ -12,7 +12,14 @@ from geoiseg.training.material import procedural_scene
 from geoiseg.training.procedural.canvas import Canvas, components, fractal
 from geoiseg.training.procedural.scenes import RECIPES, make_scene
 from geoiseg.training.procedural.water import add_coast, add_river
-from geoiseg.training.scenes import HELD_OUT, UNKNOWN, Scene, read_scenes, segment_scene
+from geoiseg.training.scenes import (
+    HELD_OUT,
+    UNKNOWN,
+    Scene,
+    pack_scenes,
+    read_scenes,
+    segment_scene,
+)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -122,3 +129,63 @@ def test_labels_become_objects(data):
     areas = np.bincount(photo.ids[photo.ids > 0])
     assert all(areas[number] >= 160 for number in photo.kinds)
     assert photo.ids.min() >= UNKNOWN
+
+
+def test_packed_scenes_are_the_same_scenes(tmp_path):
+    import cv2
+
+    folder = tmp_path / "data"
+    write_scene(folder / "fields_one")
+    (folder / "_dubai").mkdir()
+    classes = np.full((60, 80), 5, np.uint8)
+    classes[10:30, 10:40], classes[40:, 40:] = 0, 4
+    cv2.imwrite(str(folder / "_dubai" / "a.jpg"), np.full((60, 80, 3), 90, np.uint8))
+    cv2.imwrite(str(folder / "_dubai" / "a_cls.png"), classes)
+    pack_scenes(folder, tmp_path / "packed")
+    plain = {scene.name: scene for scene in read_scenes(folder, held_out=False)}
+    packed = {scene.name: scene for scene in read_scenes(tmp_path / "packed", held_out=False)}
+    assert set(plain) == set(packed) == {"fields_one", "a"}
+    assert sorted(plain["a"].kinds.values()) == ["building", "water"]
+    assert plain["a"].ids[0, 0] == UNKNOWN
+    for name, scene in plain.items():
+        assert (packed[name].ids == scene.ids).all()
+        assert (packed[name].valid == scene.valid).all()
+        assert packed[name].kinds == scene.kinds
+        assert np.abs(packed[name].image.astype(int) - scene.image).mean() < 4
+
+
+def write_scene(folder):
+    """A field of 40 by 30 pixels on a raster of 96 by 96, its right side without data."""
+    import json
+
+    import rasterio
+    from affine import Affine
+
+    folder.mkdir(parents=True)
+    transform = Affine(2, 0, 500_000, 0, -2, 4_500_000)
+    data = np.full((3, 96, 96), 120, np.uint8)
+    data[:, 20:50, 10:50] = 60
+    profile = {"driver": "GTiff", "count": 3, "height": 96, "width": 96, "dtype": "uint8"}
+    path = folder / "image.tif"
+    with rasterio.open(path, "w", crs="EPSG:32631", transform=transform, **profile) as target:
+        target.write(data)
+        mask = np.full((96, 96), 255, np.uint8)
+        mask[:, 80:] = 0
+        target.write_mask(mask)
+    corners = [(10, 20), (50, 20), (50, 50), (10, 50), (10, 20)]
+    ring = [list(transform @ corner) for corner in corners]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    features = [{"type": "Feature", "properties": {"id": 0}, "geometry": shape}]
+    labels = {"type": "FeatureCollection", "features": features}
+    (folder / "labels.geojson").write_text(json.dumps(labels))
+
+
+def test_polygons_become_objects_on_the_grid(tmp_path):
+    write_scene(tmp_path / "fields_one")
+    (scene,) = read_scenes(tmp_path, held_out=False)
+    assert scene.kinds == {1: "field"}
+    expected = np.zeros((96, 96), bool)
+    expected[20:50, 10:50] = True
+    assert ((scene.ids == 1) == expected).all()
+    assert not scene.valid[:, 80:].any()
+    assert scene.valid[:, :80].all()

@@ -27,7 +27,9 @@ from geoiseg.errors import GeoisegError
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads of torch.")
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint to begin from.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
+@click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
 @click.option("--export", "out", type=click.Path(path_type=Path), help="Write ONNX files here.")
+@click.option("--only-export", "only", is_flag=True, help="Do not train: export what is there.")
 def main(**given: object) -> None:
     """Train into the folder RUN; goes on where a run there stopped.
 
@@ -36,9 +38,29 @@ def main(**given: object) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        _train(given)
+        if given["pack"] is not None:
+            _pack(given)
+        elif given["only"]:
+            _only_export(given)
+        else:
+            _train(given)
     except GeoisegError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _pack(given: dict[str, object]) -> None:
+    from geoiseg.training.scenes import pack_scenes
+
+    if given["data"] is None:
+        raise click.UsageError("--pack needs --data, the folder to pack")
+    pack_scenes(Path(str(given["data"])), Path(str(given["pack"])))
+
+
+def _only_export(given: dict[str, object]) -> None:
+    if given["out"] is None:
+        raise click.UsageError("--only-export needs --export, the folder to write to")
+    data = None if given["data"] is None else Path(str(given["data"]))
+    _export(Path(str(given["run"])) / "checkpoint.pt", Path(str(given["out"])), data)
 
 
 def _train(given: dict[str, object]) -> None:
@@ -46,7 +68,6 @@ def _train(given: dict[str, object]) -> None:
 
     from geoiseg.training.bank import SceneBank
     from geoiseg.training.curve import draw_curve
-    from geoiseg.training.export import export
     from geoiseg.training.loop import Trainer
     from geoiseg.training.material import collect
     from geoiseg.training.options import TrainingOptions
@@ -84,7 +105,20 @@ def _train(given: dict[str, object]) -> None:
     if trainer.rank == 0:
         draw_curve(folder / "log.jsonl", folder / "curve.png")
         if given["out"] is not None:
-            export(checkpoint, Path(str(given["out"])))
+            _export(checkpoint, Path(str(given["out"])), data)
+
+
+def _export(checkpoint: Path, out: Path, data: Path | None) -> None:
+    """Write the model of a checkpoint, judge it on held-out scenes and put that on its card."""
+    from geoiseg.models.tiny.model import TinyModel
+    from geoiseg.training.export import export
+    from geoiseg.training.validate import make_trials, validate
+
+    export(checkpoint, out)
+    figures = validate(TinyModel(out), make_trials(data))
+    export(checkpoint, out, figures)
+    for kind, row in figures.items():
+        click.echo(f"{kind:12s}" + "  ".join(f"{name} {value:.3f}" for name, value in row.items()))
 
 
 def _integer(value: object, default: int) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     return net.eval(), trained
 
 
-def export(checkpoint: Path, folder: Path, figures: dict[str, float] | None = None) -> None:
+def export(checkpoint: Path, folder: Path, figures: Mapping[str, object] | None = None) -> None:
     """Write ``encoder.onnx``, ``decoder.onnx`` and ``card.json`` into a folder.
 
     Args:
@@ -71,7 +72,7 @@ def export(checkpoint: Path, folder: Path, figures: dict[str, float] | None = No
         "parameters": net.parameter_count(),
         "sha256": {name: digest(folder / name) for name in ("encoder.onnx", "decoder.onnx")},
         "training": trained,
-        "figures": figures or {},
+        "figures": _rounded(figures or {}),
         "data": [
             "NAIP imagery, USDA, public domain",
             "field outlines, agoro-field-boundary-detector, MIT",
@@ -105,6 +106,13 @@ def export_network(net: TinyNet, folder: Path) -> None:
     flat = _FlatDecoder(net.decoder).eval()
     given, out = names + prompt_names, ["logits", "score"]
     _write(flat, (*features, *prompt), folder / "decoder.onnx", given, out, free)
+
+
+def _rounded(value: object) -> object:
+    """Return the figures with their numbers cut to four digits."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def digest(path: Path) -> str:

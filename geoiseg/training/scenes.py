@@ -2,12 +2,14 @@
 
 Expected under the data folder: ``NAME/image.tif`` with ``NAME/labels.geojson`` (one
 polygon per object), and ``_dubai/*.jpg`` with ``*_cls.png`` class masks, whose connected
-parts make objects.
+parts make objects. ``NAME/image.jpg`` with ``ids.png`` and ``valid.png``, as
+:func:`pack_scenes` writes them, serve on a machine without GDAL.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +60,13 @@ def read_scenes(folder: Path, *, held_out: bool) -> Iterator[Scene]:
     Raises:
         RasterError: There is no labelled scene.
     """
-    rasters = sorted(path.parent for path in folder.glob("*/image.tif"))
+    rasters = sorted({path.parent for path in folder.glob("[!_]*/image.*")})
     photos = sorted(folder.glob("_dubai/*.jpg"))
     if not rasters and not photos:
         raise RasterError(f"no labelled scene in {str(folder)!r}; expected NAME/image.tif there")
     for path in rasters:
         if (path.name in HELD_OUT) == held_out:
-            yield _read_raster(path)
+            yield _read_packed(path) if (path / "ids.png").exists() else _read_raster(path)
     for path in photos:
         if (path.stem in HELD_OUT) == held_out:
             yield _read_photo(path)
@@ -80,10 +82,46 @@ def _read_raster(folder: Path) -> Scene:
         shapes = json.loads((folder / "labels.geojson").read_text())["features"]
         numbered = [(shape["geometry"], i) for i, shape in enumerate(shapes, 1)]
         ids = rasterize(numbered, valid.shape, transform=source.transform, dtype="int16")
-    kind = "field" if folder.name.startswith("fields") else "building"
     image = np.ascontiguousarray(data.transpose(1, 2, 0))
     image[~valid] = 0
-    return Scene(folder.name, image, valid, ids, _kinds_by_size(ids, kind))
+    return Scene(folder.name, image, valid, ids, _kinds_by_size(ids, _kind(folder.name)))
+
+
+def pack_scenes(folder: Path, out: Path) -> None:
+    """Write all scenes of a data folder in a form that needs no GDAL to be read.
+
+    Args:
+        folder: Data folder.
+        out: Where to; what is there already is replaced.
+    """
+    for held_out in (False, True):
+        for scene in read_scenes(folder, held_out=held_out):
+            if (folder / scene.name).is_dir():
+                place = out / scene.name
+                place.mkdir(parents=True, exist_ok=True)
+                bgr = np.ascontiguousarray(scene.image[..., ::-1])
+                cv2.imwrite(str(place / "image.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, 93])
+                cv2.imwrite(str(place / "ids.png"), scene.ids.astype(np.uint16))
+                cv2.imwrite(str(place / "valid.png"), scene.valid.astype(np.uint8) * 255)
+    for path in folder.glob("_dubai/*"):
+        (out / "_dubai").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, out / "_dubai" / path.name)
+
+
+def _read_packed(folder: Path) -> Scene:
+    bgr: NDArray[Any] | None = cv2.imread(str(folder / "image.jpg"))
+    ids: NDArray[Any] | None = cv2.imread(str(folder / "ids.png"), cv2.IMREAD_UNCHANGED)
+    seen: NDArray[Any] | None = cv2.imread(str(folder / "valid.png"), cv2.IMREAD_UNCHANGED)
+    if bgr is None or ids is None or seen is None:
+        raise RasterError(f"cannot read the packed scene {str(folder)!r}; pack it again")
+    image, valid = np.ascontiguousarray(bgr[..., ::-1]), seen > 0
+    image[~valid] = 0
+    numbers = ids.astype(np.int16)
+    return Scene(folder.name, image, valid, numbers, _kinds_by_size(numbers, _kind(folder.name)))
+
+
+def _kind(name: str) -> str:
+    return "field" if name.startswith("fields") else "building"
 
 
 def _read_photo(path: Path) -> Scene:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,12 @@ Traced = tuple[XY, NDArray[np.intp]]
 
 NOISE = 1.5
 """How far a pixel outline strays from a straight wall, in its shortest edges (pixels)."""
-SHORTEST_WALLS = (2.0, 4.0)
+SHORTEST_WALLS = (2.0, 4.0, 8.0)
 """Lengths below which walls are dropped that are tried, in tolerances."""
+MOST_WALLS = 400
+"""An outline of more walls is no building's."""
+CORNER = 3.0
+"""What a corner must bring: an outline that is better by so many squared tolerances."""
 
 
 def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | None = None) -> Any:
@@ -54,10 +60,7 @@ def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | 
     if tolerance is None:
         tolerance = _noise(geometry)
     check_length("tolerance", tolerance)
-    parts = [
-        _squared(part, tolerance, max_area_change) or simplify(part, tolerance, max_area_change)
-        for part in shapely.get_parts(geometry)
-    ]
+    parts = [_reshaped(part, tolerance, max_area_change) for part in shapely.get_parts(geometry)]
     whole = parts[0] if isinstance(geometry, shapely.Polygon) else shapely.multipolygons(parts)
     return whole if whole.is_valid else simplify(geometry, tolerance, max_area_change)
 
@@ -70,22 +73,39 @@ def _noise(geometry: Any) -> float:
     return float(min(NOISE * edges.min(), width / 2))
 
 
-def _squared(polygon: Any, tolerance: float, max_area_change: float) -> Any:
-    """Return the best right-angled version of a polygon, None where none fits."""
-    simple = simplify(polygon, tolerance, 1.0)
+def _reshaped(polygon: Any, tolerance: float, max_area_change: float) -> Any:
+    """Return the best right-angled version of a polygon, or the simplified polygon.
+
+    The exterior decides by itself, so that a shape that is no building costs little.
+    """
+    simple = simplify(polygon, tolerance, 1.0)  # along stairs at 45 degrees the area jumps
     traced = _traced(polygon, simple)
-    allowed = max_area_change * polygon.area + tolerance * simple.length / 4
-    best, least = None, np.inf
-    for angle in _directions(polygon, simple):
-        for shortest in SHORTEST_WALLS:
-            candidate = _built(traced, angle, shortest * tolerance)
-            if candidate is None or not keeps_area(candidate, polygon, max_area_change):
-                continue
-            moved = shapely.symmetric_difference(candidate, polygon).area
-            cost = moved + tolerance**2 * shapely.get_num_coordinates(candidate)
-            if moved <= allowed and cost < least:
-                best, least = candidate, cost
-    return best
+    shell = shapely.Polygon(polygon.exterior)
+    best, least = None, math.inf
+    for angle, factor in product(_directions(polygon, simple), SHORTEST_WALLS):
+        candidate = _built(traced[:1], angle, factor * tolerance)
+        cost = _moved(candidate, shell, tolerance, max_area_change)
+        if cost < math.inf:
+            cost += CORNER * tolerance**2 * shapely.get_num_coordinates(candidate)
+        if cost < least:
+            best, least = (angle, factor), cost
+    if best is not None:
+        squared = _built(traced, best[0], best[1] * tolerance)
+        if _moved(squared, polygon, tolerance, max_area_change) < math.inf:
+            return squared
+    if keeps_area(simple, polygon, max_area_change):
+        return simple
+    return simplify(polygon, tolerance, max_area_change)
+
+
+def _moved(candidate: Any, polygon: Any, tolerance: float, max_area_change: float) -> float:
+    """Return the area by which a candidate is off; inf where noise does not explain it."""
+    if candidate is None or not keeps_area(candidate, polygon, max_area_change):
+        return math.inf
+    # Pixel stairs make an outline longer than its walls; the walls' length is what counts.
+    noise = tolerance * candidate.length / 4
+    moved = float(shapely.symmetric_difference(candidate, polygon).area)
+    return moved if moved <= max_area_change * polygon.area + noise else math.inf
 
 
 def _directions(polygon: Any, simple: Any) -> Iterator[float]:
@@ -114,45 +134,39 @@ def _places(ring: XY, some: XY) -> NDArray[np.intp]:
 
 
 def _built(traced: list[Traced], angle: float, shortest: float) -> Any:
-    """Return the polygon with walls along ``angle`` and across, about that angle.
+    """Return the polygon with walls along about that angle and across.
 
     Returns:
-        None where there are less than four walls, or walls meet that should not.
+        None where there are far too many walls, or walls meet that should not.
     """
     middle = traced[0][0].mean(axis=0)  # far from the origin, integrals would lose digits
-    walls = _laid(traced, middle, angle, shortest)
-    if not len(walls[0].start):
+    about = [(ring - middle, vertices) for ring, vertices in traced]
+    walls = [Walls.cut(ring @ _turn(angle), vertices) for ring, vertices in about]
+    if len(walls[0].start) > MOST_WALLS:
         return None
-    rise, run = np.sum([ring.slant() for ring in walls], axis=0)
-    angle += float(np.arctan2(rise, run))
-    turn = _turn(angle)
-    walls = _laid(traced, middle, angle, shortest)
-    corners = [
-        ring.corners() if len(ring.start) else _frame((xy - middle) @ turn)
-        for ring, (xy, _) in zip(walls, traced, strict=True)
-    ]
-    exterior, *holes = (ring @ turn.T + middle for ring in corners)
+    slants = [wall.without_short(shortest).slant() for wall in walls]
+    rise, run = np.sum(slants, axis=0)
+    turn = _turn(angle + float(np.arctan2(rise, run)))
+    exterior, *holes = (
+        _squared(ring @ turn, vertices, shortest) @ turn.T + middle for ring, vertices in about
+    )
     built = shapely.Polygon(exterior, holes)
     return built if built.is_valid else None
 
 
-def _laid(traced: list[Traced], middle: XY, angle: float, shortest: float) -> list[Walls]:
-    turn = _turn(angle)
-    return [
-        Walls.cut((xy - middle) @ turn, vertices).without_short(shortest) for xy, vertices in traced
-    ]
+def _squared(ring: XY, vertices: NDArray[np.intp], shortest: float) -> XY:
+    """Return ``(m, 2)`` the corners of a ring's walls; its shrunk bounding box without any."""
+    walls = Walls.cut(ring, vertices).without_short(shortest)
+    if len(walls.start):
+        return walls.corners()
+    low, high = ring.min(axis=0), ring.max(axis=0)
+    share = np.sqrt(shapely.Polygon(ring).area / np.prod(high - low))
+    half = (high - low) / 2 * share
+    box: XY = (low + high) / 2 + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    return box
 
 
 def _turn(angle: float) -> XY:
     """Return the matrix that turns rows of xy so that ``angle`` comes to lie along x."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s], [s, c]])
-
-
-def _frame(ring: XY) -> XY:
-    """Return ``(4, 2)`` the ring's bounding box, shrunk to the ring's area."""
-    low, high = ring.min(axis=0), ring.max(axis=0)
-    share = np.sqrt(shapely.Polygon(ring).area / np.prod(high - low))
-    centre, half = (low + high) / 2, (high - low) / 2 * share
-    box: XY = centre + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    return box

@@ -1,0 +1,66 @@
+"""``geoiseg evaluate``: how many clicks a model needs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from geoiseg.cli.options import gsd_option, model_option
+from geoiseg.evaluate.dataset import scenes
+from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
+from geoiseg.evaluate.summary import as_json, as_text, summarise
+from geoiseg.models.registry import get_model
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@model_option
+@gsd_option
+@click.option("--labels", type=click.Path(path_type=Path), help="Reference layer of one raster.")
+@click.option("--clicks", default=20, show_default=True, help="Most clicks on an object.")
+@click.option("--limit", type=click.IntRange(1), help="Most objects of a scene.")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of objects.")
+@click.option("--report", type=click.Path(path_type=Path), help="Also write an HTML report.")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def evaluate(  # noqa: PLR0913 - click hands options over one by one
+    *,
+    dataset: Path,
+    model: str,
+    gsd: float | None,
+    labels: Path | None,
+    clicks: int,
+    limit: int | None,
+    seed: int,
+    report: Path | None,
+    as_json_: bool,
+) -> None:
+    """Let a simulated user click on the labelled objects of DATASET.
+
+    DATASET is a folder of scenes (image.tif and labels.geojson), one scene, or a raster
+    together with --labels. The clicks go through a session, in map coordinates, each in the
+    middle of the largest error.
+    """
+    engine = get_model(model)
+    listed = list(scenes(dataset, labels, limit, seed))
+    options = EvaluationOptions(max_clicks=clicks, gsd=gsd)
+    scores: list[ObjectScore] = []
+    total = sum(len(scene.objects) for scene in listed)
+    with tqdm(total=total, unit="object", disable=None, file=sys.stderr) as bar:
+        for scene in listed:
+            for score in evaluate_scene(scene, engine, options):
+                scores.append(score)
+                bar.update()
+    rows = summarise(scores, seed)
+    if report is not None:
+        from geoiseg.evaluate.report import write_evaluation
+
+        write_evaluation(report, engine.info.name, scores, listed, rows)
+    if as_json_:
+        document = {"model": engine.info.name, "groups": as_json(rows)}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(f"{engine.info.name} on {dataset}\n{as_text(rows)}")

@@ -1,0 +1,114 @@
+"""Labelled rasters to evaluate on: folders of scenes, or a user's raster and layer."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+
+from geoiseg.errors import PromptError
+from geoiseg.grid import reproject_geometry
+from geoiseg.readers import Raster, open_raster
+
+IMAGE, LABELS, PROVENANCE = "image.tif", "labels.geojson", "provenance.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledObject:
+    """One object whose true outline is known."""
+
+    scene: str
+    number: int
+    """Row of the object in its layer, from 0."""
+    family: str
+    """Kind of object: the layer's ``family`` column, else the first word of the scene."""
+    geometry: Any
+    """Shapely Polygon or MultiPolygon in the raster's CRS."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledScene:
+    """A raster with its labelled objects."""
+
+    name: str
+    raster: Raster
+    objects: tuple[LabelledObject, ...]
+
+
+def scenes(dataset: Path, labels: Path | None = None, limit: int | None = None, seed: int = 0
+           ) -> Iterator[LabelledScene]:  # fmt: skip
+    """Yield the labelled scenes of a dataset, by name.
+
+    Args:
+        dataset: A folder of scenes, one scene (``image.tif`` and ``labels.geojson``), or
+            a raster, of which ``labels`` is the reference layer.
+        labels: Reference polygons of a single raster.
+        limit: At most so many objects of a scene, chosen at random.
+        seed: Of the choice.
+
+    Raises:
+        PromptError: There is no labelled scene.
+    """
+    found = _pairs(dataset, labels)
+    if not found:
+        raise PromptError(
+            f"{dataset} has no labelled scene: give folders of {IMAGE} and {LABELS},"
+            " or a raster and --labels"
+        )
+    for image, layer in found:
+        yield _scene(image, layer, limit, seed)
+
+
+def _pairs(dataset: Path, labels: Path | None) -> list[tuple[Path, Path]]:
+    if labels is not None:
+        return [(dataset, labels)]
+    folders = [dataset, *sorted(path for path in dataset.glob("*") if path.is_dir())]
+    return [
+        (folder / IMAGE, folder / LABELS)
+        for folder in folders
+        if (folder / IMAGE).exists() and (folder / LABELS).exists()
+    ]
+
+
+def _scene(image: Path, layer: Path, limit: int | None, seed: int) -> LabelledScene:
+    provenance = image.parent / PROVENANCE
+    facts = json.loads(provenance.read_text()) if provenance.exists() else {}
+    bands = tuple(band + 1 for band in facts["rgb"]) if "rgb" in facts else None
+    raster = open_raster(image, bands)
+    name = image.parent.name if image.name == IMAGE else image.stem
+    objects = _objects(layer, raster, name)
+    if limit is not None and len(objects) > limit:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(objects), limit, replace=False))
+        objects = [objects[index] for index in chosen]
+    return LabelledScene(name, raster, tuple(objects))
+
+
+def _objects(layer: Path, raster: Raster, name: str) -> list[LabelledObject]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            frame = pyogrio.read_dataframe(layer)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise PromptError(f"can not read labels from {layer}: {error}") from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise PromptError(f"{layer} has no geometry")
+    footprint = raster.grid.footprint
+    objects = []
+    for number, row in enumerate(frame.to_dict("records")):
+        geometry = row[frame.geometry.name]
+        if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
+            continue
+        moved = reproject_geometry(geometry, frame.crs, raster.grid.crs)
+        inside = shapely.intersection(shapely.make_valid(moved, method="structure"), footprint)
+        if inside.geom_type in {"Polygon", "MultiPolygon"} and not inside.is_empty:
+            family = str(row.get("family") or name.partition("_")[0])
+            objects.append(LabelledObject(name, number, family, inside))
+    return objects

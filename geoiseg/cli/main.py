@@ -17,6 +17,9 @@ COMMANDS = {
     "demo": "geoiseg.cli.demo:demo",
     "info": "geoiseg.cli.info:info",
     "segment": "geoiseg.cli.segment:segment",
+    "app": "geoiseg.cli.app:app",
+    "lab": "geoiseg.cli.lab:lab",
+    "evaluate": "geoiseg.cli.evaluate:evaluate",
     "models": "geoiseg.cli.models:models",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""

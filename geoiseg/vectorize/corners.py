@@ -66,6 +66,7 @@ def _corners_in_band(image: Image, top: int, bottom: int) -> Corners:
     upright, level = cracks(band, above, below)
     north, south = upright[:-1], upright[1:]
     east, west = level, _shifted(level)
+    # Straight on is two cracks opposite each other; any other number or pair is wanted.
     wanted = north ^ south
     wanted |= east ^ west
     wanted |= north & east

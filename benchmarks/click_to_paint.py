@@ -44,7 +44,7 @@ m.preview = False
 m.map.layout.height = "400px"
 spent = []
 run = m._perform
-def timed(change, watch):
+def timed(change, watch, job):
     # all that is the model's: reading, encoding, decoding
     def change_timed(watch):
         started = time.perf_counter()
@@ -52,7 +52,7 @@ def timed(change, watch):
         spent.append((time.perf_counter() - started) * 1e3)
         pathlib.Path("spent.json").write_text(json.dumps(spent))
         return done
-    return run(change_timed, watch)
+    return run(change_timed, watch, job)
 m._perform = timed
 
 bare = ipyleaflet.Map(center=m.map.center, zoom=m.map.zoom, layers=(), max_zoom=30)

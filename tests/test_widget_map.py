@@ -333,6 +333,22 @@ def test_a_session_can_be_given_and_keeps_its_scale(disk: Disk) -> None:
     m.close()
 
 
+def test_first_view_fits_the_raster_unless_the_user_has_moved(m: SegmentMap, disk: Disk) -> None:
+    from geoiseg.widget.messages import View
+
+    lat, lon = on_map(m, disk.centre)
+    small = View(lat - 1e-4, lon - 1e-4, lat + 1e-4, lon + 1e-4, m.map.zoom)
+    m.map.center = (lat, lon)
+    m.map.zoom = 19
+    m.lookout.look(small)
+    assert m.map.zoom == 19
+    m.lookout.view = None
+    m.fit()
+    zoom = m.map.zoom
+    m.lookout.look(small)  # a view of few pixels
+    assert m.map.zoom < zoom
+
+
 def test_preview_and_chips_ahead(m: SegmentMap, disk: Disk) -> None:
     from geoiseg.widget.messages import Move, View
 

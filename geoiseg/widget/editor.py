@@ -42,7 +42,7 @@ class Editor(Requests):
             add(watch)
             self._learn_speed()
 
-        self._ask(change, wait=wait)
+        self._ask(change, wait=wait, stoppable=True)
 
     def _learn_speed(self) -> None:
         """Take note of how long the last step took."""
@@ -137,7 +137,7 @@ class Editor(Requests):
         """Stop the model; if it was idle, drop the object; if there was none, deselect."""
         if self.stop():
             return
-        if self.session.steps or self.session.editing is not None:
+        if self.busy or self.session.steps or self.session.editing is not None:
             self._ask(lambda _: self.session.clear(), wait=wait)
         else:
             self.select(None)
@@ -151,7 +151,7 @@ class Editor(Requests):
         grow = getattr(self.session, "grow", None)
         if grow is None:
             raise SessionError("following objects beyond the border is not available here")
-        self._ask(lambda watch: grow(watch=watch), wait=wait)
+        self._ask(lambda watch: grow(watch=watch), wait=wait, stoppable=True)
 
     # -- accepted features -----------------------------------------------------------
 
@@ -191,7 +191,13 @@ class Editor(Requests):
             SessionError: There is no such feature, or none is selected.
         """
         number = self._chosen(feature_id)
-        self._ask(lambda watch: self.session.edit(number, watch=watch), wait=wait)
+
+        def change(watch: Watch) -> None:
+            self.session.edit(number, watch=watch)
+            if self._selected == number:  # selected while it is refined, and not afterwards
+                self._selected = None
+
+        self._ask(change, wait=wait, stoppable=True)
 
     def delete(self, feature_id: int | None = None, *, wait: bool = True) -> None:
         """Remove an accepted feature, by default the selected one.

@@ -129,7 +129,7 @@ class Lookout:
     def look(self, view: View) -> None:
         """Take note of what the map shows, and encode its chips once it rests."""
         first, self.view = self.view is None, view
-        if first:
+        if first and self._map.untouched:
             self._map.fit()  # now that the size of the view is known
         if self._timer is not None:
             self._timer.cancel()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import ipyleaflet
+import numpy as np
 
 from geoiseg.image import Stretch
 from geoiseg.outline import OutlineOptions
@@ -31,6 +32,7 @@ class Looks(Editor):
     scene: Scene
     lookout: Lookout
     _fixed_gsd: float | None = None
+    _fitted: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     @property
     def frame(self) -> MapFrame:
@@ -58,6 +60,12 @@ class Looks(Editor):
         with self.map.hold_sync():
             self.map.center = (middle, (west + east) / 2)
             self.map.zoom = max(0, min(MAX_ZOOM, zoom))
+        self._fitted = (*self.map.center, self.map.zoom)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the map still shows what ``fit`` made it show."""
+        return bool(np.allclose((*self.map.center, self.map.zoom), self._fitted, atol=1e-4))
 
     def _view_size(self) -> tuple[float, float]:
         view = self.lookout.view if hasattr(self, "lookout") else None

@@ -61,9 +61,16 @@ class Requests:
         running = [job for job in jobs if job.phase not in ("waiting", "done")]
         return next(iter(running or jobs), None)
 
-    def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
-        """Run a change of the session in the worker, and return what it returns."""
-        job = self._worker.submit(lambda watch: self._perform(change, watch), notify=self._heed)
+    def _ask(self, change: Callable[[Watch], Any], *, wait: bool, stoppable: bool = False) -> Any:
+        """Run a change of the session in the worker, and return what it returns.
+
+        One that is ``stoppable`` heeds its watch until just before it changes anything.
+        """
+        worker = self._worker
+        job = worker.submit(
+            lambda watch: self._perform(change, watch, worker.current), notify=self._heed
+        )
+        job.stoppable = stoppable
         with self._asked_lock:
             if job.phase != "done":
                 self._asked[job.number] = job
@@ -92,9 +99,11 @@ class Requests:
         if done or time.time() - job.since > SHOWN_AFTER:
             self._show_jobs()
 
-    def _perform(self, change: Callable[[Watch], Any], watch: Watch) -> Any:
+    def _perform(self, change: Callable[[Watch], Any], watch: Watch, job: Job | None) -> Any:
         try:
             result = change(watch)
+            with self._asked_lock:  # the change is made: too late to stop it
+                self._asked.pop(job.number if job else 0, None)
         except CancelledError:
             raise
         except GeoisegError as error:
@@ -114,13 +123,12 @@ class Requests:
             self.refresh()
 
     def stop(self) -> bool:
-        """Stop what was asked for and is not done yet, and say whether there was any."""
-        jobs = list(self._asked.values())
-        for job in jobs:
-            job.stop()
+        """Stop what was asked for and can be stopped, and say whether there was any."""
+        with self._asked_lock:
+            jobs = [job for job in self._asked.values() if job.stoppable or not job.begun]
+            for job in jobs:
+                job.stop()
+                del self._asked[job.number]
         if jobs:
-            with self._asked_lock:
-                self._asked.clear()
             self.refresh()
-            self._show_jobs()
         return bool(jobs)

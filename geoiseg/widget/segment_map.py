@@ -129,9 +129,9 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
         """Have the worker do something that nobody waits for."""
         return self._worker.submit(run, urgency)
 
-    def _ask(self, change: Callable[[Watch], Any], *, wait: bool) -> Any:
+    def _ask(self, change: Callable[[Watch], Any], *, wait: bool, stoppable: bool = False) -> Any:
         self._clear_line()
-        return super()._ask(change, wait=wait)
+        return super()._ask(change, wait=wait, stoppable=stoppable)
 
     def _clear_line(self) -> None:
         self._error = self._note = ""
@@ -155,8 +155,8 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
         chosen = self.label if label is None else label
 
         def change(_: Watch) -> int:
-            number = self.session.accept(chosen, **attributes)
             self._selected = None
+            number = self.session.accept(chosen, **attributes)
             kept = f", saved to {self.session.project.name}" if self.session.project else ""
             self._note = f"Feature {number} accepted as {chosen}{kept}"
             return number
@@ -176,22 +176,9 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             self.tool = POINT
         super().edit(feature_id, wait=wait)
 
-    def use_model(self, model: str | Model, *, wait: bool = True) -> None:
-        """Change the model; the object in progress is done again with it.
-
-        Raises:
-            UnknownModelError: There is no such model.
-        """
-        super().use_model(model, wait=wait)
-        self.lookout.forget()
-
-    def known_model(self, name: str) -> Model:
-        """Return a model by name: one that was used here before, or a registered one.
-
-        Raises:
-            UnknownModelError: There is none of that name.
-        """
-        return self._models[name] if name in self._models else get_model(name)
+    def known_model(self, name: str) -> str | Model:
+        """Return the model of that name that was used here before, or else the name."""
+        return self._models.get(name, name)
 
     # -- files -----------------------------------------------------------------------
 
@@ -231,6 +218,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             self.scene.draw_features(self.session, frame, self._labels, self.selected)
             if self.model != self.session.model.info.name:
                 self.model = self.session.model
+                self.lookout.forget()
             self.bridge.tool = self.tool
             self.bridge.prompting = self.tool not in (PICK, REGION)
             self.bridge.hover_ms = self.lookout.hover_ms
@@ -286,9 +274,9 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
 
     @traitlets.validate("model")
     def _check_model(self, proposal: Any) -> str:
-        model = get_model(proposal["value"]) if proposal["value"] not in self._models else None
-        if model is None:
-            return str(proposal["value"])
+        value = proposal["value"]
+        model = self._models.get(value) if isinstance(value, str) else None
+        model = get_model(value) if model is None else model
         self._models[model.info.name] = model
         return model.info.name
 

@@ -39,6 +39,9 @@ class Job:
         """``waiting``, ``reading``, ``encoding``, ``decoding`` or ``done``."""
         self.since = time.time()
         """Seconds since the epoch at which it was asked for."""
+        self.begun = False
+        self.stoppable = False
+        """Whether it looks, while it runs, if it was told to stop."""
         self.future: Future[Any] = Future()
         self._run = run
         self._notify = notify
@@ -61,6 +64,7 @@ class Job:
     def execute(self) -> None:
         """Run it; whatever goes wrong is kept in its future."""
         try:
+            self.begun = True
             if self.stopped:
                 raise CancelledError("stopped before it began")
             watch = Watch(tell=self.tell, cancelled=self._stop.is_set)
@@ -79,12 +83,19 @@ class Worker:
     def __init__(self, device: str) -> None:
         self._queue: queue.PriorityQueue[tuple[int, int, Job]] = queue.PriorityQueue()
         self._numbers = itertools.count(1)
+        self.current: Job | None = None
+        """What it is doing."""
         self._thread = threading.Thread(target=self._loop, name=f"geoiseg-{device}", daemon=True)
         self._thread.start()
 
     def _loop(self) -> None:
         while True:
-            self._queue.get()[-1].execute()
+            self._run(self._queue.get()[-1])
+
+    def _run(self, job: Job) -> None:
+        outer, self.current = self.current, job
+        job.execute()
+        self.current = outer
 
     def submit(
         self,
@@ -99,7 +110,7 @@ class Worker:
         """
         job = Job(next(self._numbers), run, notify)
         if self.is_current:
-            job.execute()
+            self._run(job)
         else:
             self._queue.put((int(urgency), job.number, job))
         return job

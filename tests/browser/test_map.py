@@ -307,6 +307,26 @@ def test_preview_follows_the_cursor(m: MapPage) -> None:
     m.until(lambda s: not s["preview"] and not s["previewed"])
 
 
+def test_space_pans_while_drawing_and_escape_abandons_a_drag(m: MapPage) -> None:
+    m.use("box", "b")
+    before = m.state["center"]
+    m.page.keyboard.down(" ")
+    m.drag(disc("blue"), disc("blue", 200, 100))
+    m.page.keyboard.up(" ")
+    m.until(lambda s: abs(s["center"][1] - before[1]) > 1e-4)
+    m.page.mouse.move(*m.at(*disc("blue", -180, -180)))
+    m.page.mouse.down()
+    m.page.mouse.move(*m.at(*disc("blue", 180, 180)), steps=4)
+    m.page.wait_for_selector(".geoiseg-ink polyline", state="attached")
+    m.page.keyboard.press("Escape")
+    m.page.mouse.up()
+    m.page.wait_for_timeout(400)
+    assert m.page.locator(".geoiseg-ink polyline").count() == 0
+    assert m.state["steps"] == []
+    m.press("fit")
+    m.until(lambda s: abs(s["center"][1] - before[1]) < 1e-4)
+
+
 def test_upload_and_refine_a_layer(m: MapPage, tmp_path: Path) -> None:
     west, south = disc("grey", -150, 150)
     east, north = disc("grey", 150, -150)

@@ -90,6 +90,8 @@ def _train(given: dict[str, object]) -> None:
         average=float(str(given["average"])),
         compile=bool(given["compiled"]),
     )
+    if on_gpu:
+        options = replace(options, sizes=((192, 0.4), (256, 0.3), (320, 0.2), (448, 0.1)))
     if given["data"] is None:
         options = replace(options, segments=False)
     data = None if given["data"] is None else Path(str(given["data"]))

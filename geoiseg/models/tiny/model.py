@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.classic.answer import empty_masks
-from geoiseg.models.classic.seeds import Seeds, draw_seeds
+from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
 from geoiseg.models.tiny.inputs import decoder_inputs
+from geoiseg.models.tiny.outputs import obedient
 
 STRIDE = 32
 """The graphs take images whose sides are multiples of this; chips are padded inside."""
-LIMIT = 12.0
-"""Greatest magnitude of a logit; that of invalid pixels."""
-FAINT = 0.1
-"""Least magnitude of the logit of a prompted pixel, on the side that was said."""
 FILES = ("encoder.onnx", "decoder.onnx")
 
 
@@ -119,7 +116,7 @@ class TinyModel:
         given |= decoder_inputs(prompts, seeds, _padded(valid))
         logits, score = self._decoder.run(None, given)
         rows, columns = valid.shape
-        return Masks(_obedient(logits[0, 0, :rows, :columns], seeds, valid)[None], score)
+        return Masks(obedient(logits[0, 0, :rows, :columns], seeds, valid)[None], score)
 
     @property
     def _identity(self) -> str:
@@ -144,15 +141,6 @@ class TinyModel:
         # Threads that spin while they wait would starve the map's server.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def _obedient(logits: NDArray[np.float32], seeds: Seeds, valid: BoolArray) -> NDArray[np.float32]:
-    """Return the logits with prompted pixels on the side that was said, invalid ones out."""
-    result = np.clip(logits, -LIMIT, LIMIT)
-    result[seeds.positive] = np.maximum(result[seeds.positive], FAINT)
-    result[seeds.negative] = np.minimum(result[seeds.negative], -FAINT)
-    result[~valid] = -LIMIT
-    return result
 
 
 def _padded(valid: BoolArray) -> tuple[int, int]:

@@ -1,0 +1,54 @@
+"""What the decoder's graph says, made to obey the prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.models.classic.seeds import Seeds
+from geoiseg.models.protocol import BoolArray
+
+FloatArray = NDArray[np.float32]
+
+LIMIT = 12.0
+"""Greatest magnitude of a logit; that of invalid pixels."""
+FAINT = 0.1
+"""Least magnitude of the logit of a prompted pixel, on the side that was said."""
+LARGE = 0.5
+"""A part that no prompt holds stays if it is this large, relative to all that are held."""
+
+
+def obedient(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
+    """Return the logits with prompted pixels on the side that was said, invalid ones out.
+
+    Parts of the mask that hang together with no positive prompt are put aside, unless they
+    are large: an object is one piece more often than not, and a user who wants a second
+    piece clicks it.
+
+    Args:
+        logits: ``(y, x)`` of the chip.
+        seeds: The prompts, drawn.
+        valid: ``(y, x)`` True where there is data.
+    """
+    result: FloatArray = np.clip(logits, -LIMIT, LIMIT)
+    result[seeds.positive] = np.maximum(result[seeds.positive], FAINT)
+    result[seeds.negative] = np.minimum(result[seeds.negative], -FAINT)
+    result[~valid] = -LIMIT
+    result[_stray(result > 0, seeds)] = -FAINT
+    return result
+
+
+def _stray(mask: BoolArray, seeds: Seeds) -> BoolArray:
+    """Return the pixels of the mask in small parts that no positive prompt holds."""
+    import cv2
+
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    areas: NDArray[Any] = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0
+    held = np.zeros(count, bool)
+    held[parts[seeds.positive]] = True
+    if not (areas[held] > 0).any():
+        return np.asarray(mask & (areas < 0.1 * areas.max())[parts])
+    return np.asarray(mask & ~(held | (areas >= LARGE * areas[held].sum()))[parts])

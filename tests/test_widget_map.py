@@ -234,6 +234,17 @@ def test_late_answers_are_dropped_and_others_wait_their_turn(m: SegmentMap, disk
     assert len(m.session.steps) == 1
 
 
+def test_escape_twice_while_something_else_runs_still_clears(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    gate = threading.Event()
+    m._ask(lambda _: gate.wait(10), wait=False)
+    for _ in range(2):
+        m.bridge.receive(None, {"kind": "do", "name": "cancel"}, [])
+    gate.set()
+    settle(m)
+    assert m.session.steps == ()
+
+
 def test_handlers_never_wait_for_the_model(m: SegmentMap, disk: Disk) -> None:
     model = Gated()
     m.use_model(model)

@@ -123,9 +123,11 @@ class Requests:
             self.refresh()
 
     def stop(self) -> bool:
-        """Stop what was asked for and can be stopped, and say whether there was any."""
+        """Stop the model, and what waits for its answer; say whether it was at work."""
         with self._asked_lock:
             jobs = [job for job in self._asked.values() if job.stoppable or not job.begun]
+            if not any(job.stoppable for job in jobs):
+                jobs = []
             for job in jobs:
                 job.stop()
                 del self._asked[job.number]

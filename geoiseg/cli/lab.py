@@ -24,7 +24,8 @@ def lab(folder: Path, port: int | None, browser: bool) -> None:
     labapp = require("jupyterlab.labapp", "app")
     notebook = copy_quick_start(folder)
     click.echo(f"{notebook}", err=True)
-    arguments = [str(notebook.resolve()), f"--ServerApp.root_dir={notebook.parent.resolve()}"]
+    root = notebook.parent.resolve()
+    arguments = [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook.name}"]
     arguments += [] if port is None else [f"--ServerApp.port={port}"]
     arguments += [] if browser else ["--no-browser"]
     labapp.LabApp.launch_instance(arguments)

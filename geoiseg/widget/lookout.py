@@ -45,6 +45,7 @@ class Lookout:
         self._decode_ms: deque[float] = deque(maxlen=7)
         self._encode_ms: deque[float] = deque(maxlen=7)
         self._cursor: Move | None = None
+        self._drawing = threading.Lock()
         self._preview_job: Job | None = None
         self._timer: threading.Timer | None = None
         self._todo: list[Frame] = []
@@ -86,9 +87,15 @@ class Lookout:
         """Show what a click at the cursor would give."""
         self._cursor = move if move.at is not None else None
         if self._cursor is None:
-            self._map.scene.draw_preview(None, self._map.frame, "")
+            self.clear_preview()
         elif self.hover_ms and not self._map.busy:
             self._submit_preview()
+
+    def clear_preview(self) -> None:
+        """Show no preview, not even one that is being computed, until the cursor moves."""
+        with self._drawing:
+            self._cursor = None
+            self._map.scene.draw_preview(None, self._map.frame, "")
 
     def _submit_preview(self) -> None:
         job = self._preview_job
@@ -119,8 +126,9 @@ class Lookout:
             return
         if "embed" not in outcome.milliseconds:
             self.learn(outcome.milliseconds)
-        if session.outcome is before and self._cursor is not None and not owner.busy:
-            owner.scene.draw_preview(outcome.mask, frame, owner.labels.colour(owner.label))
+        with self._drawing:
+            if session.outcome is before and self._cursor is not None and not owner.busy:
+                owner.scene.draw_preview(outcome.mask, frame, owner.labels.colour(owner.label))
         if self._cursor is not None and self._cursor != move:
             owner.submit(self._show_preview, Urgency.PREVIEW)
 

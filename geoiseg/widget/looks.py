@@ -129,5 +129,5 @@ class Looks(Editor):
     def preview(self, wanted: bool) -> None:
         self.lookout.wish = bool(wanted)
         if not wanted:
-            self.scene.draw_preview(None, self.frame, "")
+            self.lookout.clear_preview()
         self.refresh()

@@ -13,7 +13,7 @@ import pytest
 import rasterio.features
 import shapely
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from rasterio.enums import Resampling
@@ -25,6 +25,7 @@ from geoiseg.grid import Grid
 from geoiseg.image import Stretch
 from geoiseg.masks import Mask
 from geoiseg.widget import sketch
+from geoiseg.widget.frame import MapFrame
 from geoiseg.widget.projection import projection
 from geoiseg.widget.tiles import TileRenderer
 from tests.conftest import write_raster
@@ -71,6 +72,7 @@ def flat_grids() -> st.SearchStrategy[Grid]:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(flat_grids(), st.floats(0, 1), st.floats(0, 1))
 def test_without_a_crs_map_and_raster_are_inverse(grid: Grid, u: float, v: float) -> None:
     renderer = TileRenderer(OfGrid(grid))
@@ -85,6 +87,7 @@ def test_without_a_crs_map_and_raster_are_inverse(grid: Grid, u: float, v: float
     assert np.abs(error).max() < 1e-4
 
 
+@settings(deadline=None)
 @given(flat_grids())
 def test_without_a_crs_pixels_are_square_and_upright(grid: Grid) -> None:
     where = projection(grid)
@@ -101,6 +104,7 @@ def test_without_a_crs_pixels_are_square_and_upright(grid: Grid) -> None:
 
 
 @pytest.mark.parametrize("name", PLACES)
+@settings(deadline=None)
 @given(u=st.floats(0, 1), v=st.floats(0, 1), turns=st.integers(-2, 2))
 def test_map_and_raster_are_inverse(name: str, u: float, v: float, turns: int) -> None:
     crs, transform = PLACES[name]
@@ -273,6 +277,11 @@ def test_a_crs_of_another_planet_is_shown_flat(tmp_path: Path) -> None:
     assert tile is not None
     lon, lat = middle_of(renderer)
     assert renderer.map_to_raster(lon, lat) == pytest.approx((112, 10), abs=0.1)
+    frame = MapFrame(renderer.raster.grid, renderer)
+    assert frame.crs is None
+    assert frame.xy((lat, lon)) == pytest.approx((112, 10), abs=0.1)
+    metres = renderer.raster.grid.pixel_size_metres()
+    assert frame.gsd((lat, lon), 18) == pytest.approx(metres, rel=0.01)
 
 
 # -- large rasters without overviews -----------------------------------------------------

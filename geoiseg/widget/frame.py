@@ -19,7 +19,7 @@ MERCATOR_METRES = 2 * math.pi * 6378137.0 / 256
 
 @dataclass(frozen=True, slots=True)
 class MapFrame:
-    """Where a raster is on the map; one without a CRS lies in a frame of its own."""
+    """Where a raster is on the map; one without a place on Earth lies in a frame of its own."""
 
     grid: Grid
     renderer: TileRenderer
@@ -27,7 +27,7 @@ class MapFrame:
     @property
     def crs(self) -> str | None:
         """CRS of what ``xy`` returns, as prompts take it; None for the raster's own."""
-        return None if self.grid.crs is None else "EPSG:4326"
+        return None if self.renderer.flat else "EPSG:4326"
 
     def xy(self, at: tuple[float, float]) -> tuple[float, float]:
         """Return a place on the map, ``(latitude, longitude)``, as prompts take it.
@@ -36,7 +36,7 @@ class MapFrame:
         """
         west, _, east, _ = self.renderer.bounds_lonlat
         longitude = at[1] - 360 * round((at[1] - (west + east) / 2) / 360)
-        if self.grid.crs is not None:
+        if not self.renderer.flat:
             return longitude, at[0]
         x, y = self.renderer.map_to_raster(longitude, at[0])
         return float(x), float(y)
@@ -56,8 +56,12 @@ class MapFrame:
     def gsd(self, at: tuple[float, float], zoom: float) -> float:
         """Return the ground size of a screen pixel: metres, or raster units without a CRS."""
         latitude = max(-85.0, min(85.0, at[0]))
-        if self.grid.crs is not None:
+        if not self.renderer.flat:
             return MERCATOR_METRES * math.cos(math.radians(latitude)) / 2**zoom
         step = 360 / 256 / 2**zoom
         here, there = self.xy((latitude, at[1])), self.xy((latitude, at[1] + step))
-        return float(np.hypot(there[0] - here[0], there[1] - here[1])) or 1.0
+        units = float(np.hypot(there[0] - here[0], there[1] - here[1])) or 1.0
+        metres = self.grid.pixel_size_metres()  # known on other planets too
+        return (
+            units if metres is None else units * metres / math.sqrt(math.prod(self.grid.pixel_size))
+        )

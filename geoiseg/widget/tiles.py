@@ -7,6 +7,7 @@ grids and any CRS cost no more than others: one windowed read, one resampling by
 from __future__ import annotations
 
 import io
+import logging
 import math
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from geoiseg.widget.picture import Picture
 from geoiseg.widget.projection import WORLD, Projection, projection, wrap
 from geoiseg.widget.sketch import READ_PIXELS, Sketch
 from geoiseg.widget.warp import Piece, Places, find_places
+
+log = logging.getLogger(__name__)
 
 MAX_ZOOM = 30
 QUALITY = 85
@@ -75,6 +78,7 @@ class TileRenderer:
         self._projection: Projection = projection(raster.grid)
         self._sketch_lock = threading.Lock()
         self._sketch: Sketch | None = None
+        self._said = False
 
     # -- where it is -------------------------------------------------------------------
 
@@ -173,6 +177,11 @@ class TileRenderer:
             f" with: gdaladdo -r average {self.raster.name}"
         )
 
+    def _say_note(self) -> None:
+        if not self._said and self.note is not None:
+            self._said = True
+            log.warning("%s", self.note)
+
     @property
     def _coarse(self) -> Sketch:
         with self._sketch_lock:
@@ -259,6 +268,7 @@ class TileRenderer:
         if window.height * window.width << 2 * level > READ_PIXELS:
             coarse = self._coarse
             if coarse.too_dear(window, level):
+                self._say_note()
                 return coarse.view(window, level)
         data, valid = self.raster.read(window, level)
         rgb = self.stretch.apply(data, valid)

@@ -460,3 +460,18 @@ def test_labels_are_a_value() -> None:
         with pytest.raises(SessionError):
             wrong()
     assert len({labels.plus(str(n)).colour(str(n)) for n in range(3)}) == 1
+
+
+def test_a_raster_without_overviews_is_said_on_the_map(tmp_path: Path) -> None:
+    import rasterio
+
+    path = tmp_path / "huge.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=40_000, height=40_000, count=1, dtype="uint8",
+        crs="EPSG:32631", transform=rasterio.Affine(1, 0, 4e5, 0, -1, 5e6), tiled=True,
+        sparse_ok=True, compress="deflate",
+    ):  # fmt: skip
+        pass
+    shown = SegmentMap(path, project=False)
+    assert "no overviews" in shown.toolbar.status["note"]
+    assert "gdaladdo" in shown.toolbar.status["note"]

@@ -92,6 +92,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
         self.folder = Path.cwd()
         """Where the page's Export button writes to."""
         self._build(basemap)
+        self._note = note or self.rasters.first.renderer.note or ""
         ipywidgets.VBox.__init__(self, children=[self.map])
         self._learn_labels()
         self.label = next(iter(self._labels))

@@ -51,7 +51,8 @@ def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     }
     net = TinyNet(NetOptions(**given))
     net.load_state_dict(state["average"])
-    trained = {"step": state["step"], "seconds": round(state["seconds"]), **options}
+    made = {"step": state["step"], "seconds": round(state["seconds"])}
+    trained = {**made, "processes": state.get("processes", 1), **options}
     return net.eval(), trained
 
 

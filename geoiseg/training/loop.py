@@ -125,6 +125,7 @@ class Trainer:
             "dice": self.dice.get_state(),
             "step": self.step,
             "seconds": self.seconds,
+            "processes": self.ranks,
             "options": json.dumps(asdict(self.options)),
         }
         temporary = path.with_suffix(".part")

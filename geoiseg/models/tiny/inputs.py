@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,31 @@ def decoder_inputs(
         "previous": previous[None, None],
         "has_previous": np.array([has_previous], np.float32),
     }
+
+
+def click_middle(prompts: PixelPrompts, logits: FloatArray, seeds: Seeds) -> PixelPrompts | None:
+    """Return the prompts with a positive click in the middle of the mask's largest part.
+
+    Args:
+        prompts: With a box.
+        logits: ``(y, x)`` the answer to them.
+        seeds: The prompts, drawn.
+
+    Returns:
+        None where the mask is empty within the box.
+    """
+    import cv2
+
+    mask = (logits > 0) & ~seeds.negative
+    if seeds.box is not None:
+        mask &= seeds.box
+    padded = np.pad(mask.astype(np.uint8), 1)
+    depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3))[1:-1, 1:-1]
+    if depth.max(initial=0) <= 0:
+        return None
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    points = np.concatenate([prompts.points, [[x + 0.5, y + 0.5]]])
+    return replace(prompts, points=points, positive=np.append(prompts.positive, True))
 
 
 def _points(prompts: PixelPrompts, seeds: Seeds) -> tuple[FloatArray, FloatArray]:

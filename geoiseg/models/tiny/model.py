@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.classic.answer import empty_masks
-from geoiseg.models.classic.seeds import draw_seeds
+from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
-from geoiseg.models.tiny.inputs import decoder_inputs
+from geoiseg.models.tiny.inputs import click_middle, decoder_inputs
 from geoiseg.models.tiny.outputs import obedient
 
 STRIDE = 32
@@ -29,14 +29,19 @@ class TinyModel:
     Args:
         folder: Where the graphs and their card are; the package's own when None.
         threads: CPU threads per graph; 0 leaves the choice to onnxruntime.
+        patient: Whether a first click is decoded twice, as a box alone always is: a better
+            first mask for twice the time.
 
     Raises:
         WeightsError: A file is missing or is not what the card says.
     """
 
-    def __init__(self, folder: Path | None = None, threads: int = 0) -> None:
+    def __init__(
+        self, folder: Path | None = None, threads: int = 0, *, patient: bool = False
+    ) -> None:
         self._folder = folder or Path(__file__).parent
         self._threads = threads
+        self._patient = patient
         self.card = _read_card(self._folder)
         self._encoder = self._session("encoder.onnx")
         self._decoder = self._session("decoder.onnx")
@@ -108,15 +113,43 @@ class TinyModel:
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:
             return empty_masks(valid.shape)
-        given = {
+        features = {
             name: array.astype(np.float32)
             for name, array in embedding.arrays.items()
             if name != "valid"
         }
-        given |= decoder_inputs(prompts, seeds, _padded(valid))
-        logits, score = self._decoder.run(None, given)
+        logits, score = self._answer(features, prompts, seeds, valid)
+        again = self._second_look(prompts, logits, seeds)
+        if again is not None and previous is None and prompts.mask is None:
+            seen = draw_seeds(again, valid, logits)
+            logits, score = self._answer(features, again, seen, valid)
+        return Masks(obedient(logits, seeds, valid)[None], score)
+
+    def _second_look(
+        self, prompts: PixelPrompts, logits: NDArray[np.float32], seeds: Seeds
+    ) -> PixelPrompts | None:
+        """Return what to decode again, with the first answer as the mask to refine.
+
+        A box alone names no pixel, but its own first answer does: with a click there the
+        second answer is nearly as good as with a user's click.
+        """
+        if seeds.positive.any():
+            return prompts if self._patient else None
+        return click_middle(prompts, logits, seeds)
+
+    def _answer(
+        self,
+        features: dict[str, NDArray[np.float32]],
+        prompts: PixelPrompts,
+        seeds: Seeds,
+        valid: BoolArray,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
+        logits, score = self._decoder.run(
+            None, features | decoder_inputs(prompts, seeds, _padded(valid))
+        )
         rows, columns = valid.shape
-        return Masks(obedient(logits[0, 0, :rows, :columns], seeds, valid)[None], score)
+        return logits[0, 0, :rows, :columns], score
 
     @property
     def _identity(self) -> str:

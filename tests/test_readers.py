@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import pickle
-import re
-import threading
+import subprocess
+import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -418,58 +418,26 @@ def test_rotated_and_south_up_files_keep_their_transform(tmp_path: Path) -> None
             np.testing.assert_allclose(grid.to_pixel([(x, y)]), [(22.5, 11.5)], atol=1e-6)
 
 
-class Ranges(BaseHTTPRequestHandler):
-    """A file server that answers byte ranges, and counts the bytes it sends."""
-
-    root = Path()
-    sent = 0
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        path = self.root / self.path.lstrip("/")
-        if not path.is_file():
-            self.send_error(404)
-            return
-        content = path.read_bytes()
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        first, last = 0, len(content) - 1
-        if wanted:
-            first, last = int(wanted[1]), min(last, int(wanted[2] or last))
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(last - first + 1))
-        self.end_headers()
-        if body:
-            type(self).sent += last - first + 1
-            self.wfile.write(content[first : last + 1])
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def test_a_url_is_read_by_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a server in a process of its own: GDAL opens a file with Python's lock held."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     data = random_raster(
         tmp_path / "a.tif", (3, 2048, 2048), tiled=True, blockxsize=256, blockysize=256
     )
-    Ranges.root, Ranges.sent = tmp_path, 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("range_server.py"), tmp_path],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        url = f"http://127.0.0.1:{server.server_port}/a.tif"
-        raster = geoiseg.open_raster(url)
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        raster = geoiseg.open_raster(f"{url}/a.tif")
         pixels, _ = raster.read(Window(300, 700, 200, 200))
         np.testing.assert_array_equal(pixels, data[:, 300:500, 700:900])
-        assert Ranges.sent < data.nbytes / 4
+        with urllib.request.urlopen(f"{url}/sent", timeout=20) as answer:
+            assert int(answer.read()) < data.nbytes / 4
         with pytest.raises(RasterError, match="can not open"):
-            geoiseg.open_raster(url.replace("a.tif", "none.tif"))
+            geoiseg.open_raster(f"{url}/none.tif")
     finally:
-        server.shutdown()
+        server.kill()
+        server.wait()

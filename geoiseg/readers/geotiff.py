@@ -29,8 +29,14 @@ from geoiseg.readers.protocol import SAMPLE_PIXELS, Raster
 
 log = logging.getLogger(__name__)
 
-GDAL_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": 128 << 20, "GDAL_NUM_THREADS": "ALL_CPUS"}
-"""GDAL's own block cache would take 5 % of the machine's memory."""
+GDAL_OPTIONS: dict[str, Any] = {
+    "GDAL_CACHEMAX": 128 << 20,  # by default 5 % of the machine's memory
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+    "GDAL_HTTP_CONNECTTIMEOUT": 15,  # seconds; by default a dead server is waited for forever
+    "GDAL_HTTP_TIMEOUT": 120,
+    "GDAL_HTTP_MAX_RETRY": 2,
+}
+"""How GDAL is set while a raster is opened or read."""
 SAMPLE_BLOCKS = 64
 """Most blocks read for the stretch of a raster without overviews."""
 SAMPLE_COST = 1 << 22

@@ -1,0 +1,302 @@
+"""The small network as it ships: what it promises on any chip, and that its files are genuine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import geoiseg.models.tiny
+from geoiseg.errors import ModelError, PromptError, WeightsError
+from geoiseg.evaluate.metrics import iou
+from geoiseg.evaluate.simulated_user import ClickOptions, run_clicks
+from geoiseg.models.classic.seeds import draw_seeds
+from geoiseg.models.protocol import Embedding, Model, PixelPrompts
+from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs
+from geoiseg.models.tiny.model import FILES, TinyModel
+from geoiseg.models.tiny.outputs import obedient
+
+FOLDER = Path(geoiseg.models.tiny.__file__).parent
+SHAPE = (150, 210)
+ROWS, COLUMNS = np.indices(SHAPE) + 0.5
+DISK = np.hypot(ROWS - 70, COLUMNS - 100) < 36
+EVERYWHERE = np.ones(SHAPE, bool)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TinyModel(threads=1)
+
+
+def painted(mask, inside=(150, 170, 80), outside=(90, 110, 120), noise=6.0):
+    colours = np.where(mask[..., None], inside, outside)
+    rng = np.random.default_rng(0)
+    return np.clip(colours + rng.normal(0, noise, (*mask.shape, 3)), 0, 255).astype(np.uint8)
+
+
+def clicks(*placed, **others):
+    """Prompts of ``(x, y, positive)`` clicks."""
+    points = np.array([place[:2] for place in placed], float).reshape(-1, 2)
+    signs = np.array([place[2] for place in placed], bool)
+    return PixelPrompts(points=points, positive=signs, **others)
+
+
+@pytest.fixture(scope="module")
+def embedded(model):
+    return model.embed(painted(DISK), EVERYWHERE)
+
+
+def answer(model, embedding, prompts, previous=None):
+    masks = model.decode(embedding, prompts, previous)
+    assert masks.logits.shape == (1, *embedding.shape)
+    assert masks.logits.dtype == np.float32
+    assert np.isfinite(masks.logits).all()
+    assert 0 <= float(masks.scores[0]) <= 1
+    return masks.logits[0]
+
+
+def test_it_is_a_model(model):
+    assert isinstance(model, Model)
+    assert model.info.name == "tiny"
+    assert model.info.licence == "Apache-2.0"
+    assert 0 < model.info.parameters <= 3_000_000
+    assert len(model.info.weights_hash) == 64
+
+
+def test_the_files_are_those_of_the_card():
+    card = json.loads((FOLDER / "card.json").read_text())
+    for name in FILES:
+        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == card["sha256"][name]
+    assert sum((FOLDER / name).stat().st_size for name in FILES) <= 8_000_000
+    assert card["training"]["step"] > 0
+    assert card["figures"]
+
+
+def test_changed_weights_are_refused(tmp_path):
+    for name in (*FILES, "card.json"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    data = bytearray((tmp_path / "decoder.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "decoder.onnx").write_bytes(data)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        TinyModel(tmp_path)
+    (tmp_path / "decoder.onnx").unlink()
+    with pytest.raises(WeightsError, match="cannot read"):
+        TinyModel(tmp_path)
+    (tmp_path / "card.json").unlink()
+    with pytest.raises(WeightsError, match="card"):
+        TinyModel(tmp_path)
+
+
+def test_it_runs_without_torch():
+    code = (
+        "import sys, numpy as np; sys.modules['torch'] = None\n"
+        "from geoiseg.models.tiny.model import TinyModel\n"
+        "from geoiseg.models.protocol import PixelPrompts\n"
+        "model = TinyModel(threads=1)\n"
+        "e = model.embed(np.zeros((40, 50, 3), np.uint8), np.ones((40, 50), bool))\n"
+        "p = PixelPrompts(points=np.array([[20., 20.]]), positive=np.array([True]))\n"
+        "print(model.decode(e, p).logits.shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(1, 40, 50)\n"
+
+
+def test_one_click_and_a_box_find_a_disk(model, embedded):
+    assert iou(answer(model, embedded, clicks((100, 70, True))) > 0, DISK) > 0.8
+    assert iou(answer(model, embedded, PixelPrompts(box=(64, 34, 136, 106))) > 0, DISK) > 0.8
+
+
+def test_a_scribble_and_an_outline_find_it_too(model, embedded):
+    stroke = np.array([[80.0, 60.0], [100.0, 75.0], [120.0, 80.0]])
+    scribbled = answer(model, embedded, PixelPrompts(scribbles=((stroke, True),)))
+    assert iou(scribbled > 0, DISK) > 0.75
+    rough = np.hypot(ROWS - 74, COLUMNS - 104) < 32
+    refined = answer(model, embedded, PixelPrompts(mask=rough))
+    assert iou(refined > 0, DISK) > iou(rough, DISK)
+
+
+def test_clicks_of_a_user_lead_to_the_object(model):
+    ring = DISK & ~(np.hypot(ROWS - 70, COLUMNS - 100) < 14)
+    image = painted(ring, noise=10)
+    run = run_clicks(model, image, EVERYWHERE, ring, ClickOptions(max_clicks=10))
+    assert run.ious.max() > 0.85
+
+
+def test_bands_and_contrast_do_not_matter_much(model):
+    plain = painted(DISK)
+    changes = [plain[..., ::-1], (plain * 0.5 + 100).astype(np.uint8), 255 - plain]
+    for image in changes:
+        embedding = model.embed(np.ascontiguousarray(image), EVERYWHERE)
+        assert iou(answer(model, embedding, clicks((100, 70, True))) > 0, DISK) > 0.7
+
+
+def test_prompted_pixels_obey(model, embedded):
+    said = clicks((100, 70, True), (20, 20, True), (101, 60, False))
+    mask = answer(model, embedded, said) > 0
+    assert mask[70, 100]
+    assert mask[20, 20]
+    assert not mask[60, 101]
+
+
+def test_invalid_pixels_are_never_part(model):
+    valid = EVERYWHERE.copy()
+    valid[:, 110:] = False
+    embedding = model.embed(painted(DISK), valid)
+    for said in (clicks((90, 70, True)), clicks((90, 70, True), (150, 70, True))):
+        mask = answer(model, embedding, said) > 0
+        assert mask[70, 90]
+        assert not mask[~valid].any()
+
+
+def test_what_lies_under_invalid_pixels_does_not_matter(model):
+    valid = EVERYWHERE.copy()
+    valid[:, 110:] = False
+    image, other = painted(DISK), painted(DISK)
+    other[~valid] = 255
+    first, second = model.embed(image, valid), model.embed(other, valid)
+    for name, array in first.arrays.items():
+        assert (array == second.arrays[name]).all()
+
+
+def test_a_previous_mask_changes_the_answer(model, embedded):
+    said = clicks((100, 70, True))
+    alone = answer(model, embedded, said)
+    after = answer(model, embedded, said, alone)
+    assert iou(after > 0, DISK) > 0.8
+    wrong = np.where(ROWS < 30, 6, -6).astype(np.float32)
+    assert not np.array_equal(answer(model, embedded, said, wrong), alone)
+
+
+def test_patience_is_a_second_look_at_the_first_answer(model, embedded):
+    patient = TinyModel(threads=1, patient=True)
+    said = clicks((100, 70, True))
+    first = answer(model, embedded, said)
+    assert not np.array_equal(answer(patient, embedded, said), first)
+    assert iou(answer(patient, embedded, said) > 0, DISK) > 0.8
+    assert np.array_equal(
+        answer(patient, embedded, said, first), answer(model, embedded, said, first)
+    )
+
+
+def test_nothing_said_of_the_object_is_an_empty_mask(model, embedded):
+    masks = model.decode(embedded, clicks((20, 20, False)))
+    assert not (masks.logits > 0).any()
+    assert masks.scores.tolist() == [0]
+    with pytest.raises(PromptError, match="no prompt"):
+        model.decode(embedded, PixelPrompts())
+
+
+def test_the_embedding_is_plain_and_pickles(model, embedded):
+    assert isinstance(embedded, Embedding)
+    assert embedded.shape == SHAPE
+    assert {array.dtype for array in embedded.arrays.values()} == {np.dtype(np.float16)}
+    again = pickle.loads(pickle.dumps(embedded))
+    said = clicks((100, 70, True))
+    assert (answer(model, again, said) == answer(model, embedded, said)).all()
+
+
+def test_a_foreign_embedding_is_refused(model, embedded):
+    foreign = Embedding("grabcut:1", embedded.shape, embedded.arrays)
+    with pytest.raises(ModelError, match="embed the chip again"):
+        model.decode(foreign, clicks((100, 70, True)))
+
+
+def test_what_is_no_image_is_refused(model):
+    with pytest.raises(ModelError, match=r"\(y, x, 3\)"):
+        model.embed(np.zeros((10, 12), np.uint8), np.ones((10, 12), bool))
+    with pytest.raises(ModelError, match=r"\(y, x, 3\)"):
+        model.embed(np.zeros((10, 12, 3), np.uint8), np.ones((12, 10), bool))
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 100), columns=st.integers(1, 100), seed=st.integers(0, 99))
+def test_every_size_works(rows, columns, seed):
+    model = SHARED.setdefault("model", TinyModel(threads=1))
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8)
+    embedding = model.embed(image, np.ones((rows, columns), bool))
+    x, y = rng.uniform(0, columns), rng.uniform(0, rows)
+    mask = answer(model, embedding, clicks((x, y, True))) > 0
+    assert mask[min(int(y), rows - 1), min(int(x), columns - 1)]
+
+
+SHARED: dict[str, TinyModel] = {}
+
+
+def test_small_parts_that_nothing_holds_are_put_aside():
+    logits = np.full((60, 60), -3.0, np.float32)
+    logits[5:25, 5:25], logits[40:44, 40:44], logits[30:50, 5:25] = 3, 3, 3
+    valid = np.ones((60, 60), bool)
+    said = clicks((10, 10, True), (12, 12, False))
+    result = obedient(logits, draw_seeds(said, valid), valid)
+    assert result[10, 10] > 0 > result[12, 12]
+    assert (result[40:44, 40:44] < 0).all()
+    assert (result[30:50, 5:25] > 0).all()
+    both = clicks((10, 10, True), (42, 42, True))
+    assert (obedient(logits, draw_seeds(both, valid), valid)[40:44, 40:44] > 0).all()
+
+
+def inputs(prompts, previous=None):
+    return decoder_inputs(prompts, draw_seeds(prompts, EVERYWHERE, previous), (160, 224))
+
+
+def test_a_box_is_cut_at_the_chip_and_unused_points_have_no_sign():
+    given = inputs(PixelPrompts(box=(-20, 10, 300, 90)))
+    assert given["box"].tolist() == [[0, 10, 210, 90]]
+    assert given["signs"].tolist() == [[0]]
+    assert given["has_previous"].tolist() == [0]
+    assert given["previous"].shape == (1, 1, 80, 112)
+
+
+def test_scribbles_become_points_along_them():
+    stroke = np.array([[10.0, 20.0], [70.0, 20.0]])
+    given = inputs(clicks((5, 5, False), scribbles=((stroke, True),)))
+    points, signs = given["points"][0], given["signs"][0]
+    assert points[0].tolist() == [5, 5]
+    assert signs.tolist() == [-1] + [1] * (len(signs) - 1)
+    assert (points[1:, 1] == 20).all()
+    assert points[1:, 0].min() == 10
+    assert points[1:, 0].max() == 70
+    assert np.diff(points[1:, 0]).max() <= 6
+
+
+def test_the_middle_of_an_answer_is_clicked_within_the_box():
+    logits = np.full(SHAPE, -5.0, np.float32)
+    logits[20:41, 50:81], logits[100:150, 120:200] = 5, 5
+    prompts = PixelPrompts(box=(40, 10, 110, 60))
+    clicked = click_middle(prompts, logits, draw_seeds(prompts, EVERYWHERE))
+    assert clicked.positive.tolist() == [True]
+    assert clicked.points[0, 1] == 30.5
+    assert 60 <= clicked.points[0, 0] <= 71
+    assert clicked.box == prompts.box
+    nothing = np.full(SHAPE, -5.0, np.float32)
+    assert click_middle(prompts, nothing, draw_seeds(prompts, EVERYWHERE)) is None
+
+
+def test_a_long_scribble_is_thinned_out():
+    y = np.linspace(1, 149, 400)
+    stroke = np.stack([100 + 90 * np.sin(y), y], axis=1)
+    given = inputs(PixelPrompts(scribbles=((stroke, True),)))
+    assert given["points"].shape[1] <= MOST_POINTS
+    assert np.ptp(given["points"][0, :, 1]) > 130
+
+
+def test_the_previous_mask_is_halved_probability():
+    logits = np.full(SHAPE, -9.0, np.float32)
+    logits[20:40, 50:80] = 9
+    given = inputs(clicks((60, 30, True)), logits)
+    half = given["previous"][0, 0]
+    assert given["has_previous"].tolist() == [1]
+    assert half[15, 30] > 0.99
+    assert half[60, 90] < 0.01
+    assert half[:, 105:].max() == 0

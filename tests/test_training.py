@@ -93,8 +93,11 @@ def test_a_run_that_stops_and_resumes_is_the_same_run(tmp_path):
         first.advance()
     first.folder.mkdir()
     saved = first.save()
+    lines = ['{"step": 3}\n', '{"step": 20}\n']
+    (first.folder / "log.jsonl").write_text("".join(lines))
     second = Trainer(options(steps=6), bank, tmp_path / "parts")
     second.resume(saved)
+    assert (second.folder / "log.jsonl").read_text() == lines[0]
     second.run()
     assert second.step == whole.step == 6
     for name, value in whole.net.state_dict().items():

@@ -51,8 +51,9 @@ def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     }
     net = TinyNet(NetOptions(**given))
     net.load_state_dict(state["average"])
-    made = {"step": state["step"], "seconds": round(state["seconds"])}
-    trained = {**made, "processes": state.get("processes", 1), **options}
+    trained = {"step": state["step"], "seconds": round(state["seconds"]), **options}
+    if "processes" in state:
+        trained["processes"] = state["processes"]
     return net.eval(), trained
 
 

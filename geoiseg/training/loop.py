@@ -141,6 +141,7 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         self.dice.set_state(state["dice"].cpu())
         self.step, self.seconds = state["step"], state["seconds"]
+        self._cut_log()
         log.info("resumed at step %d", self.step)
 
     def start_from(self, path: Path) -> None:
@@ -184,6 +185,15 @@ class Trainer:
         for part, mean in zip(parts, flat[:-1].split([p.numel() for p in parts]), strict=True):
             part.copy_(mean.view_as(part))
         self.seconds = float(flat[-1])
+
+    def _cut_log(self) -> None:
+        """Drop what a run that stopped had logged after its last checkpoint."""
+        path = self.folder / "log.jsonl"
+        if self.rank or not path.exists():
+            return
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+        path.write_text("".join(kept))
 
     def _write_log(self, rows: list[dict[str, float]]) -> None:
         if self.rank:

@@ -10,8 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from geoiseg.models.classic.seeds import draw_seeds  # noqa: E402
 from geoiseg.models.protocol import PixelPrompts  # noqa: E402
 from geoiseg.models.tiny.model import TinyModel  # noqa: E402
+from geoiseg.models.tiny.outputs import obedient  # noqa: E402
 from geoiseg.training.bank import SceneBank  # noqa: E402
 from geoiseg.training.export import digest, export, export_network, load_network  # noqa: E402
 from geoiseg.training.loop import Trainer  # noqa: E402
@@ -105,9 +107,12 @@ def test_the_runtime_shows_the_network_what_training_did(pair):
     )  # fmt: skip
     with torch.no_grad():
         features = net.encoder(torch.from_numpy(padded), torch.from_numpy(seen))
-        theirs = net.decoder(features, prompt)[0][0, 0, :, :110].clamp(-12, 12).numpy()
-    theirs[30, 40], theirs[70, 80] = max(theirs[30, 40], 0.1), min(theirs[70, 80], -0.1)
-    np.testing.assert_allclose(ours, theirs, atol=0.02 * max(1, float(np.abs(theirs).max())))
+        theirs = net.decoder(features, prompt)[0][0, 0, :, :110].numpy()
+    theirs = obedient(theirs, draw_seeds(prompts, valid), valid)
+    # Where the sign hangs on rounding, a part may be put aside in one and not in the other.
+    same = (ours > 0) == (theirs > 0)
+    assert same.mean() > 0.999
+    np.testing.assert_allclose(ours[same], theirs[same], atol=0.03 * np.abs(theirs).max())
 
 
 def test_a_checkpoint_becomes_a_model(tmp_path):

@@ -441,3 +441,37 @@ def test_a_url_is_read_by_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     finally:
         server.kill()
         server.wait()
+
+
+def test_data_arrays_rotated_complex_named_and_with_nodata() -> None:
+    xr = pytest.importorskip("xarray")
+    turned = Affine.translation(5e5, 4e6) @ Affine.rotation(20) @ Affine.scale(2, -2)
+    numbers = " ".join(str(number) for number in turned.to_gdal())
+    reference = xr.DataArray(0, attrs={"crs_wkt": rasterio.CRS.from_epsg(32631).to_wkt(),
+                                       "GeoTransform": numbers})  # fmt: skip
+    values = np.full((4, 8, 9), 7, "int16")
+    values[:, 2, 3] = -1
+    array = xr.DataArray(
+        values,
+        dims=("band", "y", "x"),
+        coords={"band": ["nir", "blue", "green", "red"], "spatial_ref": reference},
+        attrs={"_FillValue": -1},
+    )
+    raster = geoiseg.open_raster(array)
+    assert raster.bands == (4, 3, 2), "by the names of the bands"
+    np.testing.assert_allclose(raster.grid.transform, turned)
+    assert raster.grid.crs == UTM
+    _, valid = raster.read(raster.grid.whole)
+    assert not valid[2, 3]
+    assert valid.sum() == 71
+    coarse, some = raster.read(raster.grid.level(1).whole, 1)
+    assert set(np.unique(coarse[:, some])) == {7}, "nodata is not averaged"
+    assert raster.source_id == geoiseg.open_raster(array).source_id
+    named = array.assign_coords(band=[1, 2, 3, 4]).assign_attrs(long_name=("a", "b", "c", "d"))
+    assert geoiseg.open_raster(named).bands == (1, 2, 3)
+    wave = xr.DataArray(np.full((3, 4), 3 + 4j), dims=("y", "x"))
+    assert (geoiseg.open_raster(wave).read(Window(0, 0, 3, 4))[0] == 5).all()
+    assert geoiseg.open_raster(wave).stretch.low[0] < 5
+    single = array.isel(x=[0]).assign_coords(x=[5.0], y=np.arange(8.0)).drop_vars("spatial_ref")
+    with pytest.raises(RasterError, match="pixel size is unknown"):
+        geoiseg.open_raster(single)

@@ -2,7 +2,7 @@
 
 Layers: ``features`` (the accepted objects), ``prompts`` (what the user did, object by
 object and step by step; ``geoiseg segment`` takes it as its PROMPTS) and the table
-``geoiseg`` (raster, bands, stretch, model, options, version). Layers and styles that
+``geoiseg`` (raster, bands, stretch, model, options, classes, version). Layers and styles that
 others have put into the same file are left alone.
 """
 
@@ -58,6 +58,8 @@ class Project:
     features: tuple[Feature, ...]
     steps: tuple[Step, ...]
     """The object in progress."""
+    classes: tuple[tuple[str, str], ...] = ()
+    """``(name, colour)`` of each class, in order; older files have none."""
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -115,6 +117,7 @@ def _meta(project: Project) -> dict[str, str]:
         "weights": project.weights,
         "gsd": project.gsd,
         "outline": asdict(project.options),
+        "classes": [list(item) for item in project.classes],
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -190,6 +193,7 @@ def load_project(path: Path) -> Project:
             options=OutlineOptions(**values["outline"]),
             features=tuple(_features(path, steps)),
             steps=steps.get(None, ()),
+            classes=_classes(values.get("classes", [])),
         )
     except ProjectError:
         raise
@@ -204,6 +208,14 @@ def load_project(path: Path) -> Project:
     ) as error:
         reason = " ".join(str(error).split())
         raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
+
+
+def _classes(items: Any) -> tuple[tuple[str, str], ...]:
+    """Return the classes that the table holds; older files hold none."""
+    classes = tuple((name, colour) for name, colour in items)
+    if not all(isinstance(text, str) for item in classes for text in item):
+        raise TypeError(f"classes are names with colours, got {items!r:.80}")
+    return classes
 
 
 def _read(path: Path, layer: str) -> Any:

@@ -88,6 +88,9 @@ class Session:
                 " or choose another name"
             )
         self.project = None if project is None else Path(project)
+        self.classes: tuple[tuple[str, str], ...] = ()
+        """``(name, colour)`` of each class, in order, for whoever shows the features; a
+        colour is ``#rrggbb``. Kept by ``save`` and brought back by ``load``."""
         self._history = History(State(get_model(model), options=outline or OutlineOptions()))
         self._lock = threading.RLock()
 
@@ -451,6 +454,7 @@ class Session:
                     options=state.options,
                     features=state.features,
                     steps=state.steps,
+                    classes=self.classes,
                 ),
                 target,
             )
@@ -488,7 +492,7 @@ class Session:
             gsd=project.gsd,
             outline=project.options,
         )
-        session.project = Path(path)
+        session.project, session.classes = Path(path), project.classes
         if project.crs != session.raster.grid.crs:
             raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
         outcome = session.segmenter.replay(project.steps)

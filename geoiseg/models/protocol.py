@@ -8,7 +8,7 @@ network counts from pixel centres converts inside ``decode``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -112,6 +112,20 @@ class Masks:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Masks of many objects on one chip, at the model's own resolution."""
+
+    logits: NDArray[np.float32]
+    """``(n, v, u)``; above 0 is the object. The first pixel's outer corner is the chip's."""
+    scores: NDArray[np.float32]
+    """``(n,)`` the model's own estimate of each mask's IoU, in 0..1."""
+    prompts: NDArray[np.intp]
+    """``(n,)`` which of the prompts each mask answers; one prompt may have several masks."""
+    scale: float
+    """Chip pixels per mask pixel; the masks cover the whole chip, and may end beyond it."""
+
+
 @runtime_checkable
 class Model(Protocol):
     """An engine that turns a chip and prompts into masks."""
@@ -145,5 +159,22 @@ class Model(Protocol):
 
         Raises:
             PromptError: No prompt at all, or of a kind the model does not take.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchModel(Model, Protocol):
+    """A model that answers many prompts on one chip faster together than one by one."""
+
+    def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
+        """Return masks of many objects at once.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: One for each object; any of them may give several masks.
+
+        Raises:
+            PromptError: A prompt of a kind the model does not take, or an empty one.
         """
         ...

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from geoiseg.widget.actions import DRAGGED, POINT, TOOLS, hotkeys
-from geoiseg.widget.messages import Message, MessageError, TileCancel, TileRequest, parse
+from geoiseg.widget.listener import Listener
+from geoiseg.widget.messages import Message, MessageError, TileCancel, TileRequest
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class TileService:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Bridge(anywidget.AnyWidget):
+class Bridge(Listener):
     """Mouse, keys and tiles of a map. The page's messages are checked before any use."""
 
     _esm = Path(__file__).with_name("bridge.js")
@@ -108,23 +108,20 @@ class Bridge(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.tiles = TileService(self.send)
-        self.heard: Callable[[Message], None] = lambda _: None
-        """Told of every message but those about tiles."""
-        self.on_msg(self.receive)
 
-    def receive(self, _: Any, content: Any, buffers: Any) -> None:
-        """Take a message from the page; a malformed one is logged and goes no further."""
-        try:
-            message = parse(content, buffers or ())
-            match message:
-                case TileRequest():
-                    self.tiles.request(message)
-                case TileCancel():
-                    self.tiles.cancel(message.id)
-                case _:
-                    self.heard(message)
-        except MessageError as error:
-            log.warning("refused a message from the page: %s", error)
+    def take(self, message: Message) -> None:
+        """Answer what is about tiles; pass everything else on to ``heard``.
+
+        Raises:
+            MessageError: There is no such layer, or too much waits already.
+        """
+        match message:
+            case TileRequest():
+                self.tiles.request(message)
+            case TileCancel():
+                self.tiles.cancel(message.id)
+            case _:
+                super().take(message)
 
     def close(self) -> None:
         """Stop the tiles and close the widget."""

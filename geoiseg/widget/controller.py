@@ -174,12 +174,12 @@ class Controller:
     def _change_class(self, change: ClassChange) -> None:
         owner = self._map
         if change.change == "add":
-            owner.add_label(change.name)
+            owner.add_label(change.name, wait=False)
             owner.label = change.name
         elif change.change == "rename":
             owner.rename_label(change.name, change.to, wait=False)
         else:
-            owner.colour_label(change.name, change.to)
+            owner.colour_label(change.name, change.to, wait=False)
 
     def _change_layer(self, change: LayerChange) -> None:
         owner = self._map

@@ -38,8 +38,12 @@ class Editor(Requests):
         scale = self._scale() if gsd is None else gsd
 
         def change(watch: Watch) -> None:
-            self.session.gsd = scale
-            add(watch)
+            before, self.session.gsd = self.session.gsd, scale
+            try:
+                add(watch)
+            except BaseException:
+                self.session.gsd = before
+                raise
             self._learn_speed()
 
         self._ask(change, wait=wait, stoppable=True)

@@ -16,6 +16,7 @@ PALETTE = (
 """Bright on imagery, and told apart by most colour-blind people side by side."""
 FIRST = "object"
 """The class there is when none was named."""
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +27,38 @@ class Labels:
     """``(name, colour)``; a colour is ``#rrggbb``."""
 
     @classmethod
-    def of(cls, names: Iterable[str] | Mapping[str, str]) -> Labels:
-        """Return labels from names, or from names with colours."""
+    def of(
+        cls, names: Iterable[str] | Mapping[str, str], saved: Iterable[tuple[str, str]] = ()
+    ) -> Labels:
+        """Return labels from names, or from names with colours, and then those saved before.
+
+        A name that comes without a colour keeps the one it was saved with.
+
+        Raises:
+            SessionError: A name or a colour can not be used, or there are too many.
+        """
         labels = cls(())
+        for name, colour in saved:
+            if name.strip() and not labels.full:  # written by whom we do not know
+                labels = labels.plus(name, colour if _COLOUR.fullmatch(colour) else None)
         colours = names if isinstance(names, Mapping) else {}
-        for name in names:
-            labels = labels.plus(name, colours.get(name))
-        return labels if labels.items else cls()
+        given = {name.strip(): colours.get(name) for name in names}
+        for name, wanted in given.items():
+            labels = labels.plus(name, wanted)
+        place = {name: number for number, name in enumerate(given)}
+        ordered = sorted(labels.items, key=lambda item: place.get(item[0], len(place)))
+        return cls(tuple(ordered)) if ordered else cls()
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.items)
 
     def __contains__(self, name: object) -> bool:
         return any(name == known for known, _ in self.items)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more."""
+        return len(self) >= MAX_CLASSES
 
     def __len__(self) -> int:
         return len(self.items)
@@ -58,7 +78,7 @@ class Labels:
             return self if colour is None else self.recoloured(name, colour)
         if not name:
             raise SessionError("a class needs a name, got an empty one")
-        if len(self) >= MAX_CLASSES:
+        if self.full:
             raise SessionError(f"there are {MAX_CLASSES} classes already; remove one first")
         used = {taken for _, taken in self.items}
         free = [one for one in PALETTE if one not in used]
@@ -102,6 +122,6 @@ def check_colour(colour: str) -> str:
     Raises:
         SessionError: It is not written ``#rrggbb``.
     """
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+    if not _COLOUR.fullmatch(colour):
         raise SessionError(f"a colour is written #rrggbb, got {colour!r}")
     return colour.lower()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,18 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
 )
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 50, 50, 50
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 3
+SHOWN = 80
+"""Most characters of a value in a message about it."""
+
+
+def shown(value: Any) -> str:
+    """Return a value as a refusal quotes it: cut short, whatever its size or depth."""
+    return f"{_REPR.repr(value):.{SHOWN}}"
 
 
 class MessageError(GeoisegError, ValueError):
@@ -180,7 +193,7 @@ def parse(content: Any, buffers: Sequence[Any] = ()) -> Message:
     kind = content.get("kind")
     reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        raise MessageError(f"{kind!r:.60} is no kind of message")
+        raise MessageError(f"{shown(kind)} is no kind of message")
     return reader(content, buffers)
 
 
@@ -190,52 +203,52 @@ def _number(content: Mapping[str, Any], name: str, low: float, high: float) -> f
 
 def _ranged(value: Any, name: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MessageError(f"{name} is a number, got {value!r:.60}")
+        raise MessageError(f"{name} is a number, got {shown(value)}")
     if not (low <= value <= high and math.isfinite(value)):  # NaN fails too
-        raise MessageError(f"{name} is {low:g} to {high:g}, got {value!r:.60}")
+        raise MessageError(f"{name} is {low:g} to {high:g}, got {shown(value)}")
     return float(value)
 
 
 def _whole(content: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise MessageError(f"{name} is a whole number of {low} to {high}, got {value!r:.60}")
+        raise MessageError(f"{name} is a whole number of {low} to {high}, got {shown(value)}")
     return value
 
 
 def _flag(content: Mapping[str, Any], name: str) -> bool:
     value = content.get(name, False)
     if not isinstance(value, bool):
-        raise MessageError(f"{name} is true or false, got {value!r:.60}")
+        raise MessageError(f"{name} is true or false, got {shown(value)}")
     return value
 
 
 def _text(content: Mapping[str, Any], name: str, longest: int) -> str:
     value = content.get(name)
     if not isinstance(value, str) or not 0 < len(value.strip()) <= longest:
-        raise MessageError(f"{name} is a text of 1 to {longest} characters, got {value!r:.60}")
+        raise MessageError(f"{name} is a text of 1 to {longest} characters, got {shown(value)}")
     if not value.isprintable():
-        raise MessageError(f"{name} has characters that can not be shown: {value!r:.60}")
+        raise MessageError(f"{name} has characters that can not be shown: {shown(value)}")
     return value.strip()
 
 
 def _matching(content: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     value = content.get(name)
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise MessageError(f"{name} is malformed: {value!r:.60}")
+        raise MessageError(f"{name} is malformed: {shown(value)}")
     return value
 
 
 def _one_of(content: Mapping[str, Any], name: str, known: Sequence[str]) -> str:
     value = content.get(name)
     if not isinstance(value, str) or value not in known:
-        raise MessageError(f"{name} is none of those there are: {value!r:.60}")
+        raise MessageError(f"{name} is none of those there are: {shown(value)}")
     return value
 
 
 def _place(value: Any) -> tuple[float, float]:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise MessageError(f"a place is [latitude, longitude], got {value!r:.60}")
+        raise MessageError(f"a place is [latitude, longitude], got {shown(value)}")
     return _ranged(value[0], "latitude", -90, 90), _ranged(value[1], "longitude", -720, 720)
 
 
@@ -258,10 +271,10 @@ def _tile(content: Mapping[str, Any], _: Sequence[Any]) -> TileRequest:
 def _view(content: Mapping[str, Any], _: Sequence[Any]) -> View:
     corners = content.get("bounds")
     if not isinstance(corners, (list, tuple)) or len(corners) != 2:
-        raise MessageError(f"bounds are two places, got {corners!r:.60}")
+        raise MessageError(f"bounds are two places, got {shown(corners)}")
     (south, west), (north, east) = _place(corners[0]), _place(corners[1])
     if not (south <= north and west <= east):
-        raise MessageError(f"bounds are south-west and north-east, got {corners!r:.80}")
+        raise MessageError(f"bounds are south-west and north-east, got {shown(corners)}")
     return View(south, west, north, east, _zoom(content))
 
 
@@ -279,7 +292,7 @@ def _drag(content: Mapping[str, Any], _: Sequence[Any]) -> Drag:
     places = content.get("at")
     most = 2 if box else MAX_VERTICES
     if not isinstance(places, (list, tuple)) or not (2 if box else 1) <= len(places) <= most:
-        raise MessageError(f"a drag has at most {most} places, got {places!r:.60}")
+        raise MessageError(f"a drag has at most {most} places, got {shown(places)}")
     at = tuple(_place(place) for place in places)
     return Drag(box, at, _zoom(content), _flag(content, "negative"))
 
@@ -315,12 +328,12 @@ def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:
     bands = content.get("bands")
     if bands is not None:
         if not isinstance(bands, (list, tuple)) or len(bands) not in (1, 3):
-            raise MessageError(f"bands are one or three numbers, got {bands!r:.60}")
+            raise MessageError(f"bands are one or three numbers, got {shown(bands)}")
         bands = tuple(_whole({"band": band}, "band", 1, 10_000) for band in bands)
     stretch = content.get("stretch")
     if stretch is not None:
         if not isinstance(stretch, (list, tuple)) or len(stretch) != 2:
-            raise MessageError(f"a stretch is two numbers, got {stretch!r:.60}")
+            raise MessageError(f"a stretch is two numbers, got {shown(stretch)}")
         low, high = (_ranged(value, "stretch", -1e30, 1e30) for value in stretch)
         if low >= high:
             raise MessageError(f"a stretch needs low < high, got {low:g} and {high:g}")
@@ -338,7 +351,7 @@ def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:
 def _export(content: Mapping[str, Any], _: Sequence[Any]) -> Export:
     name = _text(content, "name", MAX_NAME)
     if not _FILE.fullmatch(name) or name.endswith((".", " ")) or name.lower() in _DEVICES:
-        raise MessageError(f"a file's name is letters, digits, blanks and .()+-_: {name!r:.60}")
+        raise MessageError(f"a file's name is letters, digits, blanks and .()+-_: {shown(name)}")
     return Export(name, _one_of(content, "format", FORMATS))
 
 
@@ -348,7 +361,10 @@ def _upload(content: Mapping[str, Any], buffers: Sequence[Any]) -> Upload:
     size = memoryview(buffers[0]).nbytes
     if not 0 < size <= MAX_UPLOAD:
         raise MessageError(f"a layer is at most {MAX_UPLOAD >> 20} MiB, got {size} bytes")
-    return Upload(_text(content, "name", 200), bytes(buffers[0]))
+    name = _text(content, "name", 200)
+    if "/" in name or "\\" in name:
+        raise MessageError(f"a file's name has no folder: {shown(name)}")
+    return Upload(name, bytes(buffers[0]))
 
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geoiseg.grid import Grid, Window
 from geoiseg.models.protocol import BoolArray
-from geoiseg.widget.warp import Places
+from geoiseg.widget.places import Places
 
 SHARP_FROM = 0.5
 """Where a pixel of the raster takes two of the screen or more, its edges are shown."""
@@ -61,20 +61,21 @@ class Picture:
             places: In the raster's ``xy_pixel``.
             full: Rows and columns of the raster; there is nothing outside it.
         """
-        left, top = places.origin
-        x = places.x * np.float32(self.scale[0])
-        x += np.float32(left * self.scale[0] - self.offset[0] - 0.5)
-        y = places.y * np.float32(self.scale[1])
-        y += np.float32(top * self.scale[1] - self.offset[1] - 0.5)
         sharp = places.scale * np.sqrt(self.scale[0] * self.scale[1]) <= SHARP_FROM
         blurred = self.scale[0] < 1 / 64  # a sketch: samples far apart
         how = cv2.INTER_NEAREST if sharp and not blurred else cv2.INTER_LINEAR
-        border = cv2.BORDER_REPLICATE
-        rgb: NDArray[Any] = cv2.remap(self.rgb, x, y, how, borderMode=border)
+        # OpenCV samples four channels in half the time of three
+        rgba = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2RGBA)
+        gaps = not self.valid.all()
+        if gaps:
+            rgba[..., 3] = self.valid.view(np.uint8) * np.uint8(255)
+        rgba = places.sampled(rgba, (self.scale, self.offset), how)
+        rgb: NDArray[Any] = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
         data: BoolArray = np.ones(rgb.shape[:2], dtype=bool) if places.box else places.inside(full)
-        if not self.valid.all():
-            weight = cv2.remap(self.valid.astype(np.float32), x, y, how, borderMode=border)
-            data &= weight >= 0.5
-            edge = data & (weight < 1)  # what is not data is black and must not shine in
-            rgb[edge] = np.minimum(255, np.rint(rgb[edge] / weight[edge][:, None]))
+        if gaps:
+            weight = rgba[..., 3]
+            data &= weight >= 128
+            edge = data & (weight < 255)  # what is not data is black and must not shine in
+            lit = rgb[edge] * (255.0 / weight[edge][:, None])
+            rgb[edge] = np.minimum(255, np.rint(lit))
         return rgb, data

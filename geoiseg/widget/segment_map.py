@@ -72,7 +72,8 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             project: The GeoPackage that every accept is saved to, and from which the map
                 resumes where it exists; True names it after the raster in the working
                 folder, False saves nothing.
-            classes: Names of the classes, or names with colours ``#rrggbb``.
+            classes: Names of the classes, or names with colours ``#rrggbb``. Those that
+                the project was saved with follow; their colours hold where none is given.
 
         Raises:
             GeoisegError: The raster or an existing project can not be opened.
@@ -84,7 +85,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             session.model = model
         self._begin(session)
         self._fixed_gsd = session.gsd if note == "" and raster is None else None
-        self._labels = Labels.of(classes)
+        self._take_labels(Labels.of(classes, session.classes))
         self._lock = threading.RLock()
         self._error, self._note = "", note
         self._models: dict[str, Model] = {}
@@ -292,7 +293,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
     @traitlets.observe("tool", "label")
     def _choice_changed(self, change: Any) -> None:
         if change["name"] == "label" and change["new"] and change["new"] not in self._labels:
-            self._labels = self._labels.plus(change["new"])
+            self._change_labels(self._labels.plus(change["new"]), wait=False)
         self.refresh()
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ grids and any CRS cost no more than others: one windowed read, one resampling by
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import threading
@@ -15,10 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from geoiseg.errors import GeoreferenceError, RasterError
 from geoiseg.grid import Window
@@ -29,15 +26,15 @@ from geoiseg.readers import Raster
 from geoiseg.widget.outlines import to_map
 from geoiseg.widget.overlay import Bounds, draw_mask
 from geoiseg.widget.picture import Picture
+from geoiseg.widget.places import Places
 from geoiseg.widget.projection import WORLD, Projection, projection, wrap
 from geoiseg.widget.sketch import READ_PIXELS, Sketch
-from geoiseg.widget.warp import Piece, Places, find_places
+from geoiseg.widget.tile_file import encode
+from geoiseg.widget.warp import Piece, find_places
 
 log = logging.getLogger(__name__)
 
 MAX_ZOOM = 30
-QUALITY = 85
-"""Of JPEG and WebP."""
 EMPTY: tuple[None, str] = (None, "")
 SPARE = 2
 """Pixels read around a tile, for the resampling at its edges."""
@@ -207,20 +204,21 @@ class TileRenderer:
             raise GeoreferenceError(f"a zoom is a number from 0 to {MAX_ZOOM}, got {z}")
         if not 0 <= y < 1 << z:
             return EMPTY
+        drawn = [
+            (part, *picture)
+            for part in self._parts(z, x % (1 << z), y)
+            if (picture := self._draw(part.piece)) is not None
+        ]
+        if len(drawn) == 1 and drawn[0][1].shape[:2] == (self.size, self.size):
+            return encode(*drawn[0][1:]) if drawn[0][2].any() else EMPTY
         rgb = np.zeros((self.size, self.size, 3), dtype=np.uint8)
         data = np.zeros((self.size, self.size), dtype=bool)
-        for part in self._parts(z, x % (1 << z), y):
-            drawn = self._draw(part.piece)
-            if drawn is None:
-                continue
+        for part, colours, new in drawn:
             rows, cols = part.piece.shape
             where = slice(part.row, part.row + rows), slice(part.col, part.col + cols)
-            new = drawn[1]
-            rgb[where] = np.where(new[..., None], drawn[0], rgb[where]) if data.any() else drawn[0]
+            rgb[where] = np.where(new[..., None], colours, rgb[where]) if data.any() else colours
             data[where] |= new
-        if not data.any():
-            return EMPTY
-        return encode(rgb, data)
+        return encode(rgb, data) if data.any() else EMPTY
 
     def _parts(self, z: int, x: int, y: int) -> Iterator[_Part]:
         """Yield what of a tile the raster's bounds touch, once for each turn of the world."""
@@ -277,34 +275,11 @@ class TileRenderer:
 
 def _window(places: Places, full: tuple[int, int], shape: tuple[int, int]) -> Window | None:
     """Return the window of a level of ``shape`` that holds the places inside the raster."""
-    box = places.box
+    box = places.reach(full)
     if box is None:
-        inside = places.inside(full)
-        if not inside.any():
-            return None
-        x, y = places.x[inside], places.y[inside]
-        left, top = places.origin
-        box = (
-            float(x.min()) + left, float(y.min()) + top, float(x.max()) + left, float(y.max()) + top
-        )  # fmt: skip
+        return None
     across, down = shape[1] / full[1], shape[0] / full[0]
     row = max(0, math.floor(box[1] * down) - SPARE)
     col = max(0, math.floor(box[0] * across) - SPARE)
     rows = min(shape[0], math.ceil(box[3] * down) + SPARE) - row
     return Window(row, col, rows, min(shape[1], math.ceil(box[2] * across) + SPARE) - col)
-
-
-def encode(rgb: NDArray[np.uint8], data: BoolArray) -> tuple[bytes, str]:
-    """Return ``(y, x, 3)`` pixels, transparent where they are no data, and the media type."""
-    if data.all():
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        done, buffer = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        if not done:
-            raise RasterError("a tile could not be encoded")
-        return buffer.tobytes(), "image/jpeg"
-    rgba = np.dstack([rgb, data.view(np.uint8) * np.uint8(255)])
-    rgba[~data] = 0
-    file = io.BytesIO()
-    # Pillow's, for OpenCV's takes three times as long and can not be told to hurry
-    Image.fromarray(rgba).save(file, "WEBP", quality=QUALITY, method=0)
-    return file.getvalue(), "image/webp"

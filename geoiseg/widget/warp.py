@@ -1,7 +1,8 @@
 """Where the pixels of an upright piece of the map lie in a raster, quickly.
 
-PROJ is asked for a coarse grid of places only and the rest is interpolated; where the
-two differ by more than ``TOLERANCE``, the grid is made finer, and where even that does not
+Most tiles are so small that their pixels are an even lattice in the raster. Elsewhere
+PROJ is asked for a coarse grid of places and the rest is interpolated; where the two
+differ by more than ``TOLERANCE``, the grid is made finer, and where even that does not
 do, as at the rim of the Earth, PROJ is asked for every pixel.
 """
 
@@ -16,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.grid import Grid
+from geoiseg.widget.places import Array, Bent, Box, Places, Straight, corners
 from geoiseg.widget.projection import Projection, to_lonlat
-
-Array = NDArray[np.float64]
 
 CELLS = (16, 64)
 """Cells of the coarse grid along each side, and of the finer one; even."""
 TOLERANCE = 0.25
 """Largest error of interpolated places, in pixels of the map."""
+STRAIGHT = 1 / 16
+"""Largest error of places taken for an even lattice, in pixels of the map."""
+LEVER = np.linspace(-0.5, 0.5, 5)
+"""Where, across and down a piece, it is seen whether they are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +44,11 @@ class Piece:
     """Rows and columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the pixel centres of a piece lie in a raster's ``xy_pixel``."""
-
-    x: NDArray[np.float32]
-    """``(y, x)`` columns right of ``origin``, NaN where there is none."""
-    y: NDArray[np.float32]
-    """``(y, x)`` rows below ``origin``."""
-    origin: tuple[float, float]
-    """Column and row near the places, so that 32 bits tell them apart."""
-    scale: float
-    """Pixels of the raster along a pixel of the piece, typically."""
-    box: tuple[float, float, float, float] | None
-    """Column and row from, column and row to, in ``xy_pixel``, that hold all places; known
-    only where all lie inside the raster."""
-
-    def inside(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return ``(y, x)`` which places lie in a raster of ``shape`` rows and columns."""
-        left, top = self.origin
-        inside: NDArray[np.bool_] = (self.x >= -left) & (self.x <= shape[1] - left)
-        inside &= (self.y >= -top) & (self.y <= shape[0] - top)
-        return inside
-
-
 def find_places(piece: Piece, grid: Grid, projection: Projection) -> Places | None:
     """Return where a piece's pixel centres lie in a grid; None where none is in it."""
+    straight = _straight(piece, grid, projection)
+    if straight is not None:
+        return straight
     rows, cols = piece.shape
     for cells in CELLS:
         steps = np.arange(cells + 1, dtype=np.float64) / cells
@@ -89,17 +72,40 @@ def find_places(piece: Piece, grid: Grid, projection: Projection) -> Places | No
         x, y = across.astype(np.float64) + 0.5, down.astype(np.float64) + 0.5
         exact = _ask(x, y, piece, grid, projection)
         places[:, pixels] = exact - origin[:, None]
-    return Places(places[0], places[1], (left, top), scale, _box(nodes, grid, rough))
+    return Bent(places[0], places[1], (left, top), scale, _box(nodes, grid, rough))
 
 
-def _box(
-    nodes: Array, grid: Grid, rough: NDArray[np.bool_]
-) -> tuple[float, float, float, float] | None:
+def _straight(piece: Piece, grid: Grid, projection: Projection) -> Straight | None:
+    """Return the lattice that fits the places of a piece best; None where none fits."""
+    rows, cols = piece.shape
+    x, y = np.meshgrid((LEVER + 0.5) * cols, (LEVER + 0.5) * rows)
+    nodes = _ask(x, y, piece, grid, projection)
+    middle = nodes.mean(axis=(1, 2))
+    # least squares, which on a lattice is one sum along each axis
+    power = LEVER.size * float(LEVER @ LEVER)
+    across = (nodes * LEVER).sum(axis=(1, 2)) / power
+    down = (nodes * LEVER[:, None]).sum(axis=(1, 2)) / power
+    off = nodes - middle[:, None, None] - across[:, None, None] * LEVER
+    off -= down[:, None, None] * LEVER[:, None]
+    scale = math.sqrt(abs(float(across[0] * down[1] - across[1] * down[0])) / (rows * cols))
+    if not np.abs(off).max() <= STRAIGHT * scale or not scale:  # NaN is not straight either
+        return None
+    start = middle + across * (0.5 / cols - 0.5) + down * (0.5 / rows - 0.5)
+    matrix = np.column_stack([across / cols, down / rows, start])
+    return Straight(matrix, piece.shape, scale, _within(corners(matrix, piece.shape), grid))
+
+
+def _box(nodes: Array, grid: Grid, rough: NDArray[np.bool_]) -> Box | None:
     if rough.any():
         return None
     (x0, y0), (x1, y1) = nodes.min(axis=(1, 2)).tolist(), nodes.max(axis=(1, 2)).tolist()
+    return _within((x0, y0, x1, y1), grid)
+
+
+def _within(box: Box, grid: Grid) -> Box | None:
+    x0, y0, x1, y1 = box
     inside = x0 >= 0 and y0 >= 0 and x1 <= grid.width and y1 <= grid.height
-    return (x0, y0, x1, y1) if inside else None
+    return box if inside else None
 
 
 def _ask(x: Array, y: Array, piece: Piece, grid: Grid, projection: Projection) -> Array:

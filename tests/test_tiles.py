@@ -18,7 +18,9 @@ from rasterio.vrt import WarpedVRT
 
 import geoiseg
 from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
+from geoiseg.grid import Grid
 from geoiseg.image import Stretch
+from geoiseg.widget.places import Bent, Straight
 from geoiseg.widget.projection import WORLD, projection
 from geoiseg.widget.tiles import TileRenderer
 from geoiseg.widget.warp import Piece, find_places
@@ -38,6 +40,9 @@ PLACES = {
     "polar": ("EPSG:3413", Affine(5_000, 0, -1.1e6, 0, -5_000, -8e5)),
     "nad83": ("EPSG:4269", Affine(1e-3, 0, -100, 0, -1e-3, 40)),
 }
+
+STRAIGHT_FROM = {"mercator": 0, "lonlat": 10, "continent": 10, "nad83": 10}
+"""Zooms, of those tested, from which a tile's pixels are an even lattice in the raster."""
 
 
 def smooth(seed: int = 0, rows: int = ROWS, cols: int = COLS) -> np.ndarray:
@@ -177,6 +182,39 @@ def test_interpolated_places_are_within_half_a_pixel(placed: tuple[Path, Path]) 
     )
     error = np.hypot(*(found - exact).T) / places.scale
     assert np.nanmax(error) < 0.5
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("zoom", [18, 14, 10, 6, 3])
+def test_an_even_lattice_is_used_only_where_it_is_right(name: str, zoom: int) -> None:
+    crs, transform = PLACES[name]
+    grid = Grid(crs, transform, (ROWS, COLS))
+    where = projection(grid)
+    xmin, ymin, xmax, ymax = where.extent
+    pixel = WORLD / 256 / 2**zoom
+    corner = (xmin + xmax) / 2 - 100 * pixel, (ymin + ymax) / 2 + 90 * pixel
+    places = find_places(Piece(*corner, (pixel, pixel), (180, 200)), grid, where)
+    assert places is not None
+    assert isinstance(places, Straight) == (zoom >= STRAIGHT_FROM.get(name, 14))
+    rows, cols = np.mgrid[:180, :200]
+    mercator = np.column_stack(
+        [corner[0] + (cols.ravel() + 0.5) * pixel, corner[1] - (rows.ravel() + 0.5) * pixel]
+    )
+    lonlat = np.degrees(mercator / 6378137)
+    lonlat[:, 1] = np.degrees(np.arctan(np.sinh(mercator[:, 1] / 6378137)))
+    exact = grid.to_pixel(where.to_crs(lonlat))
+    found = np.column_stack([places.x.ravel(), places.y.ravel()]) + places.origin
+    error = np.hypot(*(found - exact).T) / places.scale
+    if isinstance(places, Straight):
+        assert error.max() < 0.1
+        assert places.reach(grid.shape) is not None
+    image = np.random.default_rng(0).integers(0, 256, (ROWS, COLS, 4), dtype=np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 4)
+    frame = ((1.0, 1.0), (0.0, 0.0))
+    bent = Bent(places.x, places.y, places.origin, places.scale, places.box)
+    seen, same = (each.sampled(image, frame, cv2.INTER_LINEAR) for each in (places, bent))
+    assert np.abs(seen.astype(int) - same).max() <= 2
+    assert (places.inside(grid.shape) == bent.inside(grid.shape)).all()
 
 
 def test_a_pixel_of_the_raster_is_one_of_the_screen_at_most_at_the_native_zoom(

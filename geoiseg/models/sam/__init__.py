@@ -1,0 +1,5 @@
+"""Segment Anything and its relatives, run by torch."""
+
+from geoiseg.models.sam.loader import load_sam
+
+__all__ = ["load_sam"]

@@ -16,7 +16,7 @@ HEAVY = {
 
 LEVELS = [
     {"errors", "models.protocol"},
-    {"grid", "atomic", "history"},
+    {"grid", "atomic", "history", "home"},
     {"prompts", "image", "masks", "vectorize", "coverage"},
     {"outline", "framing", "readers", "models"},
     {"embeddings"},
@@ -24,7 +24,7 @@ LEVELS = [
     {"features"},
     {"label_raster", "export"},
     {"layers"},
-    {"session", "prompt_file", "tiled", "text"},
+    {"session", "prompt_file", "tiled", "text", "encode"},
     {"batch"},
     {"evaluate", "training", "demo"},
     {"widget", "cli", "qgis"},

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.embeddings import EmbeddingCache, EmbeddingKey
+from geoiseg.embeddings import EmbeddingCache, EmbeddingKey, Origin
+from geoiseg.embeddings.entry import narrowed
 from geoiseg.errors import CancelledError, PromptError
 from geoiseg.framing import Frame, around, holds, level_for_gsd, place
 from geoiseg.grid import Grid
@@ -25,6 +27,8 @@ from geoiseg.readers import Raster
 
 BORDER_SHARE = 0.02
 """A mask on more than this share of a chip's open border is looked at from further away."""
+SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
+"""An object is settled when each of so many last steps changed less than this share of it."""
 _VALID = "chip.valid"
 """Name under which a chip's validity travels with its embedding."""
 
@@ -48,6 +52,15 @@ class Outcome:
     frame: Frame
     milliseconds: dict[str, float] = field(default_factory=dict)
     """Wall time of ``read``, ``embed`` and ``decode``."""
+    changes: tuple[float, ...] = ()
+    """Of each step after the first, how much of the mask it changed: 1 less the IoU of
+    the masks before and after it, 0..1."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last steps changed hardly anything, so that more of them may not help."""
+        last = self.changes[-SETTLED_STEPS:]
+        return len(last) == SETTLED_STEPS and max(last) < SETTLED_CHANGE
 
 
 @dataclass(slots=True)
@@ -112,7 +125,8 @@ class Segmenter:
             outcome = self._widen(outcome, prompts, watch)
         if watch.cancelled():  # what nobody waits for any more must not change anything
             raise CancelledError("stopped: the answer came too late")
-        return replace(outcome, milliseconds=dict(watch.milliseconds))
+        changes = () if before is None else (*before.changes, _change(before.mask, outcome.mask))
+        return replace(outcome, milliseconds=dict(watch.milliseconds), changes=changes)
 
     def replay(self, steps: tuple[Step, ...], watch: Watch | None = None) -> Outcome | None:
         """Return the object after all ``steps``, taken one by one as the user did.
@@ -150,9 +164,8 @@ class Segmenter:
     def _decode(
         self, frame: Frame, prompts: Prompts, before: Outcome | None, watch: Watch
     ) -> Outcome:
-        embedding, valid = self.embed(frame, watch)
+        embedding, valid, pixel = self.view(frame, prompts, watch)
         grid = frame.grid(self.raster.grid)
-        pixel = _inside(prompts.to_pixel(grid), grid)
         _check_data_under(pixel, valid, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
@@ -164,22 +177,41 @@ class Segmenter:
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
         return Outcome(Mask(array, grid, score), kept, frame)
 
+    def view(
+        self, frame: Frame, prompts: Prompts, watch: Watch | None = None
+    ) -> tuple[Embedding, BoolArray, PixelPrompts]:
+        """Return a chip's embedding, its valid pixels, and the prompts in its pixel frame."""
+        embedding, valid = self.embed(frame, watch)
+        grid = frame.grid(self.raster.grid)
+        return embedding, valid, _inside(prompts.to_pixel(grid), grid)
+
     def embed(self, frame: Frame, watch: Watch | None = None) -> tuple[Embedding, BoolArray]:
         """Return the embedding of a chip, from the cache where it is, and its valid pixels."""
         watch = watch or Watch()
-        info = self.model.info
-        key = EmbeddingKey(
-            self.raster.source_id,
-            self.raster.stretch,
-            frame.level,
-            frame.window,
-            f"{info.name}@{info.weights_hash}",
-        )
-        kept = self.cache.get_or_embed(key, lambda: self._embed(frame, watch))
+        kept = self.cache.get_or_embed(self.key(frame), lambda: self._embed(frame, watch))
         bits = kept.arrays[_VALID]
         valid = np.unpackbits(bits, count=kept.shape[0] * kept.shape[1]).reshape(kept.shape)
         own = {name: array for name, array in kept.arrays.items() if name != _VALID}
         return replace(kept, arrays=own), valid.astype(bool)
+
+    def key(self, frame: Frame) -> EmbeddingKey:
+        """Return what names the embedding of a chip. Reads no pixels once it is on disk."""
+        raster, info, disk = self.raster, self.model.info, self.cache.disk
+        # A model whose weights have no name may be another one tomorrow.
+        lasting = disk is not None and raster.lasting and bool(info.weights_hash)
+        source = raster.source_id
+        if disk is not None and lasting and not raster.stretch_known:
+            known = disk.stretch(source)
+            if known is not None:
+                raster.take_stretch(known)
+        return EmbeddingKey(
+            source,
+            raster.stretch,
+            frame.level,
+            frame.window,
+            f"{info.name}@{info.weights_hash}",
+            Origin(_place(raster.name), not raster.stretch_given) if lasting else None,
+        )
 
     def _embed(self, frame: Frame, watch: Watch) -> Embedding:
         watch.phase("reading")
@@ -190,11 +222,35 @@ class Segmenter:
             raise PromptError(f"there is no data around the prompts in {self.raster.name}")
         watch.phase("encoding")
         started = time.perf_counter()
-        embedding = self.model.embed(chip.rgb, chip.valid)
+        embedding = self.encode(chip)
         watch.spent("embed", started)
-        return replace(
-            embedding, arrays={**embedding.arrays, _VALID: np.packbits(chip.valid.ravel())}
-        )
+        return embedding
+
+    def encode(self, chip: Chip) -> Embedding:
+        """Return the embedding of a chip in the form in which it is kept.
+
+        Learned features are in half precision, in memory as on disk, so that a click gives
+        the same mask before and after a restart; what an engine without weights computes
+        stays as it is.
+        """
+        embedding = self.model.embed(chip.rgb, chip.valid)
+        if self.model.info.parameters and not self.model.info.exact_embedding:
+            embedding = narrowed(embedding)
+        bits = np.packbits(chip.valid.ravel())
+        return replace(embedding, arrays={**embedding.arrays, _VALID: bits})
+
+
+def _place(name: str) -> str:
+    """Return a local path in full, anything else as it is."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
+def _change(before: Mask, after: Mask) -> float:
+    """Return 1 less the IoU of two masks; 1 where they are of different chips."""
+    if before.grid != after.grid:
+        return 1.0
+    union = int((before.array | after.array).sum())
+    return 1.0 - int((before.array & after.array).sum()) / union if union else 0.0
 
 
 def _check_data_under(prompts: PixelPrompts, valid: BoolArray, name: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from geoiseg.embeddings import EmbeddingCache
+from geoiseg.embeddings import EmbeddingCache, default_cache
 from geoiseg.errors import ExportError, ProjectError, PromptError, SessionError
 from geoiseg.export import export_features
 from geoiseg.features import Feature, check_attribute_names, plain_value, to_frame
@@ -23,6 +23,7 @@ from geoiseg.outline import OutlineOptions, outline
 from geoiseg.prompts import Box, Point, Prompt, Prompts, Region, Scribble, Text, localise
 from geoiseg.readers import open_raster
 from geoiseg.segmenter import Outcome, Segmenter, Step, Watch
+from geoiseg.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -61,6 +62,7 @@ class Session:
         gsd: float | None = None,
         outline: OutlineOptions | None = None,
         project: str | Path | None = None,
+        cache: EmbeddingCache | None = None,
     ) -> None:
         """Make a session.
 
@@ -72,6 +74,8 @@ class Session:
             outline: How outlines are drawn; exactly along the pixels by default.
             project: A GeoPackage that is saved after every change of the features; a
                 new one, since an existing one comes back with ``Session.load``.
+            cache: Where embeddings are kept; by default in memory and in the user's own
+                folder, ``EmbeddingCache()`` keeps them in memory alone.
 
         Raises:
             SessionError: The project file is there already.
@@ -79,7 +83,7 @@ class Session:
             UnknownModelError: There is no such model.
         """
         self.raster = open_raster(raster)
-        self._cache = EmbeddingCache()
+        self._cache = default_cache() if cache is None else cache
         level_for_gsd(self.raster.grid, gsd)
         self.gsd = gsd
         if project is not None and Path(project).exists():
@@ -242,6 +246,44 @@ class Session:
         """The object in progress as a shapely geometry in the raster's CRS, or None."""
         mask = self.mask
         return None if mask is None else outline(mask, self._state.options)
+
+    # -- the next click --------------------------------------------------------------
+
+    def uncertainty(
+        self, options: LookOptions | None = None, *, watch: Watch | None = None
+    ) -> Uncertainty:
+        """Return how sure the model is of the object in progress, pixel by pixel.
+
+        Args:
+            options: How the prompts are varied to find out.
+            watch: To follow or stop the work.
+
+        Raises:
+            SessionError: There is no object in progress.
+        """
+        outcome = self.outcome
+        if outcome is None:
+            raise SessionError("there is no object yet: add a point or a box first")
+        return look(self.segmenter, self.prompts, outcome, options, watch)
+
+    def suggest_click(self, *, watch: Watch | None = None) -> Suggestion | None:
+        """Return where a click would help most; None where none is likely to help enough.
+
+        Whether the place is on the object is for the user to say.
+
+        Raises:
+            SessionError: There is no object in progress.
+        """
+        outcome, prompts = self.outcome, self.prompts
+        seen = self.uncertainty(watch=watch)
+        if outcome is None or seen.grid != outcome.mask.grid:  # it changed meanwhile
+            return None
+        return suggest(seen, outcome.mask.array, prompts.to_pixel(seen.grid))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last clicks changed hardly anything: accept, or say it another way."""
+        return self.outcome is not None and self.outcome.settled
 
     # -- model and outline -----------------------------------------------------------
 
@@ -470,13 +512,20 @@ class Session:
             raise ExportError(f"{error} ({consequence}; session.save(path) elsewhere)") from error
 
     @classmethod
-    def load(cls, path: str | Path, raster: Any = None, model: str | Model | None = None) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        raster: Any = None,
+        model: str | Model | None = None,
+        cache: EmbeddingCache | None = None,
+    ) -> Self:
         """Return the session that was saved in a project file.
 
         Args:
             path: The GeoPackage.
             raster: The raster, where it is not where it was.
             model: Another model than the one it was saved with.
+            cache: Where embeddings are kept; as in a new session.
 
         Raises:
             ProjectError: The file is no project of geoiseg, or of another CRS.
@@ -491,6 +540,7 @@ class Session:
             project.model if model is None else model,
             gsd=project.gsd,
             outline=project.options,
+            cache=cache,
         )
         session.project, session.classes = Path(path), project.classes
         if project.crs != session.raster.grid.crs:

@@ -21,7 +21,7 @@ LEVELS = [
     {"outline", "framing", "readers", "models"},
     {"embeddings"},
     {"segmenter"},
-    {"features"},
+    {"features", "uncertainty"},
     {"label_raster", "export"},
     {"layers"},
     {"session", "prompt_file", "tiled", "text", "encode"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -18,6 +20,22 @@ def data_folder() -> Path:
     """Folder with the labelled scenes, whether it is there or not."""
     default = Path(__file__).parents[2] / "shared" / "data"
     return Path(os.environ.get("GEOISEG_TEST_DATA", default))
+
+
+def missing(what: str) -> NoReturn:
+    """Skip for want of a tool, or fail where nothing may be left out: in CI, for one."""
+    if os.environ.get("CI") or os.environ.get("GEOISEG_REQUIRE_DATA"):
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what, allow_module_level=True)
+
+
+def needed(module: str) -> Any:
+    """Return a module of the development extra, or go without as ``missing`` says."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        reason = str(error)
+    missing(f"{module} can not be imported ({reason}): pip install 'geoiseg[dev]'")
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,9 @@ from geoiseg.cli.app import make_notebook
 from geoiseg.cli.lab import copy_quick_start
 from geoiseg.cli.main import main
 from tests.browser.harness import CHROMIUM, FLAGS
-from tests.conftest import Disk
+from tests.conftest import Disk, missing, needed
 
-voila = pytest.importorskip("voila")
+voila = needed("voila")
 PATIENCE = 90.0
 GEOISEG = [sys.executable, "-m", "geoiseg"]
 
@@ -232,7 +232,7 @@ def test_the_page_is_the_map_and_asks_no_other_host(app: App) -> None:
 
 
 def test_it_listens_to_this_machine_alone(app: App) -> None:
-    psutil = pytest.importorskip("psutil")
+    psutil = needed("psutil")
     family = [
         psutil.Process(app.process.pid),
         *psutil.Process(app.process.pid).children(recursive=True),
@@ -250,7 +250,7 @@ def test_it_listens_to_this_machine_alone(app: App) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends an interrupt")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(disk: Disk, tmp_path: Path, sent: signal.Signals) -> None:
-    psutil = pytest.importorskip("psutil")
+    psutil = needed("psutil")
     running = start(disk, tmp_path)
     assert running.ask("/", Cookie=running.ticket()).status == 200
     kernels = psutil.Process(running.process.pid).children(recursive=True)
@@ -265,7 +265,7 @@ def test_it_ends_cleanly(disk: Disk, tmp_path: Path, sent: signal.Signals) -> No
 
 
 def test_a_second_page_takes_over_from_the_first(disk: Disk, tmp_path: Path) -> None:
-    psutil = pytest.importorskip("psutil")
+    psutil = needed("psutil")
     running = start(disk, tmp_path)
     try:
         ticket = running.ticket()
@@ -352,9 +352,10 @@ def _constants(code: object) -> set[object]:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no Chromium; set GEOISEG_CHROMIUM")
 def test_a_click_in_the_page_ends_in_the_project(disk: Disk, tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        missing(f"there is no Chromium at {CHROMIUM}: install it, or set GEOISEG_CHROMIUM")
+    sync_api = needed("playwright.sync_api")
     project = tmp_path / "clicks.gpkg"
     running = start(disk, tmp_path, "--project", str(project))
     asked: list[str] = []
@@ -415,7 +416,7 @@ def test_lab_copies_the_quick_start_once(tmp_path: Path) -> None:
 
 
 def test_lab_opens_the_copy(tmp_path: Path) -> None:
-    lab = pytest.importorskip("jupyterlab")
+    lab = needed("jupyterlab")
     assert lab
     log = tmp_path / "log.txt"
     environment = {

@@ -13,9 +13,10 @@ import pytest
 import rasterio
 
 from geoiseg.demo.scene import make_scene
+from tests.conftest import needed
 
-nbclient = pytest.importorskip("nbclient")
-nbformat = pytest.importorskip("nbformat")
+nbclient = needed("nbclient")
+nbformat = needed("nbformat")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 BOOKS = sorted(FOLDER.glob("*.ipynb"))

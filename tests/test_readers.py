@@ -25,7 +25,7 @@ from geoiseg.grid import Window
 from geoiseg.image import Stretch
 from geoiseg.readers.bands import choose_bands
 from geoiseg.readers.geotiff import sample_blocks
-from tests.conftest import UTM, write_raster
+from tests.conftest import UTM, needed, write_raster
 
 RNG = np.random.default_rng(1)
 
@@ -356,9 +356,9 @@ def test_colour_interpretation_decides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lazy", [False, True])
 def test_data_arrays_read_as_their_file(tmp_path: Path, lazy: bool) -> None:
-    rioxarray = pytest.importorskip("rioxarray")
+    rioxarray = needed("rioxarray")
     if lazy:
-        pytest.importorskip("dask")
+        needed("dask")
     data = random_raster(tmp_path / "a.tif", (3, 256, 320), dtype="uint16")
     chunks = {"x": 64, "y": 64} if lazy else None
     array = rioxarray.open_rasterio(tmp_path / "a.tif", chunks=chunks)
@@ -372,7 +372,7 @@ def test_data_arrays_read_as_their_file(tmp_path: Path, lazy: bool) -> None:
 
 
 def test_data_arrays_without_a_band_or_a_crs() -> None:
-    xr = pytest.importorskip("xarray")
+    xr = needed("xarray")
     values = RNG.random((20, 30)).astype("float32")
     values[4, 5] = np.nan
     plain = geoiseg.open_raster(xr.DataArray(values, dims=("y", "x")))
@@ -391,7 +391,7 @@ def test_data_arrays_without_a_band_or_a_crs() -> None:
 
 
 def test_data_arrays_that_are_no_rasters() -> None:
-    xr = pytest.importorskip("xarray")
+    xr = needed("xarray")
     ok = np.zeros((3, 4))
     uneven = xr.DataArray(ok, dims=("y", "x"), coords={"y": [0, 1, 5], "x": [0, 1, 2, 3]})
     for bad, says in [
@@ -444,7 +444,7 @@ def test_a_url_is_read_by_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_data_arrays_rotated_complex_named_and_with_nodata() -> None:
-    xr = pytest.importorskip("xarray")
+    xr = needed("xarray")
     turned = Affine.translation(5e5, 4e6) @ Affine.rotation(20) @ Affine.scale(2, -2)
     numbers = " ".join(str(number) for number in turned.to_gdal())
     reference = xr.DataArray(0, attrs={"crs_wkt": rasterio.CRS.from_epsg(32631).to_wkt(),

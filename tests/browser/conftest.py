@@ -20,14 +20,19 @@ from tests.browser.harness import (
     notebook,
     stop,
 )  # fmt: skip
+from tests.conftest import missing, needed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if HERE in Path(item.fspath).parents]
     for item in here:
         item.add_marker(pytest.mark.browser)
-        if not Path(CHROMIUM).exists():
-            item.add_marker(pytest.mark.skip(reason="no Chromium; set GEOISEG_CHROMIUM"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    if not Path(CHROMIUM).exists():
+        missing(f"there is no Chromium at {CHROMIUM}: install it, or set GEOISEG_CHROMIUM")
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +51,7 @@ def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    with needed("playwright.sync_api").sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
@@ -70,8 +73,9 @@ class Opener:
         size: tuple[int, int] = (1200, 900),
         query: str = "",
         tiles: int = 4,
+        script: Path | None = None,
     ) -> MapPage:
-        """Return the page once its tiles are there."""
+        """Return the page once its tiles are there; ``script`` runs in it before its own."""
         stem = f"{self._name}-{len(self._opened)}"
         state = server.folder / f"{stem}.json"
         book = notebook(
@@ -81,6 +85,8 @@ class Opener:
         )
         context = self._chromium.new_context(viewport={"width": size[0], "height": size[1]})
         self._opened.append(context)
+        if script is not None:
+            context.add_init_script(path=script)
         shown = MapPage(context.new_page(), server, book, state, query)
         shown.page.on("request", lambda one: note_outside(shown, one.url))
         load(shown)

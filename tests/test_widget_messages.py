@@ -24,6 +24,7 @@ from geoiseg.widget.messages import (
     View,
     parse,
 )  # fmt: skip
+from geoiseg.widget.toolbar import Toolbar
 
 CLICK = {"kind": "click", "at": [46.5, 15.0], "zoom": 16, "negative": False}
 TILE = {"kind": "tile", "id": "a-1", "layer": "f0", "z": 3, "x": 7, "y": 0}
@@ -112,6 +113,8 @@ def test_no_path_gets_into_the_name_of_an_export(name: Any) -> None:
         {"kind": "drag", "box": False, "at": [], "zoom": 3},
         {"kind": "view", "bounds": [[1, 1], [0, 0]], "zoom": 3},
         {"kind": "upload", "name": "a"},
+        {"kind": "x" * 5_000_000}, {"kind": "words", "text": "x" * 5_000_000},
+        {"kind": "export", "name": ["../x"] * 5_000_000, "format": "gpkg"},
     ],
 )  # fmt: skip
 def test_other_malformed_messages_are_refused(message: Any) -> None:
@@ -119,7 +122,51 @@ def test_other_malformed_messages_are_refused(message: Any) -> None:
         parse(message)
 
 
+def test_what_is_refused_is_quoted_in_short() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (deep, {"a": deep}, "x" * 5_000_000, "a\n\x1b[31m\u202e", list(range(10**6))):
+        for message in ({"kind": value}, {**CLICK, "at": value}, {**CLICK, "zoom": value},
+                        {"kind": "export", "name": value, "format": "gpkg"}):  # fmt: skip
+            with pytest.raises(MessageError) as caught:
+                parse(message)
+            assert len(str(caught.value)) < 200
+            assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("widget", [Bridge, Toolbar])
+@pytest.mark.parametrize(
+    "data",
+    [
+        None, 7, "update", [], {}, {"method": None}, {"method": "eval"}, {"method": ["update"]},
+        {"method": "custom"}, {"method": "update"}, {"method": "update", "state": 7},
+        {"method": "update", "state": {"_esm": "export default {}", "status": {"error": "owned"}}},
+        {"method": "update", "state": {"tool": 7, "answered": "many", "_dom_classes": 3}},
+        {"method": "update", "state": {"layout": "IPY_MODEL_x"}, "buffer_paths": [["a", "b"]]},
+        {"method": "custom", "content": None}, {"method": "custom", "content": {"kind": "?"}},
+    ],
+)  # fmt: skip
+def test_the_page_can_not_change_the_widgets_themselves(
+    widget: type[Any], data: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = widget()
+    heard: list[Any] = []
+    made.heard = heard.append
+    before = made.get_state()
+    with caplog.at_level(logging.WARNING, "geoiseg"):
+        made.comm.handle_msg({"content": {"comm_id": made.model_id, "data": data}, "buffers": []})
+    assert made.get_state() == before
+    assert heard == []
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "refused a message from the page"
+    ]
+    made.close()
+
+
 def test_uploads_are_bounded() -> None:
+    with pytest.raises(MessageError, match="no folder"):
+        parse({"kind": "upload", "name": "../../etc/x.geojson"}, [b"{}"])
     with pytest.raises(MessageError, match="MiB"):
         parse({"kind": "upload", "name": "a"}, [bytearray(MAX_UPLOAD + 1)])
     with pytest.raises(MessageError):

@@ -165,6 +165,8 @@ class Controller:
         if choice.what == "tool":
             owner.tool = choice.name
         elif choice.what == "model":
+            if choice.name not in owner.model_choices:
+                raise SessionError(f"there is no model {choice.name!r} to choose")
             owner.use_model(owner.known_model(choice.name), wait=False)
         elif choice.name in owner.labels:
             self._use_label(choice.name)

@@ -178,6 +178,14 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             self.tool = POINT
         super().edit(feature_id, wait=wait)
 
+    @property
+    def model_choices(self) -> list[str]:
+        """Names of the models that were used here, and of the others that are ready.
+
+        The page can choose no other: to the kernel a name may also be a path.
+        """
+        return list(dict.fromkeys((*self._models, *model_names())))
+
     def known_model(self, name: str) -> str | Model:
         """Return the model of that name that was used here before, or else the name."""
         return self._models.get(name, name)
@@ -229,7 +237,6 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
 
     def _state(self) -> dict[str, Any]:
         session = self.session
-        names = [*self._models, *(name for name in model_names() if name not in self._models)]
         return {
             "tool": self.tool,
             "label": self.label,
@@ -241,7 +248,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             "selected": self.selected,
             "count": len(session.accepted),
             "model": session.model.info.name,
-            "models": [[name, self._about(name)] for name in names],
+            "models": [[name, self._about(name)] for name in self.model_choices],
             "takes_text": session.model.info.takes_text,
             "can_grow": hasattr(session, "grow"),
             "simplify": self.simplify,

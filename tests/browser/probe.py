@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -82,7 +83,23 @@ def state_of(m: SegmentMap) -> dict[str, Any]:
         "previewed": bool(m.bridge.preview),
         "preview": m.preview,
         "answered": m.bridge.answered,
+        "synced": digest(m),
+        "ids": {name: one.model_id for name, one in parts(m).items()},
         "pid": os.getpid(),
+    }
+
+
+def parts(m: SegmentMap) -> dict[str, Any]:
+    return {"bridge": m.bridge, "toolbar": m.toolbar, "map": m.map, "box": m}
+
+
+def digest(m: SegmentMap) -> dict[str, str]:
+    """Return a digest of each trait that is synchronised with the page."""
+    return {
+        f"{name}.{key}": hashlib.sha256(repr(one.get_state(key)).encode()).hexdigest()[:16]
+        for name, one in parts(m).items()
+        for key in sorted(one.keys)
+        if key not in {"answered", "status", "preview"}
     }
 
 

@@ -79,6 +79,34 @@ def test_the_prompts_layer_is_a_prompts_file(disk: Disk, tmp_path: Path) -> None
     assert [item.label for item in objects[:2]] == ["disk", "Straße – 道"]
 
 
+def test_classes_come_back_and_older_files_have_none(disk: Disk, tmp_path: Path) -> None:
+    session = worked_session(disk)
+    session.classes = (("Straße – 道", "#123456"), ("disk", "#ff0000"), ("unused", "#00ff00"))
+    path = session.save(tmp_path / "a.gpkg")
+    assert geoiseg.Session.load(path).classes == session.classes
+    with contextlib.closing(sqlite3.connect(path)) as base, base:
+        base.execute("delete from geoiseg where key = 'classes'")
+    old = geoiseg.Session.load(path)
+    assert old.classes == ()
+    assert len(old.accepted) == 2
+    old.classes = session.classes[:1]
+    old.save()
+    assert geoiseg.Session.load(path).classes == session.classes[:1]
+
+
+@pytest.mark.parametrize(
+    "classes", ["7", '"ab"', '[["a"]]', '[["a", 7]]', '[["a", "b", "c"]]', "[7]"]
+)
+def test_classes_that_are_none_make_a_damaged_file(
+    disk: Disk, tmp_path: Path, classes: str
+) -> None:
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    with contextlib.closing(sqlite3.connect(path)) as base, base:
+        base.execute("update geoiseg set value = ? where key = 'classes'", (classes,))
+    with pytest.raises(ProjectError, match=r"a\.gpkg is damaged"):
+        geoiseg.Session.load(path)
+
+
 def test_later_changes_are_saved_too(disk: Disk, tmp_path: Path) -> None:
     path = tmp_path / "a.gpkg"
     session = geoiseg.Session(disk.path, "grabcut", project=path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import sqlite3
 import threading
 import time
 import zipfile
@@ -23,9 +26,10 @@ from geoiseg.errors import (
     SessionError,
     UnknownModelError,
 )  # fmt: skip
+from geoiseg.layers import load_project
 from geoiseg.models.classic.grabcut import GrabCut
 from geoiseg.models.protocol import ModelInfo
-from geoiseg.widget.labels import Labels
+from geoiseg.widget.labels import PALETTE, Labels
 from geoiseg.widget.uploads import read_layer
 from geoiseg.widget.worker import Urgency, Worker, worker_for
 from tests.conftest import Disk, disk_pixels, write_raster
@@ -186,6 +190,130 @@ def test_classes_are_added_renamed_and_coloured(m: SegmentMap, disk: Disk) -> No
     assert list(m.labels) == ["meadow", "water", "road"]
 
 
+@pytest.mark.parametrize(
+    ("center", "zoom"),
+    [([46, 15], 1e300), ([46, 15], -1e300), ([46, 15], math.nan), ([46, 15], math.inf),
+     ([math.nan, math.nan], 16), ([1e308, -1e308], 16), (["a", {}], 16), ([], 16)],
+)  # fmt: skip
+def test_a_page_that_lies_about_where_the_map_is(
+    m: SegmentMap, disk: Disk, center: list[Any], zoom: float
+) -> None:
+    m.add_point(*disk.centre)
+    m.accept("field")
+    state = {"center": center, "zoom": zoom}
+    m.map.comm.handle_msg(
+        {"content": {"data": {"method": "update", "state": state}}, "buffers": []}
+    )
+    before = (m.session.steps, m.session.accepted, m.session.gsd)
+    m.tool = "region"
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    if m.toolbar.status["error"]:
+        assert (m.session.steps, m.session.accepted, m.session.gsd) == before
+    else:
+        assert 0 < m.session.gsd < math.inf
+    say(m, kind="do", name="fit")
+    m.cancel()
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    assert m.toolbar.status["error"] == ""
+    assert m.mask is not None
+
+
+def saved_classes(path: str = "p.gpkg") -> list[tuple[str, str]]:
+    return list(load_project(Path(path)).classes)
+
+
+def test_classes_are_saved_at_once_where_there_is_a_project(m: SegmentMap, disk: Disk) -> None:
+    say(m, kind="class", change="add", name="road")
+    assert not Path("p.gpkg").exists()  # nothing was accepted yet: no file is made for that
+    m.add_point(*disk.centre)
+    m.accept("field")
+    assert [name for name, _ in saved_classes()] == ["field", "water", "road"]
+    say(m, kind="class", change="colour", name="water", to="#0000FF")
+    assert dict(saved_classes())["water"] == "#0000ff"
+    say(m, kind="class", change="rename", name="road", to="track")  # no feature has it
+    say(m, kind="class", change="rename", name="field", to="meadow")
+    say(m, kind="class", change="add", name="pond")
+    assert [name for name, _ in saved_classes()] == ["meadow", "water", "track", "pond"]
+    m.add_point(*disk.centre)
+    number = m.accept("new by accept")
+    assert saved_classes() == list(m.labels.items)
+    assert "accepted as new by accept, saved to p.gpkg" in m.toolbar.status["note"]
+    m.relabel(number, "new by relabel")
+    assert [name for name, _ in saved_classes()][-2:] == ["new by accept", "new by relabel"]
+    m.label = "new by label"
+    settle(m)
+    assert saved_classes()[-1][0] == "new by label"
+
+
+def test_classes_come_back_after_a_restart(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    m.accept("field")
+    say(m, kind="class", change="add", name="road")
+    say(m, kind="class", change="colour", name="road", to="#abcdef")
+    say(m, kind="class", change="colour", name="water", to="#000001")
+    before = m.labels.items
+    for again in (
+        SegmentMap(disk.path, project="p.gpkg"),
+        SegmentMap(session=Session.load("p.gpkg")),
+        SegmentMap(disk.path, project="p.gpkg", classes=["field", "water"]),
+    ):
+        assert again.labels.items == before
+        assert again.label == "field"
+        again.close()
+    told = SegmentMap(disk.path, project="p.gpkg", classes={"pond": "#00ffff", "water": "#ff0000"})
+    assert list(told.labels) == ["pond", "water", "field", "road"]
+    assert [told.labels.colour(one) for one in told.labels] == [
+        "#00ffff", "#ff0000", m.labels.colour("field"), "#abcdef",
+    ]  # fmt: skip
+    told.close()
+    assert saved_classes() == list(before)  # looking changes no file
+
+
+def test_a_project_of_before_classes_were_saved(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    m.accept("water")
+    with contextlib.closing(sqlite3.connect("p.gpkg")) as base, base:
+        base.execute("delete from geoiseg where key = 'classes'")
+    again = SegmentMap(disk.path, project="p.gpkg")
+    assert list(again.labels) == ["object", "water"]
+    again.close()
+
+
+def test_the_class_nobody_named_is_not_saved(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "q.gpkg"
+    plain = SegmentMap(disk.path, project=path)
+    plain.save()
+    plain.close()
+    assert saved_classes(str(path)) == []
+    again = SegmentMap(disk.path, project=path, classes=["field"])
+    assert list(again.labels) == ["field"]
+    again.close()
+
+
+def test_classes_in_a_file_are_not_trusted(disk: Disk, tmp_path: Path) -> None:
+    session = Session(disk.path)
+    many = [(f"c{n}", "#111111") for n in range(200)]
+    session.classes = (("a", "red;background:url(x)"), (" ", "#222222"), ("b", "#222222"), *many)
+    session.save(tmp_path / "p.gpkg")
+    shown = SegmentMap(disk.path, project=tmp_path / "p.gpkg")
+    assert shown.labels.items[:2] == (("a", PALETTE[0]), ("b", "#222222"))
+    assert len(shown.labels) == 99
+    shown.close()
+
+
+def test_more_labels_than_classes_leave_the_map_at_work(m: SegmentMap, disk: Disk) -> None:
+    x, y = disk.centre
+    boxes = [shapely.box(x, y, x + n, y + n) for n in range(1, 151)]
+    names = [f"class {n}" if n else "  " for n in range(150)]
+    m.add_features(
+        gpd.GeoDataFrame({"label": names}, geometry=boxes, crs=m.session.raster.grid.crs)
+    )
+    assert len(m.labels) == 99
+    m.add_point(*disk.centre)
+    assert m.mask is not None
+    assert m.toolbar.status["error"] == ""
+
+
 def test_errors_are_shown_in_one_line_and_change_nothing(m: SegmentMap, disk: Disk) -> None:
     m.add_point(*disk.centre)
     say(m, kind="click", at=[0.0, 0.0], zoom=16, negative=False)
@@ -196,6 +324,16 @@ def test_errors_are_shown_in_one_line_and_change_nothing(m: SegmentMap, disk: Di
         m.add_point(0, 0)
     with pytest.raises(SessionError, match="select a feature"):
         m.delete()
+
+
+def test_the_page_chooses_among_the_models_it_was_given(m: SegmentMap, tmp_path: Path) -> None:
+    (tmp_path / "evil.pt").write_bytes(b"\x80\x04cos\nabort\n(tR.")
+    for name in ("evil.pt", str(tmp_path / "evil.pt"), "hf:some/body", "no such", "../evil.pt"):
+        say(m, kind="choose", what="model", name=name)
+        assert "there is no model" in m.toolbar.status["error"]
+        assert m.session.model.info.name == m.model == "superpixel-walk"
+    say(m, kind="choose", what="model", name="grabcut")
+    assert m.session.model.info.name == "grabcut"
 
 
 def test_an_error_inside_the_model_is_shown(

@@ -11,6 +11,7 @@ from typing import Any
 import geopandas as gpd
 import pytest
 
+from geoiseg.layers import load_project
 from tests.browser.harness import DISCS, UTM, MapPage, Server, load, lonlat, write_scene
 
 Open = Callable[..., MapPage]
@@ -255,6 +256,17 @@ def test_restarted_kernel_resumes(open_map: Open, lab: Server) -> None:
     m.key("Enter")
     old = m.until(lambda s: s["features"])
     m.until(lambda s: "saved to resumed.geoiseg.gpkg" in s["status"]["note"])
+    m.page.locator(".gs-add:visible").click()  # a class that no feature has
+    m.page.keyboard.type("road")
+    m.page.keyboard.press("Enter")
+    m.until(lambda s: s["label"] == "road")
+    m.page.locator(".gs-chip.gs-on:visible").click()
+    m.page.locator(".gs-colour:visible").evaluate(
+        "e => { e.value = '#123456'; e.dispatchEvent(new Event('change')) }"
+    )
+    classes = m.until(lambda s: ["road", "#123456"] in s["labels"])["labels"]
+    project = lab.folder / "resumed.geoiseg.gpkg"
+    m.until(lambda _: [list(one) for one in load_project(project).classes] == classes)
 
     kernel = next(one["kernel"]["id"] for one in lab.api("sessions") if one["path"] == m.book.name)
     lab.api(f"kernels/{kernel}/restart", "POST")
@@ -263,6 +275,7 @@ def test_restarted_kernel_resumes(open_map: Open, lab: Server) -> None:
     new = m.until(lambda s: s["features"])
     assert new["pid"] != old["pid"]
     assert new["features"][0]["label"] == "water"
+    assert new["labels"] == classes
     assert new["features"][0]["area"] == pytest.approx(old["features"][0]["area"])
     m.tiles_loaded()
     m.page.wait_for_selector(".leaflet-overlay-pane path.leaflet-interactive")

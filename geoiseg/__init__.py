@@ -21,6 +21,7 @@ _EXPORTS = {
     "Stretch": "geoiseg.image",
     "GeoisegError": "geoiseg.errors",
     "get_model": "geoiseg.models.registry",
+    "load_model": "geoiseg.models.registry",
     "model_names": "geoiseg.models.registry",
 }
 
@@ -35,6 +36,7 @@ __all__ = [
     "Stretch",
     "__version__",
     "get_model",
+    "load_model",
     "model_names",
     "open_raster",
 ]
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from geoiseg.grid import Grid
     from geoiseg.image import Stretch
     from geoiseg.masks import Mask
-    from geoiseg.models.registry import get_model, model_names
+    from geoiseg.models.registry import get_model, load_model, model_names
     from geoiseg.outline import OutlineOptions
     from geoiseg.readers import Raster, open_raster
     from geoiseg.session import Session

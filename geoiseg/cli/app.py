@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 import webbrowser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from geoiseg.cli.options import model_option
+from geoiseg.cli.options import chosen_model, chosen_options, model_option
 from geoiseg.errors import ProjectError, require
 from geoiseg.layers import is_project, load_project
-from geoiseg.models.registry import get_model
+from geoiseg.models.options import ModelOptions
 from geoiseg.readers import open_raster
 
 CELL = """\
@@ -26,7 +27,8 @@ from IPython.display import HTML, display
 
 display(HTML({style!r}))
 try:
-    m = geoiseg.SegmentMap({raster!r}, model={model!r}, project={project!r})
+    model = geoiseg.load_model({model!r}, **{running!r})
+    m = geoiseg.SegmentMap({raster!r}, model=model, project={project!r})
     m.map.layout.height = "100vh"
     display(m)
 except geoiseg.GeoisegError as error:
@@ -63,7 +65,7 @@ def app(
     from geoiseg.cli.app_server import Address, serve
 
     with open_raster(raster):
-        get_model(model)
+        chosen_model(model)
     if project is not None and project.exists():
         if not is_project(project):
             raise ProjectError(f"{project} is no project of geoiseg; choose another name")
@@ -81,12 +83,15 @@ def app(
 
     with tempfile.TemporaryDirectory(prefix="geoiseg-app-") as folder:
         notebook = Path(folder) / "geoiseg.ipynb"
-        notebook.write_text(json.dumps(make_notebook(raster, model, project)), encoding="utf-8")
+        content = make_notebook(raster, model, project, chosen_options())
+        notebook.write_text(json.dumps(content), encoding="utf-8")
         serve(notebook, address, ready)
     click.echo("geoiseg: stopped", err=True)
 
 
-def make_notebook(raster: str, model: str, project: Path | None) -> dict[str, Any]:
+def make_notebook(
+    raster: str, model: str, project: Path | None, options: ModelOptions | None = None
+) -> dict[str, Any]:
     """Return the notebook whose output is the page, as JSON."""
     name = raster.rstrip("/").rpartition("/")[2]
     source = CELL.format(
@@ -94,6 +99,7 @@ def make_notebook(raster: str, model: str, project: Path | None) -> dict[str, An
         style=STYLE,
         raster=raster,
         model=model,
+        running=asdict(options or ModelOptions()),
         project=True if project is None else str(project),
     )
     cell: dict[str, Any] = {

@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from geoiseg.cli.options import gsd_option, model_option
+from geoiseg.cli.options import chosen_model, gsd_option, model_option
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
 from geoiseg.evaluate.summary import as_json, as_text, summarise
-from geoiseg.models.registry import get_model
 
 
 @click.command()
@@ -44,7 +43,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     together with --labels. The clicks go through a session, in map coordinates, each in the
     middle of the largest error.
     """
-    engine = get_model(model)
+    engine = chosen_model(model)
     listed = list(scenes(dataset, labels, limit, seed))
     options = EvaluationOptions(max_clicks=clicks, gsd=gsd)
     scores: list[ObjectScore] = []

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
 import click
 
-from geoiseg.models.registry import DEFAULT_MODEL
+from geoiseg.models.options import BACKENDS, PRECISIONS, ModelOptions
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import DEFAULT_MODEL, get_model
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_META = "geoiseg.model_options"
 
 
 def parse_bands(
@@ -28,11 +37,54 @@ bands_option = click.option(
     callback=parse_bands,
     help="Band numbers, e.g. 4,3,2. [default: the colours]",
 )
-model_option = click.option(
-    "-m", "--model", default=DEFAULT_MODEL, show_default=True, help="See: geoiseg models."
-)
 gsd_option = click.option(
     "--gsd",
     type=click.FloatRange(min=0, min_open=True),
     help="Metres per pixel to work at. [default: the finest at which the object fits]",
 )
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    """Put one of the options that say how a model runs aside, for ``chosen_options``."""
+    before = context.meta.get(_META, ModelOptions())
+    context.meta[_META] = replace(before, **{str(parameter.name): value})
+
+
+def running_options(command: _Command) -> _Command:
+    """Give a command the options that say how a model runs; see ``chosen_model``."""
+    shared: dict[str, Any] = {"default": "auto", "expose_value": False, "callback": _keep}
+    for decorate in (
+        click.option("--backend", type=click.Choice(BACKENDS),
+                     help="Library that runs a model with weights. [default: the fastest]",
+                     **shared),
+        click.option("--precision", type=click.Choice(PRECISIONS),
+                     help="fp32 is exact. [default: the fastest at hardly any loss]", **shared),
+        click.option("--device",
+                     help="cpu, cuda, cuda:1, mps. [default: a GPU where there is one]", **shared),
+    ):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+def model_option(command: _Command) -> _Command:
+    """Give a command ``--model`` and how it runs; it gets the name, see ``chosen_model``."""
+    decorate = click.option(
+        "-m", "--model", default=DEFAULT_MODEL, show_default=True,
+        help="A name in: geoiseg models; a checkpoint's path; or hf:organisation/name.",
+    )  # fmt: skip
+    return decorate(running_options(command))
+
+
+def chosen_options() -> ModelOptions:
+    """Return how the user of the running command wants a model to run."""
+    options: ModelOptions = click.get_current_context().meta.get(_META, ModelOptions())
+    return options
+
+
+def chosen_model(name: str) -> Model:
+    """Return the model of a name, running as the user of the running command wants it to.
+
+    Raises:
+        GeoisegError: As ``get_model``.
+    """
+    return get_model(name, chosen_options())

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from geoiseg.batch import ObjectResult, segment_objects
-from geoiseg.cli.options import bands_option, gsd_option, model_option
+from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_option
 from geoiseg.errors import PromptError
 from geoiseg.export import check_format
 from geoiseg.outline import OutlineOptions
@@ -56,7 +56,10 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     """
     check_format(out)
     session = Session(
-        open_raster(raster, bands), model, gsd=gsd, outline=OutlineOptions(simplify, smooth, square)
+        open_raster(raster, bands),
+        chosen_model(model),
+        gsd=gsd,
+        outline=OutlineOptions(simplify, smooth, square),
     )
     objects = read_prompts(prompts, session.raster.grid.crs, gsd, layer)
     results: list[ObjectResult] = []

@@ -1,59 +1,165 @@
-"""All models by name. Nothing is imported or loaded before a model is asked for."""
+"""All models by name, file or repository. Nothing is loaded before a model is asked for."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import threading
+from pathlib import Path
 from typing import Any
 
-from geoiseg.errors import ModelError, UnknownModelError
+from geoiseg.errors import ModelError, UnknownModelError, WeightsError, require
 from geoiseg.models.classic import ENGINES
+from geoiseg.models.listing import Listed, built_in, with_weights
+from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Model
+from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, Checkpoint, from_hub
+from geoiseg.models.weights.store import find, missing_packages
 
 DEFAULT_MODEL = "superpixel-walk"
 """The engine with the fewest clicks to 85 % IoU among those that need no download."""
 
 MODELS = {**ENGINES, "tiny": "geoiseg.models.tiny.model:TinyModel"}
-"""``module:Class`` of each model by its name; a class takes no arguments."""
+"""``module:Class`` of each model that ships with the package; a class takes no arguments."""
+
+CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
+EXPORTS = ("*.onnx", "*.xml")
 
 _lock = threading.Lock()
-_loaded: dict[str, Model] = {}
+_loaded: dict[tuple[str, ModelOptions], Model] = {}
+
+
+def models() -> tuple[Listed, ...]:
+    """Return all models with a name, ready or not, the default first; loads none."""
+    everything = (*built_in(), *with_weights())
+    return tuple(sorted(everything, key=lambda model: model.name != DEFAULT_MODEL))
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the names of all models, the default first."""
-    return (DEFAULT_MODEL, *(name for name in MODELS if name != DEFAULT_MODEL))
+    """Return the names of the models that can be used here and now, the default first."""
+    return tuple(model.name for model in models() if model.is_ready)
 
 
-def get_model(model: str | Model) -> Model:
-    """Return the model of a name, loaded once per process; a Model object is returned as is.
+def load_model(
+    name: str, *, device: str = "auto", precision: str = "auto", backend: str = "auto"
+) -> Model:
+    """Return a model that runs as asked; see ``get_model`` for what can be a name.
+
+    Args:
+        name: In ``geoiseg models``, or a path, or ``hf:organisation/name``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: ``auto``, ``fp32`` (exact), ``bf16``, ``fp16``.
+        backend: ``auto``, ``torch``, ``segment-anything``, ``onnxruntime``, ``openvino``.
+
+    Raises:
+        ModelError: An option is unknown, or not possible with this model.
+        GeoisegError: As ``get_model``.
+    """
+    return get_model(name, ModelOptions(device, precision, backend))
+
+
+def get_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
+    """Return a model, loaded once per process and options; a Model object is returned as is.
+
+    Args:
+        model: A name in ``geoiseg models``; the path of a checkpoint (``.pth``, ``.pt``,
+            ``.safetensors``), of a folder in the layout of Hugging Face, or of an exported
+            model; or ``hf:organisation/name``. Weights are never downloaded here.
+        options: How to run it; by default what is fastest.
 
     Raises:
         UnknownModelError: No such name.
+        WeightsError: The weights are not here, or are not weights; the message says what to run.
         MissingExtraError: The model needs a package that is not installed.
+        ModelError: The options are not possible with this model.
     """
-    if not isinstance(model, str):
+    if not isinstance(model, (str, Path)):
         if isinstance(model, Model):
             return model
         raise ModelError(
             f"a model is a name or an object with embed and decode, got {type(model).__name__}"
         )
-    path = MODELS.get(model)
-    if path is None:
-        close = difflib.get_close_matches(model, model_names(), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UnknownModelError(
-            f"there is no model {model!r}; {hint}known are: {', '.join(model_names())}"
-        )
+    options = options or ModelOptions()
+    key = (str(model), options)
     with _lock:
-        if model not in _loaded:
-            _loaded[model] = _load(path)
-        return _loaded[model]
+        if key not in _loaded:
+            _loaded[key] = _load(model, options)
+        return _loaded[key]
 
 
-def _load(path: str) -> Model:
-    module, _, name = path.partition(":")
-    factory: Any = getattr(importlib.import_module(module), name)
-    loaded: Model = factory()
+def _load(model: str | Path, options: ModelOptions) -> Model:
+    name = str(model)
+    if name in MODELS:
+        _check_built_in(name, options)
+        module, _, factory = MODELS[name].partition(":")
+        return _made(module, factory)
+    if name in CATALOGUE:
+        return _with_weights(CATALOGUE[name], options)
+    if name.startswith(HUB_PREFIX):
+        return _with_weights(from_hub(name), options)
+    path = Path(model).expanduser()
+    if isinstance(model, Path) or "/" in name or "\\" in name or path.suffix in CHECKPOINTS:
+        return _from_path(path.absolute(), options)
+    if path.is_dir():
+        return _from_path(path.absolute(), options)
+    known = (*MODELS, *CATALOGUE)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise UnknownModelError(
+        f"there is no model {name!r}; {hint}known are: {', '.join(known)};"
+        " or give the path of a checkpoint, or hf:organisation/name"
+    )
+
+
+def _check_built_in(name: str, options: ModelOptions) -> None:
+    """Refuse options that would be silently ignored."""
+    runtime = "onnxruntime" if name == "tiny" else "auto"
+    possible = {
+        "device": ("auto", "cpu"),
+        "precision": ("auto", "fp32"),
+        "backend": ("auto", runtime),
+    }
+    for option, values in possible.items():
+        given = getattr(options, option)
+        if given not in values:
+            raise ModelError(
+                f"{name} has no choice of {option}, got {given!r}; leave it out, or take a model"
+                " with weights"
+            )
+
+
+def _with_weights(checkpoint: Checkpoint, options: ModelOptions) -> Model:
+    path = find(checkpoint)
+    for package in missing_packages(checkpoint):
+        require(package, "sam")
+    return _load_sam(path, checkpoint.architecture, checkpoint.name, options)
+
+
+def _from_path(path: Path, options: ModelOptions) -> Model:
+    """Return the model of a file or folder; its path is its name, so that it is found again."""
+    if not path.exists():
+        raise WeightsError(f"there is no file of weights {str(path)!r}")
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return _load_sam(path, None, str(path), options)
+        if any(any(path.glob(pattern)) for pattern in EXPORTS):
+            return _made("geoiseg.models.exported", "load_exported", path, str(path), options)
+        raise WeightsError(
+            f"{str(path)!r} is no folder of a model: it has neither config.json nor .onnx or .xml"
+        )
+    if path.suffix not in CHECKPOINTS:
+        raise WeightsError(
+            f"{str(path)!r} is no checkpoint: give a {', '.join(CHECKPOINTS)} file, or the folder"
+            " of an exported model"
+        )
+    return _load_sam(path, None, str(path), options)
+
+
+def _load_sam(path: Path, architecture: str | None, name: str, options: ModelOptions) -> Model:
+    require("torch", "sam")
+    return _made("geoiseg.models.sam", "load_sam", path, architecture, name, options)
+
+
+def _made(module: str, factory: str, *arguments: Any) -> Model:
+    loaded: Model = getattr(importlib.import_module(module), factory)(*arguments)
     return loaded

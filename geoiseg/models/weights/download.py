@@ -154,6 +154,8 @@ def _download(part: _Part, listener: Listener) -> None:
                 ) from lost
             time.sleep(PAUSES[tries])
             tries += 1
+        except WeightsError:
+            raise
         except OSError as error:
             raise disk_error(error, part.path.parent, part.file.size) from error
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,8 +30,8 @@ from geoiseg.models.weights.store import (
 class PullOptions:
     """What the user said."""
 
-    accept_licence: bool = False
-    """That what the licence forbids is accepted."""
+    accepts: Callable[[str], bool] = lambda _: False
+    """Asked whether a notice about what the licence forbids is accepted."""
     force: bool = False
     """To fetch again what is here already."""
 
@@ -74,7 +74,7 @@ def check_licence(checkpoint: Checkpoint, options: PullOptions) -> None:
         before = read_manifest(folder_of(checkpoint))
         if before is not None and before.accepted:
             return
-    if checkpoint.notice and not options.accept_licence:
+    if checkpoint.notice and not options.accepts(checkpoint.notice):
         raise WeightsError(
             f"{checkpoint.notice} If you accept that, run:"
             f" geoiseg models pull {checkpoint.name} --accept-licence"

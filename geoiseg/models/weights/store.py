@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -106,7 +107,12 @@ def pull_hint(checkpoint: Checkpoint) -> str:
 
 def missing_packages(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the packages it needs that are not installed; none is imported."""
-    return tuple(name for name in checkpoint.needs if importlib.util.find_spec(name) is None)
+    return tuple(name for name in checkpoint.needs if not _is_installed(name))
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def is_here(checkpoint: Checkpoint) -> bool:
@@ -160,8 +166,6 @@ def _entry(folder: Path, manifest: Manifest) -> Path:
 
 def _in_hub_cache(checkpoint: Checkpoint) -> Path | None:
     """Return the folder of a repository that Hugging Face's own tools have downloaded."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return None
     base = os.environ.get("HF_HUB_CACHE")
     root = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
     hub = Path(base) if base else Path(root).expanduser() / "hub"

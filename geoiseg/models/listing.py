@@ -1,0 +1,98 @@
+"""What there is to segment with, told without loading any of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
+from geoiseg.models.weights.store import is_here, missing_packages
+
+READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as a list shows it."""
+
+    name: str
+    family: str
+    licence: str
+    description: str
+    parameters: int
+    bytes: int
+    """Of its weights: of those that ship with the package, or of the download."""
+    state: str
+    """``ready``, or what has to be done first: ``pull``, ``extra`` or ``extra, pull``."""
+    source: str = ""
+    """Where the weights come from; empty for what ships with the package."""
+    notice: str = ""
+    """What the licence forbids."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be used here and now."""
+        return self.state == READY
+
+
+_CLASSIC = {
+    "superpixel-walk": "random walk on superpixels with a fitted prior; fast, nothing to download",
+    "grabcut": "OpenCV GrabCut: colour mixtures and a minimum cut; good with a box",
+    "graphcut": "minimum cut on superpixels; crisp outlines, decides once and for all",
+    "random-walker": "random walker on superpixels; wants prompts on both sides of an outline",
+    "region-growing": "grows along paths of least contrast; the fastest, for uniform objects",
+}
+_FAMILIES = {
+    "sam": "Segment Anything",
+    "sam-hq": "Segment Anything in High Quality: finer outlines",
+    "sam2": "Segment Anything 2",
+    "edgetam": "EdgeTAM: SAM 2 made small",
+    "sam3": "Segment Anything 3: also words and examples",
+}
+
+
+def built_in() -> tuple[Listed, ...]:
+    """Return the models that ship with the package."""
+    classic = [
+        Listed(
+            name, "classic", "Apache-2.0", text, 115 if name == "superpixel-walk" else 0, 0, READY
+        )
+        for name, text in _CLASSIC.items()
+    ]
+    folder = Path(__file__).parent / "tiny"
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    tiny = Listed(
+        "tiny",
+        "tiny",
+        str(card["licence"]),
+        "small promptable network, ships with the package, CPU, offline",
+        int(card["parameters"]),
+        sum((folder / file).stat().st_size for file in card["sha256"]),
+        READY,
+    )
+    return (*classic, tiny)
+
+
+def with_weights() -> tuple[Listed, ...]:
+    """Return the models of the catalogue and what each still needs on this machine."""
+    return tuple(_listed(checkpoint) for checkpoint in CATALOGUE.values())
+
+
+def _listed(checkpoint: Checkpoint) -> Listed:
+    todo = []
+    if missing_packages(checkpoint):
+        todo.append("extra")
+    if not is_here(checkpoint):
+        todo.append("pull")
+    return Listed(
+        checkpoint.name,
+        checkpoint.family,
+        checkpoint.licence,
+        _FAMILIES.get(checkpoint.family, checkpoint.family),
+        checkpoint.parameters,
+        checkpoint.bytes,
+        ", ".join(todo) or READY,
+        checkpoint.source,
+        checkpoint.notice,
+    )

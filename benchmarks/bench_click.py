@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import geoiseg
+from geoiseg.embeddings import EmbeddingCache
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
 
 
@@ -36,7 +37,7 @@ def test_click_to_polygon(benchmark: Any, large_raster: Path, cached: bool) -> N
     chip = raster.chip(raster.grid.level(5).whole, 5)
     row, col = (int(axis[0]) for axis in np.nonzero(chip.rgb[..., 1] > 150))
     x, y = chip.grid.to_crs([(col + 0.5, row + 0.5)])[0]
-    session = geoiseg.Session(raster, Bright(), gsd=1)
+    session = geoiseg.Session(raster, Bright(), gsd=1, cache=EmbeddingCache())
 
     def click() -> Any:
         if not cached:

@@ -53,6 +53,10 @@ class ExportError(GeoisegError, OSError):
     """A file can not be written; what was there before is untouched."""
 
 
+class CacheError(GeoisegError, OSError):
+    """The cache of embeddings can not be set up, or can not take what it has to."""
+
+
 class CancelledError(GeoisegError, RuntimeError):
     """The user stopped a long operation."""
 

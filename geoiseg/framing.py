@@ -75,8 +75,12 @@ def level_for_gsd(grid: Grid, gsd: float | None) -> int:
     if not (math.isfinite(gsd) and gsd > 0):
         raise PromptError(f"gsd is a positive number of metres per pixel, got {gsd!r}")
     metres = grid.pixel_size_metres() or math.sqrt(math.prod(grid.pixel_size))
-    coarsest = max(0, math.ceil(math.log2(max(grid.shape) / SMALLEST_SIDE)))
-    return max(0, min(coarsest, round(math.log2(gsd / metres))))
+    return max(0, min(coarsest_level(grid), round(math.log2(gsd / metres))))
+
+
+def coarsest_level(grid: Grid) -> int:
+    """Return the coarsest level that any click can be asked to work at."""
+    return max(0, math.ceil(math.log2(max(grid.shape) / SMALLEST_SIDE)))
 
 
 def place(grid: Grid, prompts: Prompts, chip_size: int, lowest: int = 0) -> Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,6 +37,20 @@ def needed(module: str) -> Any:
     except ImportError as error:
         reason = str(error)
     missing(f"{module} can not be imported ({reason}): pip install 'geoiseg[dev]'")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests, and the servers they start, out of the user's own caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEOISEG_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find what another one has left in the caches."""
+    monkeypatch.setenv("GEOISEG_HOME", str(tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from geoiseg.demo.picture import Mark, Shape, draw, label_colors
 from geoiseg.demo.places import smooth_places
 from geoiseg.demo.report import ReportData, ReportRow, machine_facts, write_report
 from geoiseg.demo.scene import Scene, make_scene
+from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import ExportError, PromptError
 from geoiseg.export import write_picture
 from geoiseg.grid import Grid
@@ -90,7 +91,8 @@ def run_demo(
         tell(f"making a scene of {options.size} x {options.size} pixels")
         scene = make_scene(options.out / "scene.tif", options.size, options.seed)
     raster = open_raster(str(scene.path) if scene else options.raster)
-    session = Session(raster, options.model, outline=OutlineOptions(simplify=1.0))
+    outlined = OutlineOptions(simplify=1.0)
+    session = Session(raster, options.model, outline=outlined, cache=EmbeddingCache())
     objects = _scene_objects(scene) if scene else _chosen_objects(raster)
     tell(f"segmenting {len(objects)} objects with {options.model}")
     done: list[ObjectResult] = []

@@ -18,6 +18,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
+from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import GeoisegError
 from geoiseg.evaluate.dataset import LabelledObject, LabelledScene
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to
@@ -93,7 +94,7 @@ def evaluate_object(
     """
     ground, valid = _ground(raster, item.geometry)
     truth = _burned(item.geometry, ground) & valid
-    session = Session(raster, model, gsd=options.gsd)
+    session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
     ious, spent, errors = _clicks(session, ground, truth, valid, options)
     last = session.mask
     edges = (0.0, (math.nan, math.nan)) if last is None else (
@@ -155,7 +156,7 @@ def _from_box(
     view: tuple[Grid, BoolArray, BoolArray],
 ) -> float:
     ground, truth, valid = view
-    session = Session(raster, model, gsd=options.gsd)
+    session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
     try:
         session.add_box(*item.geometry.bounds)
     except GeoisegError:

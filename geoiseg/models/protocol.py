@@ -41,6 +41,8 @@ class ModelInfo:
     """Number of learned parameters; 0 for an engine without weights."""
     takes_text: bool = False
     """Whether ``Text`` prompts are understood."""
+    exact_embedding: bool = False
+    """Whether embeddings must stay in full precision where the model has weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

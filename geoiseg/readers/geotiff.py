@@ -25,6 +25,7 @@ from geoiseg.grid import Grid, Window
 from geoiseg.image import Stretch
 from geoiseg.models.protocol import BoolArray
 from geoiseg.readers.bands import check_bands, choose_bands
+from geoiseg.readers.identity import SourceIdentity
 from geoiseg.readers.protocol import SAMPLE_PIXELS, Raster
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class RasterioRaster(Raster):
             self._overviews = max(dataset.overviews(self.bands[0]), default=1)
             self._block = dataset.block_shapes[self.bands[0] - 1]
             self.grid = _grid(dataset, self.name)
+            self._identity = SourceIdentity.of(self._path, dataset)
 
     def _init_handles(self) -> None:
         self._local = threading.local()
@@ -99,15 +101,20 @@ class RasterioRaster(Raster):
 
     @property
     def source_id(self) -> str:
-        """Path or URL, size and time of change of a local file, and the bands read."""
-        identity = self._path
-        local = Path(self._path)
-        try:
-            status = local.stat()
-            identity = f"{local.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        except (OSError, ValueError):
-            pass  # a URL or a VSI path: its text is all that is known of it
-        return hashlib.sha256(f"{identity}|{self.bands}".encode()).hexdigest()[:32]
+        """A digest of the content as far as it is cheap to look at, and of how it is read.
+
+        A file that was moved keeps it; one that was changed does not. See
+        ``geoiseg.readers.identity``.
+        """
+        palette = None if self._palette is None else self._palette.tobytes()
+        reading = (self.bands, self._dtype, self.grid.shape, tuple(self.grid.transform),
+                   self._mask_kind, self._nodata, palette)  # fmt: skip
+        return hashlib.sha256(f"{self._identity.text()}|{reading}".encode()).hexdigest()[:32]
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the source can be opened again and known again by another process."""
+        return self._shared is None and self._identity.lasting
 
     @property
     def overview_factor(self) -> int:

@@ -34,6 +34,7 @@ class Raster(ABC):
 
     def __init__(self, stretch: Stretch | None = None) -> None:
         self._stretch = stretch
+        self._stretch_given = stretch is not None
         self._stretch_lock = threading.Lock()
 
     @property
@@ -50,6 +51,11 @@ class Raster(ABC):
     @abstractmethod
     def source_id(self) -> str:
         """Text that changes when the source, its content or the chosen bands do."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether ``source_id`` names the same pixels in another process, too."""
+        return False
 
     @property
     def overview_factor(self) -> int:
@@ -103,6 +109,17 @@ class Raster(ABC):
     def stretch_known(self) -> bool:
         """Whether the stretch was given or has been found already."""
         return self._stretch is not None
+
+    @property
+    def stretch_given(self) -> bool:
+        """Whether the stretch was chosen by whoever opened the raster."""
+        return self._stretch_given
+
+    def take_stretch(self, stretch: Stretch) -> None:
+        """Use the stretch that was found in the same source before, unless there is one."""
+        with self._stretch_lock:
+            if self._stretch is None:
+                self._stretch = stretch
 
     def _find_stretch(self) -> Stretch:
         pieces = [(data.reshape(len(data), -1), valid.ravel()) for data, valid in self._samples()]

@@ -1,0 +1,18 @@
+"""Embeddings that are kept, in memory and on disk, so that no place is encoded twice."""
+
+from __future__ import annotations
+
+from geoiseg.embeddings.cache import EmbeddingCache
+from geoiseg.embeddings.key import EmbeddingKey, Origin
+from geoiseg.embeddings.settings import default_cache, default_store
+from geoiseg.embeddings.store import DiskStore, SourceUsage
+
+__all__ = [
+    "DiskStore",
+    "EmbeddingCache",
+    "EmbeddingKey",
+    "Origin",
+    "SourceUsage",
+    "default_cache",
+    "default_store",
+]

@@ -201,6 +201,8 @@ def _open(part: _Part, have: int) -> Any:
     opener = urllib.request.build_opener(_SafeRedirects)
     try:
         return opener.open(request, timeout=TIMEOUT)
+    except WeightsError:
+        raise
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return _beyond(part, error)
@@ -236,13 +238,13 @@ class _Nothing:
     def __exit__(self, *_: object) -> None:
         """Nothing to close."""
 
-    def read(self, _: int) -> bytes:
+    def read1(self, _: int) -> bytes:
         return b""
 
 
 def _read(reply: Any) -> bytes:
     try:
-        piece: bytes = reply.read(_CHUNK)
+        piece: bytes = reply.read1(_CHUNK)  # what is there, so that a stop loses little
     except (OSError, http.client.HTTPException) as error:
         raise _LostError(_reason(error)) from error
     return piece

@@ -171,7 +171,9 @@ def suggest(
         return None
     y, x = np.unravel_index(int(np.where(parts == best, depth, 0).argmax()), depth.shape)
     place = seen.grid.to_crs([[x + 0.5, y + 0.5]])[0]
-    return Suggestion(float(place[0]), float(place[1]), float(means[best]), gain, deepest[best])
+    return Suggestion(
+        float(place[0]), float(place[1]), float(means[best]), gain, float(deepest[best])
+    )
 
 
 def _gain(probability: NDArray[np.float32], mask: BoolArray, region: BoolArray) -> float:

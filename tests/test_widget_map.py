@@ -498,6 +498,37 @@ def test_first_view_fits_the_raster_unless_the_user_has_moved(m: SegmentMap, dis
     assert m.map.zoom < zoom
 
 
+def test_a_click_is_suggested_until_the_object_changes(m: SegmentMap, disk: Disk) -> None:
+    with pytest.raises(SessionError, match="no object yet"):
+        m.suggest_click()
+    m.add_scribble([disk.outside, disk.centre])
+    found = m.suggest_click()
+    assert found is not None
+    assert m.suggestion is found
+    assert "pulsing dot" in m.toolbar.status["note"]
+    (dot,) = m.scene.hints.layers
+    assert "gs-pulse" in dot.icon.html
+    lat, lon = on_map(m, (found.x, found.y))
+    assert dot.location == pytest.approx([lat, lon], abs=1e-7)
+    m.add_point(found.x, found.y, positive=False)
+    assert m.suggestion is None
+    assert not m.scene.hints.layers
+    m.undo()
+    assert m.suggestion is found, "it is the object of before again"
+    assert len(m.scene.hints.layers) == 1
+    m.redo()
+    say(m, kind="do", name="suggest")
+    assert m.toolbar.status["note"]
+
+
+def test_the_map_says_when_clicks_change_nothing_any_more(m: SegmentMap, disk: Disk) -> None:
+    m.add_point(*disk.centre)
+    assert "hardly" not in m.toolbar.status["note"]
+    for k in (1, 2):
+        m.add_point(disk.centre[0] + 2 * k, disk.centre[1])
+    assert "hardly anything" in m.toolbar.status["note"]
+
+
 def test_preview_and_chips_ahead(m: SegmentMap, disk: Disk) -> None:
     from geoiseg.widget.messages import Move, View
 

@@ -59,6 +59,7 @@ COMMANDS = (
     Action("cancel", "Cancel: stop the model, drop the object or the selection", ("escape",)),
     Action("edit", "Refine the selected feature", ("e",)),
     Action("grow", "Follow the object beyond the border", ("f",)),
+    Action("suggest", "Show where a click would help most", ("w",)),
     Action("preview", "Preview under the cursor on or off", ("h",)),
     Action("stop", "Stop what is going on"),
     Action("fit", "Show the whole raster", ("0",)),

@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 
 REACH = 6
 """Screen pixels around the cursor in which a feature is hit."""
+METHODS = {
+    **{name: name for name in ("undo", "redo", "cancel", "edit", "delete", "grow", "save")},
+    "suggest": "suggest_click",
+}
+"""Methods of the map that do what a command asks for."""
 TOOL_NAMES = frozenset(tool.name for tool in TOOLS)
 
 
@@ -145,8 +150,8 @@ class Controller:
                 owner.accept(wait=False)
             elif owner.selected is not None:
                 owner.edit(wait=False)
-        elif name in ("undo", "redo", "cancel", "edit", "delete", "grow", "save"):
-            getattr(owner, name)(wait=False)
+        elif name in METHODS:
+            getattr(owner, METHODS[name])(wait=False)
         elif name == "preview":
             owner.preview = not owner.preview
         elif name in ("stop", "fit"):

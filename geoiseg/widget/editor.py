@@ -10,7 +10,8 @@ from geoiseg.errors import SessionError
 from geoiseg.features import Feature
 from geoiseg.models.protocol import Model
 from geoiseg.outline import OutlineOptions
-from geoiseg.segmenter import Watch
+from geoiseg.segmenter import Outcome, Watch
+from geoiseg.uncertainty import Suggestion
 from geoiseg.widget.requests import Requests
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Editor(Requests):
     """
 
     _selected: int | None = None
+    _suggested: tuple[Outcome, Suggestion] | None = None
 
     # -- the object in progress ------------------------------------------------------
 
@@ -156,6 +158,40 @@ class Editor(Requests):
         if grow is None:
             raise SessionError("following objects beyond the border is not available here")
         self._ask(lambda watch: grow(watch=watch), wait=wait, stoppable=True)
+
+    # -- the next click --------------------------------------------------------------
+
+    def suggest_click(self, *, wait: bool = True) -> Suggestion | None:
+        """Show where a click would help most, and return it; None where none would.
+
+        Whether the place is on the object is for the user to say.
+
+        Raises:
+            SessionError: There is no object in progress.
+        """
+
+        def ask(watch: Watch) -> Suggestion | None:
+            outcome = self.session.outcome
+            found = self.session.suggest_click(watch=watch)
+            if found is None or outcome is None:
+                self._say("No click is likely to help much: accept it, or draw a stroke")
+            else:
+                self._suggested = (outcome, found)
+                self._say("Is the pulsing dot on the object? Click it, left for yes, right for no")
+            return found
+
+        found: Suggestion | None = self._ask(ask, wait=wait, stoppable=True)
+        return found
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """The place that was proposed for the object as it is now, if any."""
+        if self._suggested is None or self._suggested[0] is not self.session.outcome:
+            return None
+        return self._suggested[1]
+
+    def _say(self, text: str) -> None:
+        """Show a note."""
 
     # -- accepted features -----------------------------------------------------------
 

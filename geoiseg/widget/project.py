@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-from geoiseg.errors import GeoisegError, UnknownModelError
+from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
 from geoiseg.layers import is_project, load_project
 from geoiseg.models.protocol import Model
 from geoiseg.models.registry import DEFAULT_MODEL
 from geoiseg.readers import Raster, open_raster
 from geoiseg.session import Session
-
-log = logging.getLogger(__name__)
 
 SUFFIX = ".geoiseg.gpkg"
 """End of the name of a project file that nobody named."""
@@ -53,8 +50,11 @@ def open_session(
         model: Name or Model; None for the one in the project, or else the default.
         project: The project file; True for ``default_project``, False or None for none.
 
+    A project whose model can not be used here opens all the same, with the default model.
+
     Raises:
-        GeoisegError: The raster or an existing project file can not be opened.
+        GeoisegError: The raster or an existing project file can not be opened, or the model
+            that was asked for can not be used.
     """
     raster = open_raster(source)
     if project is None or project is False:
@@ -62,13 +62,16 @@ def open_session(
     path = default_project(raster) if project is True else Path(project)
     if not path.exists():
         return Session(raster, model or DEFAULT_MODEL, project=path), ""
+    shown, why = _as_saved(source, raster, path), ""
     try:
-        session = Session.load(path, raster=_as_saved(source, raster, path), model=model)
-    except UnknownModelError as error:
-        log.warning("%s: %s; the default model is used instead", path, error)
-        session = Session.load(path, raster=raster, model=DEFAULT_MODEL)
+        session = Session.load(path, raster=shown, model=model)
+    except (UnknownModelError, WeightsError, MissingExtraError) as error:
+        if model is not None:
+            raise
+        why = f" with {DEFAULT_MODEL} instead of its own model: {error}"
+        session = Session.load(path, raster=shown, model=DEFAULT_MODEL)
     count = len(session.accepted)
-    return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}"
+    return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}{why}"
 
 
 def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:

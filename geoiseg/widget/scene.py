@@ -12,6 +12,7 @@ import shapely
 from geoiseg.features import Feature
 from geoiseg.prompts import Point, Prompt, Scribble, Text
 from geoiseg.session import Session
+from geoiseg.uncertainty import Suggestion
 from geoiseg.widget.bridge import Bridge
 from geoiseg.widget.frame import MapFrame
 from geoiseg.widget.labels import Labels
@@ -22,6 +23,8 @@ BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAA
 """A transparent pixel."""
 GREEN, RED = "#00c853", "#ff1744"
 """Colours of what is on the object and off it."""
+PULSE = '<i class="gs-pulse"></i>'
+"""What the dot of a suggested click is made of; the style sheet does the rest."""
 GROUP = 100
 """Features in one layer: an accept sends no more than these to the page again."""
 DIGITS = 9
@@ -41,7 +44,10 @@ class Scene:
         self.features = ipyleaflet.LayerGroup(name="features")
         self.outline = ipyleaflet.GeoJSON(data=collection([]), name="outline")
         self.prompts = ipyleaflet.LayerGroup(name="prompts")
-        for layer in (self.preview, self.mask, self.features, self.outline, self.prompts):
+        self.hints = ipyleaflet.LayerGroup(name="suggested click")
+        for layer in (
+            self.preview, self.mask, self.features, self.outline, self.prompts, self.hints,
+        ):  # fmt: skip
             map_.add(layer)
         bridge.overlays = {"mask": self.mask.model_id, "preview": self.preview.model_id}
         self._groups: dict[int, ipyleaflet.GeoJSON] = {}
@@ -49,6 +55,7 @@ class Scene:
         self._shown_mask: Any = None
         self._shown_prompts: tuple[Prompt, ...] = ()
         self._shown_outline: Any = None
+        self._shown_hint: Suggestion | None = None
         self._seq = 0
 
     def draw_mask(self, session: Session, frame: MapFrame, colour: str) -> bool:
@@ -79,6 +86,20 @@ class Scene:
         self.prompts.layers = (*(old if kept else ()), *new)
         self._shown_prompts = items
         for layer in () if kept else old:
+            layer.close()
+
+    def draw_hint(self, hint: Suggestion | None, frame: MapFrame, crs: Any) -> None:
+        """Show the place where a click would help most as a pulsing dot; None for nothing."""
+        if hint is self._shown_hint:
+            return
+        self._shown_hint = hint
+        old, new = self.hints.layers, []
+        if hint is not None:
+            place = frame.on_map(Point(hint.x, hint.y).geometry(crs))
+            icon = ipyleaflet.DivIcon(html=PULSE, icon_size=(0, 0), icon_anchor=(0, 0))
+            new = [ipyleaflet.Marker(location=(place.y, place.x), icon=icon, draggable=False)]
+        self.hints.layers = tuple(new)
+        for layer in old:
             layer.close()
 
     def draw_outline(self, session: Session, frame: MapFrame, colour: str) -> None:

@@ -141,6 +141,11 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
     def _learn_speed(self) -> None:
         if self.session.outcome is not None:
             self.lookout.learn(self.session.outcome.milliseconds)
+        if self.session.settled:
+            self._say("The last clicks changed hardly anything: accept it, or draw a stroke")
+
+    def _say(self, text: str) -> None:
+        self._note = text
 
     def accept(self, label: str | None = None, *, wait: bool = True, **attributes: Any) -> int:
         """Keep the object in progress and return its id.
@@ -225,6 +230,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             self.bridge.answered += 1
             self.scene.draw_prompts(self.session, frame)
             self.scene.draw_outline(self.session, frame, colour)
+            self.scene.draw_hint(self.suggestion, frame, self.session.raster.grid.crs)
             self.scene.draw_features(self.session, frame, self._labels, self.selected)
             if self.model != self.session.model.info.name:
                 self.model = self.session.model

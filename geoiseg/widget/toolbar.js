@@ -25,6 +25,7 @@ const ICONS = {
   check: '<path d="M4 10.500l4 4 8-9"/>',
   plus: '<path d="M10 4v12M4 10h12"/>',
   edit: '<path d="M4 16l1-4 8.500-8.500 3 3L8 15z"/>',
+  suggest: '<circle cx="10" cy="10" r="2.500" fill="currentColor"/><circle cx="10" cy="10" r="7" opacity=".5"/>',
   grow: '<rect x="3" y="6" width="7" height="8"/><path d="M12 10h6M15.500 7.500L18 10l-2.500 2.500"/>',
 };
 const icon = (name) =>
@@ -233,6 +234,7 @@ class Ui {
       return [
         h("span", { className: "gs-what" }, h("i", { style: `background:${colour}` }), `${what}: ${label}`),
         can_grow ? text("grow", "Follow beyond the border") : null,
+        text("suggest", "Where next?"),
         text("cancel", "Cancel"),
         text("accept", "Accept", true),
       ];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -338,6 +339,27 @@ def test_space_pans_while_drawing_and_escape_abandons_a_drag(m: MapPage) -> None
     assert m.state["steps"] == []
     m.press("fit")
     m.until(lambda s: abs(s["center"][1] - before[1]) < 1e-4)
+
+
+def test_a_suggested_click_pulses_and_is_clicked_through(m: MapPage) -> None:
+    m.key("Escape")
+    m.use("scribble", "s")
+    m.drag(disc("blue"), disc("blue", -300, 60))
+    m.until(lambda s: len(s["steps"]) == 1 and s["area"])
+    m.key("w")
+    dot = m.page.locator(".gs-pulse")
+    dot.wait_for(state="visible")
+    box = dot.bounding_box()
+    if folder := os.environ.get("GEOISEG_SHOTS"):
+        m.page.screenshot(path=Path(folder) / "suggestion.png")
+    assert (
+        m.page.locator(".leaflet-div-icon").evaluate("e => getComputedStyle(e).border")[:3] == "0px"
+    )
+    m.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, button="right")
+    m.until(lambda s: len(s["steps"]) == 2)
+    dot.wait_for(state="detached")
+    m.key("Escape")
+    m.until(lambda s: not s["steps"])
 
 
 def test_upload_and_refine_a_layer(m: MapPage, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
+from torch.nn import functional
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """From ``q, k, v`` as ``(n, head, token, channel)`` and the rows' and columns' vectors as
@@ -28,7 +28,7 @@ def masked(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Te
     n, heads, tokens, _ = q.shape
     step = max(1, SCORES_AT_ONCE // (n * tokens * tokens))
     parts = [
-        F.scaled_dot_product_attention(
+        functional.scaled_dot_product_attention(
             q[:, head : head + step],
             k[:, head : head + step],
             v[:, head : head + step],
@@ -68,10 +68,11 @@ def folded(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Te
     column_of = torch.eye(width, dtype=q.dtype, device=q.device).repeat(height, 1)
     places = torch.cat([row_of, column_of], dim=1).expand(*q.shape[:2], -1, -1)
     spare = -(channels + height + width) % 8
-    wide_q = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], dim=-1), (0, spare))
-    wide_k = F.pad(torch.cat([k, places], dim=-1), (0, spare))
-    wide_v = F.pad(v, (0, height + width + spare))
-    return F.scaled_dot_product_attention(wide_q, wide_k, wide_v, scale=1.0)[..., :channels]
+    wide_q = functional.pad(torch.cat([q * channels**-0.5, by_row, by_column], dim=-1), (0, spare))
+    wide_k = functional.pad(torch.cat([k, places], dim=-1), (0, spare))
+    wide_v = functional.pad(v, (0, height + width + spare))
+    out = functional.scaled_dot_product_attention(wide_q, wide_k, wide_v, scale=1.0)
+    return out[..., :channels]
 
 
 def fastest(device: torch.device, dtype: torch.dtype) -> Attention:
@@ -101,7 +102,7 @@ def relative(table: Tensor, size: int) -> Tensor:
         size: Places along the axis.
     """
     if table.shape[0] != 2 * size - 1:
-        table = F.interpolate(table.float().T[None], size=2 * size - 1, mode="linear")[0].T
+        table = functional.interpolate(table.float().T[None], size=2 * size - 1, mode="linear")[0].T
     at = torch.arange(size, device=table.device)
     return table[at[:, None] - at[None, :] + size - 1]
 

@@ -4,14 +4,16 @@ What does not depend on the prompts is computed once for all of them, and the ma
 made by products of matrices with the channels last.
 """
 
+# mypy: disallow-subclassing-any=False
+
 from __future__ import annotations
 
 import itertools
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
+from torch.nn import functional
 
 from geoiseg.models.sam.layers import LayerNorm2d, Mlp
 
@@ -112,7 +114,7 @@ class CrossAttention(nn.Module):
         )
         n = max(len(query), len(key))
         query, key, value = (part.expand(n, -1, -1, -1) for part in (query, key, value))
-        out = F.scaled_dot_product_attention(query, key, value)
+        out = functional.scaled_dot_product_attention(query, key, value)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
 
@@ -182,7 +184,7 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(n, out)``."""
         for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
+            x = functional.relu(layer(x))
         return self.layers[-1](x)
 
 
@@ -234,8 +236,8 @@ class MaskDecoder(nn.Module):
         """
         first, norm, _, second, _ = self.output_upscaling
         grid = math.isqrt(image.shape[1])
-        x = F.gelu(norm.channels_last(_doubled(first, image)))
-        x = F.gelu(_doubled(second, x))
+        x = functional.gelu(norm.channels_last(_doubled(first, image)))
+        x = functional.gelu(_doubled(second, x))
         flat = x.flatten(1, -2) @ weights.transpose(1, 2)
         laid = flat.view(len(image), grid, grid, 2, 2, 2, 2, -1)
         side = 4 * grid
@@ -246,4 +248,4 @@ def _doubled(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """Return ``(..., 2, 2, out)`` of ``(..., channel)``."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
     bias = None if layer.bias is None else layer.bias.repeat(4)
-    return F.linear(x, weight, bias).unflatten(-1, (2, 2, -1))
+    return functional.linear(x, weight, bias).unflatten(-1, (2, 2, -1))

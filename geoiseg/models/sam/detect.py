@@ -31,8 +31,11 @@ def architecture_of(config: Mapping[str, Any], state: Mapping[str, Any]) -> str 
     if kind.startswith("sam3"):
         return "sam3"
     if kind.startswith("sam2"):
-        return _sam2(state)
-    if kind in {"", "sam", "sam_hq"}:
+        return _sam2(state) or "sam2"
+    if kind == "sam_hq":
+        found = _from_names(state) or ""
+        return found if found.startswith("sam-hq") else "sam-hq"
+    if kind in {"", "sam"}:
         return _from_names(state)
     return None
 

@@ -1,9 +1,12 @@
 """Small layers that SAM's encoders and its decoder share, under Meta's names."""
 
+# mypy: disallow-subclassing-any=False
+
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Mlp(nn.Module):
@@ -18,7 +21,7 @@ class Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(..., channel)``."""
         hidden = self.lin1(x)
-        return self.lin2(F.relu(hidden) if self._relu else F.gelu(hidden))
+        return self.lin2(functional.relu(hidden) if self._relu else functional.gelu(hidden))
 
 
 class LayerNorm2d(nn.Module):
@@ -26,8 +29,8 @@ class LayerNorm2d(nn.Module):
 
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.ones_(_empty(channels)))
-        self.bias = nn.Parameter(nn.init.zeros_(_empty(channels)))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +40,7 @@ class LayerNorm2d(nn.Module):
 
     def channels_last(self, x: Tensor) -> Tensor:
         """Return the same for ``(..., channel)``."""
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 class Neck(nn.Sequential):
@@ -50,9 +53,3 @@ class Neck(nn.Sequential):
             nn.Conv2d(out, out, 3, padding=1, bias=False),
             LayerNorm2d(out),
         )
-
-
-def _empty(length: int) -> Tensor:
-    import torch
-
-    return torch.empty(length)

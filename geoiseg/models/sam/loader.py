@@ -20,6 +20,10 @@ ADAPTERS = {
     "sam-vit": "geoiseg.models.sam.meta:load_meta",
     "mobile-sam": "geoiseg.models.sam.meta:load_meta",
     "slimsam": "geoiseg.models.sam.meta:load_meta",
+    "sam-hq": "geoiseg.models.sam.hq:load_hq",
+    "sam2": "geoiseg.models.sam.sam2:load_sam2",
+    "edgetam": "geoiseg.models.sam.edgetam:load_edgetam",
+    "sam3": "geoiseg.models.sam.sam3:load_sam3",
 }
 """``module:function`` by the beginning of an architecture's name; the longest one wins.
 

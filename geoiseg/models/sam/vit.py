@@ -1,13 +1,15 @@
 """SAM's plain vision transformer, made for speed; names and weights are Meta's."""
 
+# mypy: disallow-subclassing-any=False
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
+from torch.nn import functional
 
 from geoiseg.models.sam.attention import Attention, masked, relative
 from geoiseg.models.sam.layers import Mlp, Neck
@@ -80,7 +82,7 @@ class PatchEmbed(nn.Module):
         size = self.proj.kernel_size[0]
         cut = pixels.view(n, bands, rows // size, size, columns // size, size)
         patches = cut.permute(0, 2, 4, 1, 3, 5).flatten(3)
-        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        return functional.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class VitAttention(nn.Module):
@@ -185,5 +187,5 @@ def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     """Return a layer norm of float32 sums in the format of the weights."""
     if norm.weight.dtype == x.dtype:
         return norm(x)
-    bare = F.layer_norm(x, norm.normalized_shape, eps=norm.eps)
+    bare = functional.layer_norm(x, norm.normalized_shape, eps=norm.eps)
     return torch.addcmul(norm.bias, bare.to(norm.weight.dtype), norm.weight)

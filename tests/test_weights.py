@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -39,6 +41,7 @@ from geoiseg.models.weights.catalogue import (
 )
 from geoiseg.models.weights.download import Listener, fetch
 from geoiseg.models.weights.pull import PullOptions, pull
+from tests.conftest import Disk, needed
 
 CONTENT = bytes(i * i % 251 for i in range(1000)) * 700
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -626,9 +629,9 @@ def test_the_catalogue_is_sound() -> None:
 
 
 def test_a_model_whose_weights_are_missing(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, disk: object
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, disk: Disk
 ) -> None:
-    raster = disk.path  # type: ignore[attr-defined]
+    raster = disk.path
     prompts = tmp_path / "p.geojson"
     prompts.write_text(
         '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {},'
@@ -661,6 +664,31 @@ def test_a_model_whose_weights_are_missing(
         geoiseg.get_model("hf:../../etc")
     with pytest.raises(UnknownModelError, match="did you mean 'sam-vit-b'"):
         geoiseg.get_model("sam-vit-bb")
+
+
+def test_a_project_whose_model_can_not_be_used_opens(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "p.gpkg"
+    with contextlib.closing(geoiseg.SegmentMap(disk.path, model="grabcut", project=path)) as m:
+        m.add_point(*disk.centre)
+        m.accept("field")
+        with pytest.raises(WeightsError, match="geoiseg models pull sam-vit-b") as caught:
+            m.model = "sam-vit-b"
+        assert "\n" not in str(caught.value)
+        assert m.model == "grabcut"
+        assert [name for name, _ in m.toolbar.state["models"]] == [
+            "grabcut", *(name for name in geoiseg.model_names() if name != "grabcut"),
+        ]  # fmt: skip
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE geoiseg SET value = ? WHERE key = 'model'", ('"sam-vit-b"',))
+        database.commit()
+    with contextlib.closing(geoiseg.SegmentMap(disk.path, project=path)) as m:
+        assert m.model == registry.DEFAULT_MODEL
+        assert m.features["label"].tolist() == ["field"]
+        note = m.toolbar.status["note"]
+        assert "Resumed p.gpkg: 1 feature with superpixel-walk instead of its own model" in note
+        assert "geoiseg models pull sam-vit-b (375 MB, Apache-2.0)" in note
+    with pytest.raises(WeightsError, match="sam-vit-b"):
+        geoiseg.SegmentMap(disk.path, model="sam-vit-b", project=path)
 
 
 def test_options_of_models_without_a_choice() -> None:
@@ -725,7 +753,7 @@ def make_repository(server: Server, name: str) -> Path:
 
 
 def test_a_repository_on_hugging_face(server: Server, home: Path) -> None:
-    pytest.importorskip("huggingface_hub")
+    needed("huggingface_hub")
     commit = "0123456789abcdef0123456789abcdef01234567"
     make_repository(server, "org/net")
     lines = hub_pull(server, home, "hf:org/net")
@@ -746,7 +774,7 @@ def test_a_repository_on_hugging_face(server: Server, home: Path) -> None:
 
 
 def test_repositories_that_can_not_be_had(server: Server, home: Path) -> None:
-    pytest.importorskip("huggingface_hub")
+    needed("huggingface_hub")
     (make_repository(server, "org/gated") / "gated").write_text("")
     pickled = make_repository(server, "org/pickled")
     (pickled / "model.safetensors").unlink()
@@ -766,7 +794,7 @@ def test_repositories_that_can_not_be_had(server: Server, home: Path) -> None:
 
 def test_a_file_that_is_not_what_the_repository_lists(server: Server, home: Path) -> None:
     """The hub lists the hash of one content and sends another."""
-    pytest.importorskip("huggingface_hub")
+    needed("huggingface_hub")
     make_repository(server, "org/net")
     code = HUB.format(address=server.address, name="hf:org/net", accept=True).replace(
         "try:",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from geoiseg.cli.options import model_option
+from geoiseg.cli.options import chosen_model, model_option
 
 
 @click.command()
@@ -26,7 +26,7 @@ def demo(raster: str | None, out: Path, model: str, size: int, seed: int) -> Non
     """Segment a made scene, or RASTER with clicks of its own choice, and report on it."""
     from geoiseg.demo.run import DemoOptions, run_demo
 
-    options = DemoOptions(out, raster, model, size, seed)
+    options = DemoOptions(out, raster, chosen_model(model), size, seed)
     with tqdm(unit="object", disable=None, file=sys.stderr, leave=False) as bar:
 
         def advance(done: int, total: int) -> None:

@@ -21,6 +21,7 @@ from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import ExportError, PromptError
 from geoiseg.export import write_picture
 from geoiseg.grid import Grid
+from geoiseg.models.protocol import Model
 from geoiseg.models.registry import DEFAULT_MODEL
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompt_file import PromptedObject
@@ -45,7 +46,7 @@ class DemoOptions:
     """Folder for all files; made if it is not there."""
     raster: str | None = None
     """The user's own raster; None makes a scene."""
-    model: str = DEFAULT_MODEL
+    model: str | Model = DEFAULT_MODEL
     size: int = 4096
     """Side of the made scene in pixels."""
     seed: int = 0
@@ -94,7 +95,7 @@ def run_demo(
     outlined = OutlineOptions(simplify=1.0)
     session = Session(raster, options.model, outline=outlined, cache=EmbeddingCache())
     objects = _scene_objects(scene) if scene else _chosen_objects(raster)
-    tell(f"segmenting {len(objects)} objects with {options.model}")
+    tell(f"segmenting {len(objects)} objects with {session.model.info.name}")
     done: list[ObjectResult] = []
 
     def count(result: ObjectResult) -> None:

@@ -93,14 +93,15 @@ def parts(m: SegmentMap) -> dict[str, Any]:
     return {"bridge": m.bridge, "toolbar": m.toolbar, "map": m.map, "box": m}
 
 
-def digest(m: SegmentMap) -> dict[str, str]:
-    """Return a digest of each trait that is synchronised with the page."""
-    return {
-        f"{name}.{key}": hashlib.sha256(repr(one.get_state(key)).encode()).hexdigest()[:16]
-        for name, one in parts(m).items()
+def digest(m: SegmentMap) -> str:
+    """Return a digest of all that is synchronised with the page and should not change alone."""
+    known = [
+        one.get_state(key)
+        for one in parts(m).values()
         for key in sorted(one.keys)
         if key not in {"answered", "status", "preview"}
-    }
+    ]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def watch(m: SegmentMap, path: str) -> SegmentMap:

@@ -146,10 +146,9 @@ class Attack:
         return {key: value for key, value in state.items() if key not in ("answered", "status")}
 
 
-def attack(open_map: Open, server: Server) -> Attack:
+def attack(open_map: Open, server: Server, name: str) -> Attack:
     """Return a live map with a feature and an object in progress."""
-    log = server.folder / f"hostile-{server.kind}.log"
-    raster, project = server.folder / "hostile.tif", f"hostile-{server.kind}.gpkg"
+    log, raster, project = (server.folder / f"{name}.{end}" for end in ("log", "tif", "gpkg"))
     write_scene(raster, CRS, UTM)
     m = open_map(
         server,
@@ -158,7 +157,7 @@ def attack(open_map: Open, server: Server) -> Attack:
         "handler.setFormatter(logging.Formatter('%(levelname)s %(message)s'))\n"
         "logging.getLogger('geoiseg').addHandler(handler)\n"
         "logging.getLogger('geoiseg').setLevel('INFO')\n"
-        f"m = SegmentMap({raster.name!r}, project={project!r}, classes=['field', 'water'])\n"
+        f"m = SegmentMap({raster.name!r}, project={project.name!r}, classes=['field', 'water'])\n"
         "m.preview = False",
         script=HERE / "wire.js",
     )
@@ -204,7 +203,7 @@ def goes_on(m: MapPage) -> None:
 
 
 def test_malformed_messages_do_nothing(open_map: Open, server: Server) -> None:
-    a = attack(open_map, server)
+    a = attack(open_map, server, "malformed")
     before, kept = a.still(), files(server.folder)
     messages = hostile()
     for widget in ("bridge", "toolbar"):
@@ -253,7 +252,7 @@ UPLOADS = {
 
 
 def test_impossible_wishes_and_unreadable_floods_do_nothing(open_map: Open, server: Server) -> None:
-    a = attack(open_map, server)
+    a = attack(open_map, server, "impossible")
     precious = server.folder / "precious.gpkg"
     precious.write_text("mine")
     before, kept = a.still(), files(server.folder)

@@ -258,10 +258,11 @@ def test_restarted_kernel_resumes(open_map: Open, lab: Server) -> None:
     old = m.until(lambda s: s["features"])
     m.until(lambda s: "saved to resumed.geoiseg.gpkg" in s["status"]["note"])
     m.page.locator(".gs-add:visible").click()  # a class that no feature has
-    m.page.keyboard.type("road")
-    m.page.keyboard.press("Enter")
+    field = m.page.locator(".gs-classes input:visible").first
+    field.fill("road")
+    field.press("Enter")
     m.until(lambda s: s["label"] == "road")
-    m.page.locator(".gs-chip.gs-on:visible").click()
+    m.page.locator(".gs-chip.gs-on:visible", has_text="road").click()
     m.page.locator(".gs-colour:visible").evaluate(
         "e => { e.value = '#123456'; e.dispatchEvent(new Event('change')) }"
     )

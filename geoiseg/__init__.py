@@ -15,6 +15,9 @@ _EXPORTS = {
     "Raster": "geoiseg.readers",
     "SegmentMap": "geoiseg.widget.segment_map",
     "Session": "geoiseg.session",
+    "EmbedOptions": "geoiseg.encode",
+    "EmbeddingCache": "geoiseg.embeddings",
+    "embed_raster": "geoiseg.encode",
     "Grid": "geoiseg.grid",
     "Mask": "geoiseg.masks",
     "OutlineOptions": "geoiseg.outline",
@@ -26,6 +29,8 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "EmbedOptions",
+    "EmbeddingCache",
     "GeoisegError",
     "Grid",
     "Mask",
@@ -35,6 +40,7 @@ __all__ = [
     "Session",
     "Stretch",
     "__version__",
+    "embed_raster",
     "get_model",
     "load_model",
     "model_names",
@@ -42,6 +48,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from geoiseg.embeddings import EmbeddingCache
+    from geoiseg.encode import EmbedOptions, embed_raster
     from geoiseg.errors import GeoisegError
     from geoiseg.grid import Grid
     from geoiseg.image import Stretch

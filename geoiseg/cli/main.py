@@ -17,10 +17,12 @@ COMMANDS = {
     "demo": "geoiseg.cli.demo:demo",
     "info": "geoiseg.cli.info:info",
     "segment": "geoiseg.cli.segment:segment",
+    "embed": "geoiseg.cli.embed:embed",
     "app": "geoiseg.cli.app:app",
     "lab": "geoiseg.cli.lab:lab",
     "evaluate": "geoiseg.cli.evaluate:evaluate",
     "models": "geoiseg.cli.models:models",
+    "cache": "geoiseg.cli.cache:cache",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""
 

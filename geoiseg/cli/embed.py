@@ -1,0 +1,142 @@
+"""``geoiseg embed``: encode a raster ahead of the clicks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from geoiseg.cli.options import bands_option, chosen_model, model_option
+from geoiseg.embeddings import default_store
+from geoiseg.embeddings.settings import size_text
+from geoiseg.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
+from geoiseg.errors import RasterError
+from geoiseg.models.protocol import Model
+from geoiseg.readers import Raster, open_raster
+
+ASK_SECONDS = 120.0
+ASK_BYTES = 1 << 30
+"""Work that takes longer or more room than this is begun only when the user says so."""
+
+
+def parse_levels(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Return pyramid levels of a text such as ``0``, ``0,2`` or ``0-3``."""
+    if value is None:
+        return None
+    levels: list[int] = []
+    try:
+        for part in value.split(","):
+            first, _, last = part.partition("-")
+            levels.extend(range(int(first), int(last or first) + 1))
+    except ValueError:
+        levels = []
+    if not levels:
+        raise click.BadParameter(f"give levels, e.g. 0-2; got {value!r}", context, parameter)
+    return tuple(levels)
+
+
+@click.command()
+@click.argument("raster")
+@model_option
+@bands_option
+@click.option("--level", "levels", callback=parse_levels,
+              help="Pyramid levels, e.g. 0-2. [default: all that clicks may ask for]")  # fmt: skip
+@click.option("--gsd", type=click.FloatRange(min=0, min_open=True),
+              help="The level for sessions with this --gsd, in metres per pixel.")  # fmt: skip
+@click.option("--aoi", type=click.Path(path_type=Path), help="Vector file: only clicks in it.")
+@click.option("--overlap/--no-overlap", default=True, show_default=True,
+              help="All chips, or a quarter of them for a quarter of the clicks.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True,
+              help="Threads that read ahead.")  # fmt: skip
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Another folder than the user's own cache, e.g. one to share.")  # fmt: skip
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, however long it takes.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def embed(  # noqa: PLR0913 - click hands options over one by one
+    *,
+    raster: str,
+    model: str,
+    bands: tuple[int, ...] | None,
+    levels: tuple[int, ...] | None,
+    gsd: float | None,
+    aoi: Path | None,
+    overlap: bool,
+    workers: int,
+    folder: Path | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Encode RASTER ahead, so that clicks need neither its pixels nor the model's encoder.
+
+    Goes on where it was stopped. Chips lie on the lattice that clicks use, so they overlap
+    by half. See: geoiseg cache.
+    """
+    if levels is not None and gsd is not None:
+        raise click.UsageError("give either --level or --gsd, not both")
+    source = open_raster(raster, bands)
+    area = None if aoi is None else read_area(aoi, source.grid.crs)
+    options = EmbedOptions(levels, gsd, area, overlap, workers)
+    summary = _embed(source, chosen_model(model), options, folder, ask=not yes)
+    if as_json:
+        report = {**asdict(summary), "folder": str(summary.folder), "raster": raster,
+                  "model": model, "stopped": summary.done < summary.chips}  # fmt: skip
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(_told(summary))
+    if summary.done < summary.chips:
+        sys.exit(130)
+    if summary.failed:
+        raise RasterError(f"{summary.failed} chips can not be read: {summary.error}")
+
+
+def _embed(
+    source: Raster, model: Model, options: EmbedOptions, folder: Path | None, *, ask: bool
+) -> EmbedSummary:
+    """Return how far it got; Ctrl-C keeps what is done."""
+    store = default_store(None if folder is None else folder.absolute())
+    last: list[EmbedSummary] = []
+    with tqdm(unit="chip", disable=None, file=sys.stderr, smoothing=0.1) as bar:
+
+        def approve(estimate: Estimate) -> bool:
+            click.echo(
+                f"geoiseg: {estimate.missing} of {estimate.chips} chips to encode,"
+                f" up to {size_text(estimate.nbytes)}, about {_duration(estimate.seconds)}",
+                err=True,
+            )
+            large = estimate.seconds > ASK_SECONDS or estimate.nbytes > ASK_BYTES
+            return not (ask and large and sys.stdin.isatty()) or click.confirm("Go on?", err=True)
+
+        def show(summary: EmbedSummary) -> Any:
+            last[:] = [summary]
+            bar.total = summary.chips
+            bar.update(summary.done - bar.n)
+
+        try:
+            return embed_raster(source, model, options, store=store, approve=approve, on_chip=show)
+        except KeyboardInterrupt:
+            if not last:
+                raise
+            return last[0]
+
+
+def _told(summary: EmbedSummary) -> str:
+    parts = [f"{summary.made} of {summary.chips} chips encoded"]
+    for count, what in ((summary.there, "were there"), (summary.empty, "have no data")):
+        if count:
+            parts.append(f"{count} {what}")
+    if summary.done < summary.chips:
+        parts.append("stopped; the same command goes on from here")
+    return f"{', '.join(parts)}; {summary.folder}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -150,6 +150,8 @@ def test_weights_come_once_and_are_found(server: Server, home: Path) -> None:
     assert len(server.log()) == 1
     assert "is here" in said.lines[0]
     assert not (home / "partial" / "test-net").exists()
+    (note,) = (home / "hashes").iterdir()  # known from the download, not read again
+    assert json.loads(note.read_text())["sha256"] == SHA == store.file_hash(path)
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server: Server) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.weights import hub
@@ -22,6 +23,7 @@ from geoiseg.models.weights.store import (
     hash_of,
     home,
     read_manifest,
+    remember_hash,
     write_manifest,
 )
 
@@ -191,7 +193,8 @@ def land(
         WeightsError: One is not what was published or pinned.
         OSError: The store can not be written.
     """
-    facts, unknown = {}, []
+    facts: dict[str, dict[str, Any]] = {}
+    unknown: list[tuple[str, str]] = []
     for file in files:
         path, wanted = stage / file.name, _pinned(file, checkpoint).sha256
         with listener.bar(f"hashing {file.name}", path.stat().st_size, 0) as advance:
@@ -218,6 +221,8 @@ def land(
         bool(checkpoint.notice),
     )
     final = _move(checkpoint, stage, manifest)
+    for name, fact in facts.items():
+        remember_hash(final / name, fact["sha256"])
     listener.say(f"{checkpoint.name} is ready: {final}")
     return find(checkpoint)
 

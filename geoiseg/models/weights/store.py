@@ -189,7 +189,7 @@ def installed() -> dict[str, Path]:
     """Return the folders of all weights in the store by name, also of unknown ones."""
     found = {}
     try:
-        folders = sorted((home() / "weights").iterdir())
+        folders = sorted((home() / "weights").glob("[!.]*"))
     except OSError:
         return {}
     for folder in folders:
@@ -263,22 +263,35 @@ def file_hash(path: Path) -> str:
         state = path.stat()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-    stamp = [str(path), state.st_size, state.st_mtime_ns]
-    note = home() / "hashes" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.json"
     try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["of"] == stamp:
+        known = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        if known["of"] == _stamp(path, state):
             return str(known["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     found = hash_of(path)
-    _remember(note, {"of": stamp, "sha256": found})
+    remember_hash(path, found)
     return found
 
 
-def _remember(note: Path, content: dict[str, Any]) -> None:
-    """Write a note whole; a store that can not be written only costs time."""
+def _stamp(path: Path, state: os.stat_result) -> list[Any]:
+    return [str(path), state.st_size, state.st_mtime_ns]
+
+
+def _note_of(path: Path) -> Path:
+    return home() / "hashes" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.json"
+
+
+def remember_hash(path: Path, sha256: str) -> None:
+    """Note the hash of a file as it is now; a store that can not be written only costs time.
+
+    Args:
+        path: Absolute.
+        sha256: What ``hash_of`` has just returned.
+    """
+    note = _note_of(path)
     try:
+        content = {"of": _stamp(path, path.stat()), "sha256": sha256}
         note.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             "w", dir=note.parent, suffix=".tmp", delete=False, encoding="utf-8"

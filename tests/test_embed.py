@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -188,6 +189,41 @@ def test_killed_and_begun_again(wide: Path, tmp_path: Path) -> None:
     for path in entries(tmp_path):
         read_entry(path, path.stem)
     assert "chips to encode" in done.stderr
+
+
+def test_an_interrupt_keeps_what_is_done(wide: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "GEOISEG_HOME": str(tmp_path)}
+    line = [sys.executable, "-m", "geoiseg", "embed", str(wide), "-m", "superpixel-walk", "--json"]
+    process = subprocess.Popen(line, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if entries(tmp_path) or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    report = json.loads(process.communicate(timeout=60)[0])
+    assert process.returncode == 130
+    assert report["stopped"]
+    assert len(entries(tmp_path)) == report["made"] >= 1
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
+
+
+def test_large_work_is_begun_only_when_the_user_says_so(
+    capsys, wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("geoiseg.cli.embed.ASK_SECONDS", 0.0)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    code, out, err = run(capsys, "embed", wide, "-m", "grabcut", "--level", 0)
+    assert code == 130
+    assert "Go on?" in err
+    assert out.startswith("1 of 15 chips encoded, ")
+    assert "stopped; the same command goes on" in out
+    code, out, err = run(capsys, "embed", wide, "-m", "grabcut", "--level", 0, "--yes")
+    assert (code, "Go on?" in err) == (0, False)
+    assert "1 were there" in out
 
 
 def test_two_processes_share_the_work(wide: Path, tmp_path: Path) -> None:

@@ -473,6 +473,21 @@ def test_by_default_embeddings_are_kept_at_home(
     assert (again.segmenter.cache.hits, again.segmenter.cache.misses) == (1, 0)
 
 
+def test_a_map_takes_a_cache(disk: Disk, tmp_path: Path) -> None:
+    cache = EmbeddingCache(disk=DiskStore(tmp_path / "cache"), worth=0)
+    seen = geoiseg.SegmentMap(str(disk.path), "graphcut", project=False, cache=cache)
+    try:
+        assert seen.session.segmenter.cache is cache
+    finally:
+        seen.close()
+    project = tmp_path / "p.gpkg"
+    for _ in range(2):
+        kept = geoiseg.SegmentMap(str(disk.path), "graphcut", project=project, cache=cache)
+        assert kept.session.segmenter.cache is cache
+        kept.session.save(project)
+        kept.close()
+
+
 class Wide(TinyModel):
     """The small network with its features in float32, as other models give them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
 from geoiseg.layers import is_project, load_project
 from geoiseg.models.protocol import Model
@@ -41,7 +42,10 @@ def _belongs(path: Path, raster: Raster) -> bool:
 
 
 def open_session(
-    source: Any, model: str | Model | None, project: str | Path | bool | None
+    source: Any,
+    model: str | Model | None,
+    project: str | Path | bool | None,
+    cache: EmbeddingCache | None = None,
 ) -> tuple[Session, str]:
     """Return the session of a raster, and a line about it for the user.
 
@@ -49,6 +53,7 @@ def open_session(
         source: What ``open_raster`` takes.
         model: Name or Model; None for the one in the project, or else the default.
         project: The project file; True for ``default_project``, False or None for none.
+        cache: Where embeddings are kept; as in ``Session``.
 
     A project whose model can not be used here opens all the same, with the default model.
 
@@ -58,18 +63,18 @@ def open_session(
     """
     raster = open_raster(source)
     if project is None or project is False:
-        return Session(raster, model or DEFAULT_MODEL), ""
+        return Session(raster, model or DEFAULT_MODEL, cache=cache), ""
     path = default_project(raster) if project is True else Path(project)
     if not path.exists():
-        return Session(raster, model or DEFAULT_MODEL, project=path), ""
+        return Session(raster, model or DEFAULT_MODEL, project=path, cache=cache), ""
     shown, why = _as_saved(source, raster, path), ""
     try:
-        session = Session.load(path, raster=shown, model=model)
+        session = Session.load(path, raster=shown, model=model, cache=cache)
     except (UnknownModelError, WeightsError, MissingExtraError) as error:
         if model is not None:
             raise
         why = f" with {DEFAULT_MODEL} instead of its own model: {error}"
-        session = Session.load(path, raster=shown, model=DEFAULT_MODEL)
+        session = Session.load(path, raster=shown, model=DEFAULT_MODEL, cache=cache)
     count = len(session.accepted)
     return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}{why}"
 

@@ -13,6 +13,7 @@ import ipyleaflet
 import ipywidgets
 import traitlets
 
+from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import ExportError
 from geoiseg.models.protocol import Model
 from geoiseg.models.registry import get_model, model_names
@@ -60,6 +61,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
         *,
         project: str | Path | bool | None = True,
         classes: Iterable[str] | Mapping[str, str] = (),
+        cache: EmbeddingCache | None = None,
     ) -> None:
         """Make a map; put it last in a cell, or ``display`` it.
 
@@ -74,13 +76,14 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
                 folder, False saves nothing.
             classes: Names of the classes, or names with colours ``#rrggbb``. Those that
                 the project was saved with follow; their colours hold where none is given.
+            cache: Where embeddings are kept; as in ``Session``, which brings its own.
 
         Raises:
             GeoisegError: The raster or an existing project can not be opened.
         """
         note = ""
         if session is None:
-            session, note = open_session(raster, model, project)
+            session, note = open_session(raster, model, project, cache)
         elif model is not None:
             session.model = model
         self._begin(session)

@@ -103,25 +103,34 @@ class Frame:
         scale = np.array([columns / self.shape[1], rows / self.shape[0]])
         return np.asarray(xy_pixel * scale - 0.5, np.float32)
 
-    def mask_input(self, values: NDArray[np.floating], outside: float) -> FloatArray:
+    def mask_input(
+        self, values: NDArray[np.floating], outside: float, *, sharp: bool = False
+    ) -> FloatArray:
         """Return ``(low_side, low_side)`` float32: a chip's array as a mask prompt.
-
-        Each pixel is the mean over the chip's pixels under it.
 
         Args:
             values: ``(y, x)`` of the chip, e.g. the logits of the last mask.
             outside: Value of the padding.
+            sharp: Whether values jump, as those of an outline do: then each pixel is the mean
+                over all that lies under it. Else it is the value at its middle, which undoes
+                :meth:`to_chip` best.
         """
         import cv2
 
         rows, columns = self.content
-        on_square = np.full((self.side, self.side), outside, np.float32)
-        shrinks = rows < self.shape[0]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        how = cv2.INTER_AREA if rows < self.shape[0] else cv2.INTER_LINEAR
         given = np.ascontiguousarray(values, np.float32)
-        on_square[:rows, :columns] = cv2.resize(given, (columns, rows), interpolation=how)
-        size = (self.low_side, self.low_side)
-        return np.asarray(cv2.resize(on_square, size, interpolation=cv2.INTER_AREA), np.float32)
+        on_square = cv2.resize(given, (columns, rows), interpolation=how)
+        below, right = (part * self.stride for part in self.low)
+        on_square = cv2.copyMakeBorder(
+            on_square, 0, below - rows, 0, right - columns, cv2.BORDER_REPLICATE
+        )
+        how = cv2.INTER_AREA if sharp else cv2.INTER_LINEAR
+        result = np.full((self.low_side, self.low_side), outside, np.float32)
+        result[: self.low[0], : self.low[1]] = cv2.resize(
+            on_square, self.low[::-1], interpolation=how
+        )
+        return result
 
     def to_chip(self, low: FloatArray) -> FloatArray:
         """Return ``(n, y, x)`` float32 on the chip's grid, bilinear, without the padding.
@@ -146,9 +155,9 @@ class Frame:
         return whole
 
     def crop(self, low: FloatArray) -> FloatArray:
-        """Return ``(n, v, u)`` the part of the network's masks that sees the chip."""
+        """Return ``(..., v, u)`` the part of the network's masks that sees the chip."""
         rows, columns = self.low
-        return np.ascontiguousarray(low[:, :rows, :columns])
+        return np.ascontiguousarray(low[..., :rows, :columns])
 
 
 def check_image(image: NDArray[np.uint8], valid: BoolArray | None) -> None:

@@ -113,7 +113,7 @@ def _mask(
         return None
     if logits.shape != frame.shape:
         raise PromptError(f"the chip is {frame.shape}, the mask to refine {logits.shape}")
-    return frame.mask_input(logits, outside=-OUTLINE_LOGIT)
+    return frame.mask_input(logits, outside=-OUTLINE_LOGIT, sharp=previous is None)
 
 
 def _around(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:

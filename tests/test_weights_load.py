@@ -164,3 +164,43 @@ def test_a_checkpoint_of_something_else(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(WeightsError) as caught:
         geoiseg.get_model("test-net")
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_by_its_path_segments(
+    capsys: pytest.CaptureFixture[str], disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.sam_reference import reference
+
+    path = tmp_path / "small sam.pth"
+    torch.save(reference().state_dict(), path)
+    prompts = tmp_path / "p.csv"
+    x, y = disk.centre
+    prompts.write_text(f"x,y\n{x},{y}\n")
+    out = tmp_path / "o.geojson"
+    arguments = ("segment", disk.path, prompts, out, "--device", "cpu", "--precision", "fp32")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments, "-m", path.name, "--project", tmp_path / "p.gpkg")
+    assert code == 0, err
+    assert out.exists()
+    session = geoiseg.Session.load(tmp_path / "p.gpkg")  # the path is the name it is found by
+    assert session.model.info.name == str(path)
+    assert session.model.info.weights_hash.startswith(store.file_hash(path))
+    code, _, err = run(capsys, *arguments, "-m", path, "--device", "tpu")
+    assert code == 1
+    assert "tpu" in err
+    assert err.count("\n") == 1
+
+
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
+    from tests.sam_reference import reference
+
+    path = tmp_path / "small.pth"
+    torch.save(reference().state_dict(), path)
+    row = Checkpoint(
+        "test-net", "sam2", "sam2-hiera-tiny", 7, 99, "MIT", "https://x.org", (RemoteFile("w.pth"),)
+    )
+    install_file(row, path, PullOptions(), Listener())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CATALOGUE, "test-net", row)
+        with pytest.raises(WeightsError, match="not of sam2-hiera-tiny"):
+            geoiseg.load_model("test-net", device="cpu")

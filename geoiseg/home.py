@@ -14,7 +14,7 @@ def home() -> Path:
     r"""Return the folder for caches: ``GEOISEG_HOME``, or the platform's own place.
 
     It need not exist. By default ``~/.cache/geoiseg`` (``XDG_CACHE_HOME`` is heeded),
-    ``~/Library/Caches/geoiseg`` on macOS, ``%LOCALAPPDATA%\geoiseg\Cache`` on Windows.
+    ``~/Library/Caches/geoiseg`` on macOS, ``%LOCALAPPDATA%\geoiseg`` on Windows.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen:
@@ -24,6 +24,6 @@ def home() -> Path:
         return user / "Library" / "Caches" / "geoiseg"
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else user / "AppData" / "Local") / "geoiseg" / "Cache"
+        return (Path(local) if local else user / "AppData" / "Local") / "geoiseg"
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base and Path(base).is_absolute() else user / ".cache") / "geoiseg"

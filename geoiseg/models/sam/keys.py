@@ -21,7 +21,7 @@ NAMES = (
     ("mask_embed.conv2.", "mask_downscaling.3."),
     ("mask_embed.layer_norm2.", "mask_downscaling.4."),
     ("mask_embed.conv3.", "mask_downscaling.6."),
-    ("point_embed.", "point_embeddings."),
+    ("prompt_encoder.point_embed.", "prompt_encoder.point_embeddings."),
     (
         "shared_embedding.positional_embedding",
         "pe_layer.positional_encoding_gaussian_matrix",

@@ -57,7 +57,10 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
         try:
             for step in item.steps:
                 session.gsd = step.gsd
-                session.add(step.prompts)
+                if step.prompts:
+                    session.add(step.prompts)
+                if step.grow:
+                    session.grow(step.grow)
                 for phase, spent in (
                     session.outcome.milliseconds if session.outcome else {}
                 ).items():

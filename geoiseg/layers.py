@@ -29,12 +29,15 @@ from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError
 from geoiseg.export import GPKG_VERSION, storable, write_layer
 from geoiseg.features import FIXED_COLUMNS, Feature, free_name, plain_value, to_frame
 from geoiseg.grid import as_crs
+from geoiseg.growing import MOST_CHIPS
 from geoiseg.image import Stretch
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompts import prompt_from_dict, prompt_to_dict
 from geoiseg.segmenter import Step
 
 FORMAT = 1
+GROW = "grow"
+"""Kind of the row that says that an object was followed beyond its chip."""
 """Version of the project file's structure."""
 META, FEATURES, PROMPTS = "geoiseg", "features", "prompts"
 """Names of the tables."""
@@ -129,24 +132,51 @@ def _prompt_rows(project: Project) -> gpd.GeoDataFrame:
     objects = [(feature.id, feature.label, feature.steps) for feature in project.features]
     for number, label, steps in [*objects, (None, None, project.steps)]:
         for order, step in enumerate(steps):
-            for prompt in step.prompts:
+            for kind, positive, definition, geometry in _said_in(step, project.crs):
                 rows.append(
                     {
                         "object": number,
                         "step": order,
                         "label": label,
-                        "kind": prompt.kind,
-                        "positive": int(prompt.positive),
+                        "kind": kind,
+                        "positive": int(positive),
                         "gsd": step.gsd,
-                        "definition": json.dumps(prompt_to_dict(prompt)),
+                        "definition": json.dumps(definition),
                     }
                 )
-                geometries.append(prompt.geometry(project.crs))
+                geometries.append(geometry)
     columns = ["object", "step", "label", "kind", "positive", "gsd", "definition"]
     table = pd.DataFrame(rows, columns=columns).astype(
         {"object": "Int64", "step": "int64", "positive": "int64", "gsd": "float64"}
     )
     return gpd.GeoDataFrame(table, geometry=np.array(geometries, object), crs=project.crs)
+
+
+def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], Any]]:
+    """Yield kind, sign, definition and geometry of all that a step consists of."""
+    if step.grow:
+        yield GROW, True, {"kind": GROW, "chips": step.grow}, None
+    for prompt in step.prompts:
+        yield prompt.kind, prompt.positive, prompt_to_dict(prompt), prompt.geometry(crs)
+
+
+def step_of(said: list[Any], gsd: float | None) -> Step:
+    """Return the step that rows of the prompts' table define.
+
+    Raises:
+        PromptError: A definition is none.
+    """
+    chips = 0
+    prompts = []
+    for one in said:
+        if isinstance(one, dict) and one.get("kind") == GROW:
+            count = one.get("chips")
+            if not isinstance(count, int) or not 0 < count <= MOST_CHIPS:
+                raise PromptError(f"an object is followed through 1 to {MOST_CHIPS} chips: {one}")
+            chips = count
+        else:
+            prompts.append(prompt_from_dict(one))
+    return Step(tuple(prompts), gsd, chips)
 
 
 def is_project(path: Path) -> bool:
@@ -228,9 +258,9 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
     """Return the steps by object id; None is the object in progress."""
     steps: dict[int | None, tuple[Step, ...]] = {}
     for (number, _), group in rows.groupby(["object", "step"], dropna=False, sort=True):
-        prompts = tuple(prompt_from_dict(json.loads(text)) for text in group["definition"])
+        said = [json.loads(text) for text in group["definition"]]
         key = None if pd.isna(number) else int(number)
-        step = Step(prompts, plain_value(group["gsd"].iloc[0]))
+        step = step_of(said, plain_value(group["gsd"].iloc[0]))
         steps[key] = (*steps.get(key, ()), step)
     return steps
 

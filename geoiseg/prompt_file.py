@@ -22,8 +22,8 @@ import shapely
 
 from geoiseg.errors import PromptError
 from geoiseg.features import free_name, plain_value
-from geoiseg.layers import PROMPTS, is_project
-from geoiseg.prompts import Box, Point, Prompt, Region, Scribble, localise, prompt_from_dict
+from geoiseg.layers import PROMPTS, is_project, step_of
+from geoiseg.prompts import Box, Point, Prompt, Region, Scribble, localise
 from geoiseg.segmenter import Step
 
 OWN_COLUMNS = ("object", "step", "label", "kind", "positive", "gsd", "definition")
@@ -115,10 +115,12 @@ def _object(
     steps = []
     order = rows["step"] if "step" in rows else pd.Series(0, index=rows.index)
     for _, group in rows.groupby(order, sort=True):
-        prompts = tuple(prompt for _, row in group.iterrows() for prompt in _prompts(row))
+        read = [_step(row) for _, row in group.iterrows()]
+        prompts = tuple(prompt for step in read for prompt in step.prompts)
         moved = tuple(localise(prompt, source, target) for prompt in prompts) if target else prompts
         own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in group else None
-        steps.append(Step(moved, float(own_gsd) if own_gsd is not None else gsd))
+        scale = float(own_gsd) if own_gsd is not None else gsd
+        steps.append(Step(moved, scale, max(step.grow for step in read)))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))
     own = (*OWN_COLUMNS, rows.geometry.name)
@@ -132,11 +134,15 @@ def _object(
     return PromptedObject(name, tuple(steps), "" if label is None else str(label), attributes)
 
 
-def _prompts(row: pd.Series) -> Iterator[Prompt]:
+def _step(row: pd.Series) -> Step:
+    """Return what a row says, as a step of its own."""
     definition = plain_value(row.get("definition"))
     if isinstance(definition, str) and definition.startswith("{"):
-        yield prompt_from_dict(json.loads(definition))
-        return
+        return step_of([json.loads(definition)], None)
+    return Step(tuple(_prompts(row)))
+
+
+def _prompts(row: pd.Series) -> Iterator[Prompt]:
     geometry = row[row.index[-1]] if "geometry" not in row else row["geometry"]
     if geometry is None or geometry.is_empty:
         raise PromptError(f"object {row['object']}: a row has no geometry")

@@ -19,6 +19,7 @@ from geoiseg.embeddings.entry import narrowed
 from geoiseg.errors import CancelledError, PromptError
 from geoiseg.framing import Frame, around, holds, level_for_gsd, place
 from geoiseg.grid import Grid
+from geoiseg.growing import Canvas, GrowOptions, Look, amend, grow
 from geoiseg.image import Chip
 from geoiseg.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
 from geoiseg.models.protocol import BoolArray, Embedding, Model, PixelPrompts
@@ -40,6 +41,8 @@ class Step:
     prompts: tuple[Prompt, ...]
     gsd: float | None = None
     """Ground size of a pixel in metres to work at; None finds it."""
+    grow: int = 0
+    """Chips up to which the object is followed beyond its own; 0 where that is not the step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,9 @@ class Outcome:
     changes: tuple[float, ...] = ()
     """Of each step after the first, how much of the mask it changed: 1 less the IoU of
     the masks before and after it, 0..1."""
+
+    grown: Canvas | None = None
+    """The object beyond its chip, where it was followed; there are no logits then."""
 
     @property
     def settled(self) -> bool:
@@ -119,6 +125,8 @@ class Segmenter:
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
         gsd = steps[-1].gsd
+        if steps[-1].grow or (before is not None and before.grown is not None):
+            return self._beyond(steps, prompts, before, watch)
         frame = self._frame(prompts, gsd, before)
         outcome = self._decode(frame, prompts, before, watch)
         if gsd is None and not prompts.of(Box) and not prompts.of(Region):
@@ -146,6 +154,59 @@ class Segmenter:
         if in_use and (gsd is None or in_use.level == lowest) and holds(in_use, grid, prompts):
             return in_use
         return place(grid, prompts, self.model.info.chip_size, lowest)
+
+    def _beyond(
+        self, steps: tuple[Step, ...], said: Prompts, before: Outcome | None, watch: Watch
+    ) -> Outcome:
+        """Return the object followed beyond its chip, or changed there by what was said last."""
+        if before is None:
+            raise PromptError("there is no object to follow yet: add a point or a box first")
+        grid, size, level = self.raster.grid, self.model.info.chip_size, before.frame.level
+        look = self._looking(watch)
+        if steps[-1].grow:
+            start = before if before.grown is None else self._start_of(steps[:-1], watch)
+            options = GrowOptions(chips=steps[-1].grow)
+            canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
+        else:
+            vertices = Prompts(steps[-1].prompts).outline_pixels(grid)
+            low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
+            frame = around(grid, level, size, (*low, *high))
+            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array)
+            canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
+        frame = Frame(level, canvas.window)
+        mask = Mask(canvas.mask, frame.grid(grid), before.mask.score)
+        changes = (*before.changes, _change(before.mask, mask))
+        nothing = np.zeros((0, 0), np.float16)
+        return Outcome(mask, nothing, frame, dict(watch.milliseconds), changes, canvas)
+
+    def _start_of(self, steps: tuple[Step, ...], watch: Watch) -> Outcome:
+        """Return the object on one chip again, before it was followed."""
+        start = self.replay(tuple(step for step in steps if not step.grow), watch)
+        if start is None:
+            raise PromptError("there is no object to follow yet: add a point or a box first")
+        return start
+
+    def _looking(self, watch: Watch) -> Look:
+        """Return what answers prompts on the chips that an object is followed through."""
+        count = 0
+
+        def look(frame: Frame, pixel: PixelPrompts) -> tuple[BoolArray, BoolArray]:
+            nonlocal count
+            count += 1
+            watch.phase(f"following, chip {count}")
+            nothing = np.zeros(frame.window.shape, bool)
+            if not pixel.positive.any():
+                return nothing, nothing
+            try:
+                embedding, valid = self.embed(frame, watch)
+            except PromptError:  # nothing but nodata there
+                return nothing, nothing
+            started = time.perf_counter()
+            logits, _ = choose(self.model.decode(embedding, pixel))
+            watch.spent("decode", started)
+            return np.asarray((logits > 0) & valid), valid
+
+        return look
 
     def _widen(self, outcome: Outcome, prompts: Prompts, watch: Watch) -> Outcome:
         """Return the object seen from the first level at which it ends inside its chip."""

@@ -14,9 +14,10 @@ from geoiseg.export import export_features
 from geoiseg.features import Feature, check_attribute_names, plain_value, to_frame
 from geoiseg.framing import check_inside, level_for_gsd
 from geoiseg.grid import reproject_geometry
+from geoiseg.growing import MOST_CHIPS
 from geoiseg.history import History
 from geoiseg.layers import Project, foreign_features, load_project, raster_path, save_project
-from geoiseg.masks import Mask
+from geoiseg.masks import Mask, touched_border
 from geoiseg.models.protocol import Model
 from geoiseg.models.registry import DEFAULT_MODEL, get_model
 from geoiseg.outline import OutlineOptions, outline
@@ -185,6 +186,43 @@ class Session:
             return None
         return self.segmenter.run(steps, self._state.outcome, watch)
 
+    def grow(self, chips: int = 300, *, watch: Watch | None = None) -> bool:
+        """Follow the object beyond the border of its chip until it ends: one step to undo.
+
+        Args:
+            chips: How many chips to look at, at most; called again, it goes on.
+            watch: To follow or stop the work; stopped, the object is as before.
+
+        Returns:
+            Whether the object ends within the limit.
+
+        Raises:
+            SessionError: There is no object in progress, or ``chips`` is not positive.
+            CancelledError: ``watch`` asked to stop.
+        """
+        if not 1 <= chips <= MOST_CHIPS:
+            raise SessionError(f"chips is a number of chips to look at, got {chips}")
+        with self._lock:
+            state = self._state
+            if state.outcome is None:
+                raise SessionError("there is no object to follow yet: add a point or a box first")
+            done = state.outcome.grown.chips if state.outcome.grown else 0
+            steps = (*state.steps, Step((), state.steps[-1].gsd, grow=done + chips))
+            outcome = self.segmenter.run(steps, state.outcome, watch)
+            self._history.push(replace(state, steps=steps, outcome=outcome))
+            return outcome.grown is None or not outcome.grown.full
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the object meets its chip's border where the raster goes on: see ``grow``."""
+        outcome = self.outcome
+        if outcome is None or outcome.mask.is_empty:
+            return False
+        if outcome.grown is not None:
+            return outcome.grown.full
+        sides = outcome.frame.open_sides(self.raster.grid)
+        return touched_border(outcome.mask.array, sides) > 0
+
     def clear(self) -> None:
         """Drop the object in progress; a feature being refined stays as it was."""
         with self._lock:
@@ -264,6 +302,8 @@ class Session:
         outcome = self.outcome
         if outcome is None:
             raise SessionError("there is no object yet: add a point or a box first")
+        if outcome.grown is not None:
+            raise SessionError("an object that was followed beyond its chip is not looked at again")
         return look(self.segmenter, self.prompts, outcome, options, watch)
 
     def suggest_click(self, *, watch: Watch | None = None) -> Suggestion | None:

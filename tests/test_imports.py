@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "models.protocol"},
     {"grid", "atomic", "history", "home"},
     {"prompts", "image", "masks", "vectorize", "coverage"},
-    {"outline", "framing", "readers", "models"},
+    {"outline", "framing", "growing", "readers", "models"},
     {"embeddings"},
     {"segmenter"},
     {"features", "uncertainty"},

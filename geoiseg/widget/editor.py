@@ -149,15 +149,20 @@ class Editor(Requests):
             self.select(None)
 
     def grow(self, *, wait: bool = True) -> None:
-        """Follow the object beyond the border of its chip.
+        """Follow the object beyond the border of its chip until it ends; undone in one step.
 
         Raises:
-            SessionError: This session can not.
+            SessionError: There is no object in progress.
         """
-        grow = getattr(self.session, "grow", None)
-        if grow is None:
-            raise SessionError("following objects beyond the border is not available here")
-        self._ask(lambda watch: grow(watch=watch), wait=wait, stoppable=True)
+
+        def change(watch: Watch) -> None:
+            ended = self.session.grow(watch=watch)
+            grown = self.session.outcome.grown if self.session.outcome else None
+            chips = grown.chips if grown else 0
+            more = "" if ended else "; it goes on: once more follows it further"
+            self._say(f"Followed over {chips} chips{more}")
+
+        self._ask(change, wait=wait, stoppable=True)
 
     # -- the next click --------------------------------------------------------------
 

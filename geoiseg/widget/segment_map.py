@@ -259,7 +259,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             "model": session.model.info.name,
             "models": [[name, self._about(name)] for name in self.model_choices],
             "takes_text": session.model.info.takes_text,
-            "can_grow": hasattr(session, "grow"),
+            "can_grow": session.goes_on,
             "simplify": self.simplify,
             "preview": self.preview,
             "preview_possible": self.lookout.quick,

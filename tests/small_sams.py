@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+
+from geoiseg.models.options import ModelOptions
+from geoiseg.models.protocol import PixelPrompts
 
 SIDE = 256
 """Pixels along a side of the small networks' square; their masks have a quarter of it."""
 HEADS: dict[str, Any] = {"hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 4}
+
+EXACT = ModelOptions(device="cpu", precision="fp32")
+PROMPTS = {
+    "point": PixelPrompts(np.array([[20.25, 31.5]]), np.array([True])),
+    "points": PixelPrompts(np.array([[20.0, 31.0], [35.5, 12.25]]), np.array([True, False])),
+    "box": PixelPrompts(box=(7.0, 11.5, 40.0, 44.0)),
+    "both": PixelPrompts(np.array([[20.0, 31.0]]), np.array([True]), box=(7.0, 11.5, 40.0, 44.0)),
+}
 
 
 def shaken(model: Any, seed: int = 0) -> Any:
@@ -98,3 +110,82 @@ def assert_same_mask(logits: np.ndarray, wanted: np.ndarray) -> None:
     assert logits.shape == wanted.shape
     for level in (0.0, float(np.median(wanted))):
         assert iou(logits > level, wanted > level) > 0.995
+
+
+def all_valid(image: np.ndarray) -> np.ndarray:
+    return np.ones(image.shape[:2], bool)
+
+
+def squash_processor(side: int = SIDE, kind: str = "Sam2") -> Any:
+    """Return transformers' processor for networks with a square of ``side`` pixels."""
+    pytest.importorskip("torchvision")
+    import transformers
+
+    size = {"height": side, "width": side}
+    images = getattr(transformers, f"{kind.removesuffix('Tracker')}ImageProcessor")(size=size)
+    return getattr(transformers, f"{kind}Processor")(images)
+
+
+def library_inputs(processor: Any, image: np.ndarray, prompts: PixelPrompts) -> dict[str, Any]:
+    """Ask the library for the same: it counts from the centre of a pixel of the square."""
+    side = processor.target_size
+    scale = np.array([side, side]) / image.shape[1::-1]
+    if isinstance(processor.image_processor.size.get("longest_edge"), int):
+        scale = np.full(2, side / max(image.shape[:2]))
+    half = 0.5 / scale
+    asked: dict[str, Any] = {}
+    if len(prompts.points):
+        asked["input_points"] = [[(prompts.points - half).tolist()]]
+        asked["input_labels"] = [[prompts.positive.astype(int).tolist()]]
+    if prompts.box is not None:
+        asked["input_boxes"] = [[(np.array(prompts.box) - np.tile(half, 2)).tolist()]]
+    return dict(processor(images=image, return_tensors="pt", **asked))
+
+
+def assert_the_librarys_masks(
+    ours: Any, theirs: Any, processor: Any, case: tuple[tuple[int, int], str]
+) -> None:
+    """Compare what both make of the same pixels and prompts."""
+    shape, kind = case
+    image, prompts = picture(shape), PROMPTS[kind]
+    inputs = library_inputs(processor, image, prompts)
+    sizes = [inputs.pop("original_sizes")]
+    if "reshaped_input_sizes" in inputs:
+        sizes.append(inputs.pop("reshaped_input_sizes"))
+    with torch.no_grad():
+        out = theirs(**inputs, multimask_output=kind == "point")
+    (wanted,) = processor.post_process_masks(list(out.pred_masks), *sizes, binarize=False)
+    scores = out.iou_scores[0, 0].numpy()
+    order = np.argsort(-scores)
+    found = ours.decode(ours.embed(image, all_valid(image)), prompts)
+    assert found.logits.shape == (3 if kind == "point" else 1, *shape)
+    np.testing.assert_allclose(found.scores, np.clip(scores[order], 0, 1), atol=1e-5)
+    for mine, reference in zip(found.logits, wanted[0].numpy()[order], strict=True):
+        assert_same_mask(mine, reference)
+
+
+def small_edgetam(folder: Path) -> Any:
+    """Save an EdgeTAM with its true image encoder into a folder and return it."""
+    from transformers import (
+        EdgeTamConfig,
+        EdgeTamMaskDecoderConfig,
+        EdgeTamModel,
+        EdgeTamPromptEncoderConfig,
+        EdgeTamVisionConfig,
+        TimmWrapperConfig,
+    )
+
+    layers = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+    vision = EdgeTamVisionConfig(
+        backbone_config=TimmWrapperConfig(architecture="repvit_m1", model_args=layers),
+        backbone_feature_sizes=[[64, 64], [32, 32], [16, 16]],
+        fpn_hidden_size=32,
+    )
+    config = EdgeTamConfig(
+        vision_config=vision,
+        prompt_encoder_config=EdgeTamPromptEncoderConfig(hidden_size=32, image_size=SIDE),
+        mask_decoder_config=EdgeTamMaskDecoderConfig(iou_head_hidden_dim=32, **HEADS),
+    )
+    model = shaken(EdgeTamModel(config))
+    model.save_pretrained(folder)
+    return model

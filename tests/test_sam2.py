@@ -24,24 +24,23 @@ from geoiseg.models.sam import load_sam
 from geoiseg.models.sam.convert_sam2 import from_meta, sam2_config
 from geoiseg.models.sam.squash import Squash
 from tests.small_sams import (
+    EXACT,
+    PROMPTS,
     SIDE,
+    all_valid,
     assert_same_mask,
+    assert_the_librarys_masks,
     iou,
+    library_inputs,
     picture,
     relative_error,
     sam2_parts,
     shaken,
     small_sam2,
+    squash_processor,
 )
 
-EXACT = ModelOptions(device="cpu", precision="fp32")
 SHAPES = [(256, 256), (200, 300), (310, 90), (61, 47)]
-PROMPTS = {
-    "point": PixelPrompts(np.array([[20.25, 31.5]]), np.array([True])),
-    "points": PixelPrompts(np.array([[20.0, 31.0], [35.5, 12.25]]), np.array([True, False])),
-    "box": PixelPrompts(box=(7.0, 11.5, 40.0, 44.0)),
-    "both": PixelPrompts(np.array([[20.0, 31.0]]), np.array([True]), box=(7.0, 11.5, 40.0, 44.0)),
-}
 
 
 @pytest.fixture(scope="module")
@@ -61,27 +60,7 @@ def ours(folder: Path, theirs: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def processor() -> Any:
-    pytest.importorskip("torchvision")
-    from transformers import Sam2ImageProcessor, Sam2Processor
-
-    size = {"height": SIDE, "width": SIDE}
-    return Sam2Processor(Sam2ImageProcessor(size=size, mask_size={"height": 64, "width": 64}))
-
-
-def all_valid(image: np.ndarray) -> np.ndarray:
-    return np.ones(image.shape[:2], bool)
-
-
-def library_inputs(processor: Any, image: np.ndarray, prompts: PixelPrompts) -> dict[str, Any]:
-    """Ask the library for the same: it counts from the centre of a pixel of the square."""
-    half = 0.5 * np.array(image.shape[1::-1]) / SIDE
-    asked: dict[str, Any] = {}
-    if len(prompts.points):
-        asked["input_points"] = [[(prompts.points - half).tolist()]]
-        asked["input_labels"] = [[prompts.positive.astype(int).tolist()]]
-    if prompts.box is not None:
-        asked["input_boxes"] = [[(np.array(prompts.box) - np.tile(half, 2)).tolist()]]
-    return dict(processor(images=image, return_tensors="pt", **asked))
+    return squash_processor()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -99,19 +78,7 @@ def test_image_features_are_the_librarys(ours: Any, theirs: Any, processor: Any,
 @pytest.mark.parametrize("kind", PROMPTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_masks_are_the_librarys(ours: Any, theirs: Any, processor: Any, shape, kind) -> None:
-    image, prompts = picture(shape), PROMPTS[kind]
-    inputs = library_inputs(processor, image, prompts)
-    sizes = inputs.pop("original_sizes")
-    with torch.no_grad():
-        out = theirs(**inputs, multimask_output=kind == "point")
-    (wanted,) = processor.post_process_masks(list(out.pred_masks), sizes, binarize=False)
-    scores = out.iou_scores[0, 0].numpy()
-    order = np.argsort(-scores)
-    found = ours.decode(ours.embed(image, all_valid(image)), prompts)
-    assert found.logits.shape == (3 if kind == "point" else 1, *shape)
-    np.testing.assert_allclose(found.scores, scores[order], atol=1e-5)
-    for mine, reference in zip(found.logits, wanted[0].numpy()[order], strict=True):
-        assert_same_mask(mine, reference)
+    assert_the_librarys_masks(ours, theirs, processor, (shape, kind))
 
 
 def test_a_last_mask_is_handed_to_the_network(ours: Any, theirs: Any, processor: Any) -> None:

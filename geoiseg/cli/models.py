@@ -186,9 +186,9 @@ def verify_weights(names: tuple[str, ...]) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @running_options
 def export(name: str, out: Path) -> None:
-    """Write the model NAME as graphs for onnxruntime or OpenVINO into the folder OUT.
+    """Write the model NAME as graphs for onnxruntime and OpenVINO into the new folder OUT.
 
-    --backend says for which of them; OUT is then a model by its path.
+    OUT is then a model by its path; --backend says, when it is used, which of them runs it.
     """
     importlib.import_module("geoiseg.models.exported").export_model(name, out, chosen_options())
     click.echo(f"{name} exported; use it with: --model {out}")

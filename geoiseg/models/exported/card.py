@@ -1,0 +1,67 @@
+"""What was exported: the card beside the graphs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from geoiseg.errors import WeightsError
+from geoiseg.models.weights.store import file_hash
+
+CARD = "card.json"
+ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+FORMAT = 1
+"""Of the graphs' inputs and outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that is to be known of an exported model without running it."""
+
+    name: str
+    """Of the model it was made from."""
+    architecture: str
+    side: int
+    """Pixels along a side of the image that the encoder takes."""
+    parameters: int
+    weights_hash: str
+    """SHA-256 of the weights it was made from."""
+    licence: str
+    source: str
+    """Where the weights come from; empty where that is not known."""
+    sha256: dict[str, str]
+    """Of the files, by name."""
+    format: int = FORMAT
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write the card into a folder."""
+    (folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> Card:
+    """Return the card of a folder, once its files are found to be what it says.
+
+    Raises:
+        WeightsError: There is none, it is damaged or of another format, or a file differs.
+    """
+    path = folder / CARD
+    again = "export the model again: geoiseg models export NAME FOLDER"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the card {str(path)!r}: {error}; {again}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else content
+        raise WeightsError(f"{str(path)!r} has format {found!r}, not {FORMAT}; {again}")
+    wanted = {field.name for field in fields(Card)}
+    if set(content) != wanted or not isinstance(content["sha256"], dict):
+        odd = sorted(set(content) ^ wanted)
+        raise WeightsError(f"{str(path)!r} is no card of an export: {odd}; {again}")
+    card = Card(**content)
+    for name in {ENCODER, DECODER} | set(card.sha256):
+        file = folder / Path(name).name
+        if file_hash(file) != card.sha256.get(name):
+            raise WeightsError(f"{str(file)!r} is not the file that its card describes; {again}")
+    return card

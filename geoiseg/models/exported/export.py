@@ -1,0 +1,142 @@
+"""From a checkpoint to a folder of graphs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from geoiseg.errors import ExportError, WeightsError, require
+from geoiseg.models.exported.card import DECODER, ENCODER, Card, write_card
+from geoiseg.models.options import ModelOptions
+from geoiseg.models.sam.loader import Source
+from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, from_hub
+from geoiseg.models.weights.store import find, hash_of
+
+OPSET = 17
+ARCHITECTURES = ("sam-vit", "mobile-sam", "slimsam")
+"""Beginnings of the names of those that can be exported."""
+FREE = {
+    "points": {0: "n", 1: "k"},
+    "labels": {0: "n", 1: "k"},
+    "mask_input": {0: "m"},
+    "masks": {0: "n"},
+    "scores": {0: "n"},
+}
+"""Lengths that may differ from call to call; m is n or 1."""
+
+
+def export(name: str | Path, out: Path, options: ModelOptions) -> None:
+    """Write graphs and card into a new folder; see ``export_model``."""
+    for module in ("torch", "onnx"):
+        require(module, "sam")
+    source = _source(name, options)
+    if not source.architecture.startswith(ARCHITECTURES):
+        raise WeightsError(
+            f"{source.architecture} can not be exported, only {', '.join(ARCHITECTURES)}; it"
+            " runs in torch: take its name or checkpoint as the model"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ExportError(f"{out} is there already; give a new folder, or remove it first")
+    from geoiseg.models.sam.network import build_sam
+
+    network = build_sam(source.state, repr(str(source.path)))
+    known = CATALOGUE.get(source.name)
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
+        try:
+            write_graphs(network, folder)
+            card = Card(
+                name=source.name if known else Path(source.name).name,
+                architecture=source.architecture,
+                side=network.side,
+                parameters=sum(int(p.numel()) for p in network.parameters()),
+                weights_hash=source.weights_hash,
+                licence=known.licence if known else "unknown",
+                source=known.source if known else "",
+                sha256={file.name: hash_of(file) for file in sorted(folder.iterdir())},
+            )
+            write_card(folder, card)
+            folder.chmod(0o755)
+            folder.replace(out)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        if isinstance(error, (ExportError, WeightsError)):
+            raise
+        raise ExportError(f"can not write {out}: {error.strerror or error}") from error
+
+
+def write_graphs(network: Any, folder: Path) -> None:
+    """Write ``encoder.onnx`` and ``decoder.onnx`` of a ``Sam`` in fp32 into a folder."""
+    import torch
+
+    from geoiseg.models.exported.graphs import DecoderGraph, EncoderGraph
+
+    side, grid = network.side, network.side // 16
+    channels = network.image_encoder.shape.out
+    pixels = torch.zeros(1, 3, side, side)
+    # Lengths that follow from the image's are numbers then, not computed in the graph.
+    encoder = torch.export.export(EncoderGraph(network.image_encoder).eval(), (pixels,)).module()
+    _write(encoder, {"pixels": pixels}, folder / ENCODER, ["features"])
+    given = {
+        "features": torch.zeros(1, channels, grid, grid),
+        "points": torch.zeros(2, 3, 2),
+        "labels": torch.zeros(2, 3, dtype=torch.int32),
+        "mask_input": torch.zeros(2, 1, 4 * grid, 4 * grid),
+        "has_mask": torch.ones(1),
+    }
+    _write(DecoderGraph(network).eval(), given, folder / DECODER, ["masks", "scores"])
+
+
+def _write(graph: Any, given: dict[str, Any], path: Path, outputs: list[str]) -> None:
+    """Trace a module into a file; its weights go into one beside it, which may be large."""
+    import onnx
+    import torch
+
+    named = {name: axes for name, axes in FREE.items() if name in [*given, *outputs]}
+    with tempfile.TemporaryDirectory(prefix="export-", dir=path.parent) as scratch:
+        traced = Path(scratch) / path.name
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                graph,
+                tuple(given.values()),
+                str(traced),
+                input_names=list(given),
+                output_names=outputs,
+                dynamic_axes=named,
+                opset_version=OPSET,
+                dynamo=False,
+                training=torch.onnx.TrainingMode.PRESERVE,
+            )
+        model = onnx.load(str(traced))
+    onnx.save_model(
+        model,
+        str(path),
+        save_as_external_data=True,
+        location=path.with_suffix(".weights").name,
+        size_threshold=4096,
+    )
+
+
+def _source(name: str | Path, options: ModelOptions) -> Source:
+    """Return the checkpoint of a name or path.
+
+    Raises:
+        WeightsError: It is not here.
+    """
+    text = str(name)
+    known = CATALOGUE.get(text) or (from_hub(text) if text.startswith(HUB_PREFIX) else None)
+    if known is not None:
+        return Source(find(known), known.name, options, known.architecture)
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise WeightsError(
+            f"there is no model {text!r} to export: give a name in geoiseg models, or the path"
+            " of a checkpoint"
+        )
+    return Source(path, text, options)

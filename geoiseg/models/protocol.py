@@ -42,7 +42,8 @@ class ModelInfo:
     takes_text: bool = False
     """Whether ``Text`` prompts are understood."""
     exact_embedding: bool = False
-    """Whether embeddings must stay in full precision where the model has weights."""
+    """Whether embeddings stay as they are; else, where there are parameters, they are features,
+    which are kept in half precision."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

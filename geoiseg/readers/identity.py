@@ -46,7 +46,7 @@ class SourceIdentity:
             return cls(path, None, remote_identity(path, dataset))
         files = dataset.files
         file = local_file(path) or local_file(next(iter(files), ""))
-        others = (other for other in files if Path(other).absolute() != file)
+        others = (other for other in files if other != path and local_file(other) != file)
         return cls(path, file, companions_identity(others))
 
     @property

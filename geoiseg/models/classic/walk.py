@@ -78,6 +78,7 @@ class SuperpixelWalk(GraphEngine):
         description="random walk on superpixels with a fitted prior; fast, nothing to download",
         weights_hash="3",
         parameters=115,
+        exact_embedding=True,
     )
     superpixels: ClassVar[int] = 3000
 

@@ -26,6 +26,8 @@ _EXPORTS = {
     "get_model": "geoiseg.models.registry",
     "load_model": "geoiseg.models.registry",
     "model_names": "geoiseg.models.registry",
+    "segment_raster": "geoiseg.tiled",
+    "MapOptions": "geoiseg.tiled",
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "EmbeddingCache",
     "GeoisegError",
     "Grid",
+    "MapOptions",
     "Mask",
     "OutlineOptions",
     "Raster",
@@ -45,6 +48,7 @@ __all__ = [
     "load_model",
     "model_names",
     "open_raster",
+    "segment_raster",
 ]
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from geoiseg.outline import OutlineOptions
     from geoiseg.readers import Raster, open_raster
     from geoiseg.session import Session
+    from geoiseg.tiled import MapOptions, segment_raster
     from geoiseg.widget.segment_map import SegmentMap
 
 

@@ -57,6 +57,14 @@ class CacheError(GeoisegError, OSError):
     """The cache of embeddings can not be set up, or can not take what it has to."""
 
 
+class LedgerError(GeoisegError, ValueError):
+    """The record of an unfinished run is damaged, in use, or of another run."""
+
+
+class WorkerError(GeoisegError, RuntimeError):
+    """The processes or machines that were to do the work are gone or can not be reached."""
+
+
 class CancelledError(GeoisegError, RuntimeError):
     """The user stopped a long operation."""
 

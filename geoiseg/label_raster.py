@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 import shapely
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
@@ -46,9 +48,33 @@ def write_labels(
     top = int(numbers.max(initial=1))
     if top >= 2**32:
         raise ExportError(f"the id {top} does not fit into a mask; use values='mask'")
-    dtype = "uint8" if top < 256 else "uint16" if top < 65536 else "uint32"
     if extent == "features" and len(frame):
         grid = grid.window(_cover(frame.geometry, grid))
+    dtype = label_dtype(top)
+    burned = _burned(frame.geometry.to_numpy(), numbers, grid, dtype)
+    write_windows(grid, path, dtype, burned)
+
+
+def label_dtype(top: int) -> str:
+    """Return the smallest type of pixels that holds labels up to ``top``."""
+    return "uint8" if top < 256 else "uint16" if top < 65536 else "uint32"
+
+
+def write_windows(
+    grid: Grid, path: Path, dtype: str, windows: Iterable[tuple[Window, NDArray[Any]]]
+) -> None:
+    """Write a cloud-optimised GeoTIFF of one band, window by window; what is left out is 0.
+
+    Args:
+        grid: Of the raster to write.
+        path: Where to write, ending in .tif.
+        dtype: Of the pixels.
+        windows: Pixels and where they go; aligned with ``STRIPE``, or blocks are written
+            more than once.
+
+    Raises:
+        ExportError: The disk is full.
+    """
     plain = path.with_name(f"{path.stem}.plain.tif")
     profile = {
         "driver": "GTiff",
@@ -67,7 +93,9 @@ def write_labels(
     }
     try:
         with rasterio.open(plain, "w", **profile) as target:
-            _burn(frame.geometry.to_numpy(), numbers, grid, target)
+            for window, pixels in windows:
+                where = RioWindow(window.col, window.row, window.width, window.height)
+                target.write(pixels, 1, window=where)
         rasterio.shutil.copy(
             plain,
             path,
@@ -85,6 +113,13 @@ def write_labels(
         plain.unlink(missing_ok=True)
 
 
+def stripes(grid: Grid) -> Iterator[Window]:
+    """Yield windows of ``STRIPE`` pixels a side that cover a grid, row by row."""
+    for row in range(0, grid.height, STRIPE):
+        for col in range(0, grid.width, STRIPE):
+            yield Window(row, col, STRIPE, STRIPE).intersection(grid.whole)
+
+
 def _cover(geometries: Any, grid: Grid) -> Window:
     xy = shapely.get_coordinates(geometries.to_numpy())
     pixels = grid.to_pixel(xy)
@@ -95,18 +130,17 @@ def _cover(geometries: Any, grid: Grid) -> Window:
     return cover.intersection(grid.whole)
 
 
-def _burn(geometries: Any, numbers: Any, grid: Grid, target: Any) -> None:
-    """Burn the features into every window that one of them meets."""
+def _burned(
+    geometries: Any, numbers: Any, grid: Grid, dtype: str
+) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """Yield the features burned into every window that one of them meets."""
     tree = shapely.STRtree(geometries)
-    for row in range(0, grid.height, STRIPE):
-        for col in range(0, grid.width, STRIPE):
-            window = Window(row, col, STRIPE, STRIPE).intersection(grid.whole)
-            part = grid.window(window)
-            hits = np.sort(tree.query(part.footprint, predicate="intersects"))
-            if not len(hits):
-                continue
+    for window in stripes(grid):
+        part = grid.window(window)
+        hits = np.sort(tree.query(part.footprint, predicate="intersects"))
+        if len(hits):
             shapes = [(geometries[hit], int(numbers[hit])) for hit in hits]
-            burned = rasterize(
-                shapes, out_shape=part.shape, transform=part.transform, dtype=target.dtypes[0]
+            yield (
+                window,
+                rasterize(shapes, out_shape=part.shape, transform=part.transform, dtype=dtype),
             )
-            target.write(burned, 1, window=RioWindow(col, row, window.width, window.height))

@@ -24,8 +24,9 @@ LEVELS = [
     {"features", "uncertainty"},
     {"label_raster", "export"},
     {"layers"},
-    {"session", "prompt_file", "tiled", "text", "encode"},
+    {"session", "prompt_file", "text", "encode"},
     {"batch"},
+    {"tiled"},
     {"evaluate", "training", "demo"},
     {"widget", "cli", "qgis"},
 ]

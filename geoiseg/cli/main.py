@@ -18,6 +18,7 @@ COMMANDS = {
     "info": "geoiseg.cli.info:info",
     "segment": "geoiseg.cli.segment:segment",
     "embed": "geoiseg.cli.embed:embed",
+    "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",
     "lab": "geoiseg.cli.lab:lab",
     "evaluate": "geoiseg.cli.evaluate:evaluate",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,27 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
-from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
-from geoiseg.models.tiny.inputs import click_middle, decoder_inputs
-from geoiseg.models.tiny.outputs import obedient
+from geoiseg.models.protocol import (
+    BoolArray,
+    Candidates,
+    Embedding,
+    Masks,
+    ModelInfo,
+    PixelPrompts,
+)
+from geoiseg.models.tiny.batch import decode_many
+from geoiseg.models.tiny.inputs import (
+    PIXELS,
+    VALID,
+    click_middle,
+    decoder_inputs,
+    features_in,
+)
+from geoiseg.models.tiny.outputs import obedient, sharpened
 
 STRIDE = 32
 """The graphs take images whose sides are multiples of this; chips are padded inside."""
+THREADS_VARIABLE = "GEOISEG_THREADS"
 FILES = ("encoder.onnx", "decoder.onnx")
 
 
@@ -28,7 +45,8 @@ class TinyModel:
 
     Args:
         folder: Where the graphs and their card are; the package's own when None.
-        threads: CPU threads per graph; 0 leaves the choice to onnxruntime.
+        threads: CPU threads per graph; 0 goes by ``GEOISEG_THREADS``, else leaves the
+            choice to onnxruntime.
         patient: Whether a first click is decoded twice, as a box alone always is: a better
             first mask for twice the time.
 
@@ -40,7 +58,7 @@ class TinyModel:
         self, folder: Path | None = None, threads: int = 0, *, patient: bool = False
     ) -> None:
         self._folder = folder or Path(__file__).parent
-        self._threads = threads
+        self._threads = threads or threads_wanted()
         self._patient = patient
         self.card = _read_card(self._folder)
         self._encoder = self._session("encoder.onnx")
@@ -84,7 +102,8 @@ class TinyModel:
         names = [output.name for output in self._encoder.get_outputs()]
         arrays = dict(zip(names, self._encoder.run(None, given), strict=True))
         small = {name: array.astype(np.float16) for name, array in arrays.items()}
-        small["valid"] = valid.astype(np.float16)
+        small[VALID] = valid.astype(np.float16)
+        small[PIXELS] = image * valid[..., None]
         return Embedding(self._identity, (rows, columns), small)
 
     def decode(
@@ -104,20 +123,54 @@ class TinyModel:
             PromptError: No prompt at all, or one outside the chip.
             ModelError: The embedding is another model's.
         """
+        self._check(embedding)
+        valid = embedding.arrays[VALID] > 0
+        masks = self._masks(features_in(embedding), valid, prompts, previous)
+        logits = sharpened(masks.logits[0], embedding.arrays[PIXELS], prompts, valid)
+        return Masks(logits[None], masks.scores)
+
+    def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
+        """Return one mask for each object, at half of the chip's resolution.
+
+        Each is decoded on a piece of the chip around its prompts, so that a mask may differ
+        a little from that of ``decode``.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: One for each object.
+
+        Raises:
+            PromptError: A prompt is empty or outside the chip.
+            ModelError: The embedding is another model's.
+        """
+        self._check(embedding)
+
+        def answer(
+            features: Mapping[str, NDArray[Any]], valid: BoolArray, asked: PixelPrompts
+        ) -> tuple[NDArray[np.float32], float]:
+            masks = self._masks(features, valid, asked, None)
+            return masks.logits[0], float(masks.scores[0])
+
+        return decode_many(embedding, prompts, answer)
+
+    def _check(self, embedding: Embedding) -> None:
         if embedding.model != self._identity:
             raise ModelError(
                 f"this embedding was made by {embedding.model!r}, not by {self._identity!r};"
                 " embed the chip again"
             )
-        valid = embedding.arrays["valid"] > 0
+
+    def _masks(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        valid: BoolArray,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None,
+    ) -> Masks:
+        """Return one mask, given features in single precision."""
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:
             return empty_masks(valid.shape)
-        features = {
-            name: array.astype(np.float32)
-            for name, array in embedding.arrays.items()
-            if name != "valid"
-        }
         logits, score = self._answer(features, prompts, seeds, valid)
         again = self._second_look(prompts, logits, seeds)
         if again is not None and previous is None and prompts.mask is None:
@@ -139,14 +192,14 @@ class TinyModel:
 
     def _answer(
         self,
-        features: dict[str, NDArray[np.float32]],
+        features: Mapping[str, NDArray[Any]],
         prompts: PixelPrompts,
         seeds: Seeds,
         valid: BoolArray,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
         logits, score = self._decoder.run(
-            None, features | decoder_inputs(prompts, seeds, _padded(valid))
+            None, {**features, **decoder_inputs(prompts, seeds, _padded(valid))}
         )
         rows, columns = valid.shape
         return logits[0, 0, :rows, :columns], score
@@ -174,6 +227,12 @@ class TinyModel:
         # Threads that spin while they wait would starve the map's server.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def threads_wanted() -> int:
+    """Return the number of threads that ``GEOISEG_THREADS`` allows; 0 where it says none."""
+    text = os.environ.get(THREADS_VARIABLE, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _padded(valid: BoolArray) -> tuple[int, int]:

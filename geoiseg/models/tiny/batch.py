@@ -1,0 +1,158 @@
+"""Many prompts on one chip, each answered on as small a piece of the chip as will do.
+
+The decoder's work grows with the area that it looks at, and nearly all objects are much
+smaller than a chip. The features are those of the whole chip; only they are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.errors import PromptError
+from geoiseg.grid import Window
+from geoiseg.models.protocol import BoolArray, Candidates, Embedding, PixelPrompts
+from geoiseg.models.tiny.inputs import VALID, features_in
+from geoiseg.models.tiny.outputs import LIMIT
+
+FloatArray = NDArray[np.float32]
+Features = Mapping[str, NDArray[Any]]
+Answer = Callable[[Features, BoolArray, PixelPrompts], tuple[FloatArray, float]]
+"""From features and validity of a piece, and prompts in its frame, to logits and a score."""
+
+STRIDE = 32
+"""Pieces begin and end on cells of the coarsest features."""
+SMALLEST = 256
+"""Side in pixels of the first piece; about what training showed the network."""
+OUTLINE_SHARE = 0.5
+"""The prompts of an object spread over at most this share of its piece's side."""
+OPEN_SHARE = 0.02
+"""A mask on more than this share of a piece's inner borders is decoded on a larger one."""
+SCALE = 2
+"""Chip pixels per pixel of the answers: the resolution of the network's last layer but one."""
+
+
+def decode_many(
+    embedding: Embedding, prompts: Sequence[PixelPrompts], answer: Answer
+) -> Candidates:
+    """Return one mask for each of the prompts, at half of the chip's resolution.
+
+    Args:
+        embedding: Features by name, and ``valid``.
+        prompts: In the continuous pixel frame of the chip.
+        answer: Decodes one piece.
+
+    Raises:
+        PromptError: A prompt is empty or outside the chip.
+    """
+    valid = embedding.arrays[VALID] > 0
+    features = features_in(embedding)
+    shape = (valid.shape[0], valid.shape[1])
+    logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
+    scores = np.zeros(len(prompts), np.float32)
+    for number, asked in enumerate(prompts):
+        for window in pieces(asked, shape):
+            part = valid[window.slices]
+            piece, scores[number] = answer(_cut(features, window), part, _moved(asked, window))
+            if not _goes_on(piece > 0, window, shape):
+                break
+        small = _shrunk(piece)
+        row, col = window.row // SCALE, window.col // SCALE
+        logits[number, row : row + small.shape[0], col : col + small.shape[1]] = small
+    return Candidates(logits, scores, np.arange(len(prompts)), float(SCALE))
+
+
+def pieces(prompts: PixelPrompts, shape: tuple[int, int]) -> Iterator[Window]:
+    """Yield windows around the prompts, each twice as large as the last, and then all.
+
+    Raises:
+        PromptError: There is no prompt.
+    """
+    low, high = _extent(prompts)
+    side = SMALLEST
+    while side < float((high - low).max()) / OUTLINE_SHARE:
+        side *= 2
+    while side < max(shape):
+        rows, cols = (_span((low[axis] + high[axis]) / 2, side, shape[1 - axis]) for axis in (1, 0))
+        yield Window(rows[0], cols[0], rows[1], cols[1])
+        side *= 2
+    yield Window(0, 0, *shape)
+
+
+def _span(middle: float, side: int, length: int) -> tuple[int, int]:
+    """Return start and length of the cells of one axis nearest around a place."""
+    last = max(0, -(-(length - side) // STRIDE) * STRIDE)
+    start = min(max(0, round((middle - side / 2) / STRIDE) * STRIDE), last)
+    return start, min(side, length - start)
+
+
+def _extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the least and greatest ``x, y`` of all that was said."""
+    parts = [prompts.points, *(stroke for stroke, _ in prompts.scribbles)]
+    if prompts.box is not None:
+        parts.append(np.reshape(prompts.box, (2, 2)))
+    if prompts.mask is not None and prompts.mask.any():
+        y, x = np.nonzero(prompts.mask)
+        parts.append(np.array([(x.min(), y.min()), (x.max() + 1, y.max() + 1)], np.float64))
+    xy = np.concatenate(parts)
+    if not len(xy):
+        raise PromptError("no prompt: give a point, a box, a scribble or an outline")
+    return xy.min(axis=0), xy.max(axis=0)
+
+
+def _cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
+    """Return the features of a window, whose start is on a cell of the coarsest."""
+    height, width = (-(-side // STRIDE) for side in window.shape)
+    row, col = window.row // STRIDE, window.col // STRIDE
+    coarse_rows = features["p32"].shape[2]
+    cut = {}
+    for name, array in features.items():
+        fine = array.shape[2] // coarse_rows
+        rows = slice(row * fine, (row + height) * fine)
+        cut[name] = np.ascontiguousarray(array[:, :, rows, col * fine : (col + width) * fine])
+    return cut
+
+
+def _moved(prompts: PixelPrompts, window: Window) -> PixelPrompts:
+    """Return the prompts in the pixel frame of a window that holds them."""
+    offset = np.array([window.col, window.row], np.float64)
+    box = prompts.box
+    if box is not None:
+        box = (box[0] - offset[0], box[1] - offset[1], box[2] - offset[0], box[3] - offset[1])
+    return replace(
+        prompts,
+        points=prompts.points - offset,
+        box=box,
+        scribbles=tuple((stroke - offset, sign) for stroke, sign in prompts.scribbles),
+        mask=None if prompts.mask is None else prompts.mask[window.slices],
+    )
+
+
+def _goes_on(mask: BoolArray, window: Window, shape: tuple[int, int]) -> bool:
+    """Return whether a mask touches a border of its window beyond which the chip goes on."""
+    bottom, right = window.stop
+    sides = [
+        side
+        for side, inner in (
+            (mask[0], window.row > 0),
+            (mask[-1], bottom < shape[0]),
+            (mask[:, 0], window.col > 0),
+            (mask[:, -1], right < shape[1]),
+        )
+        if inner
+    ]
+    total = sum(side.size for side in sides)
+    return bool(total) and sum(int(side.sum()) for side in sides) > OPEN_SHARE * total
+
+
+def _shrunk(logits: FloatArray) -> FloatArray:
+    """Return the means of 2 x 2 pixels; an odd last row or column is repeated."""
+    rows, columns = logits.shape
+    even = np.pad(logits, ((0, rows % SCALE), (0, columns % SCALE)), mode="edge")
+    size = (even.shape[1] // SCALE, even.shape[0] // SCALE)
+    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.float32)

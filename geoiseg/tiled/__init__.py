@@ -1,0 +1,9 @@
+"""Whole rasters, tile by tile: automatic or prompted, resumable, on one machine or many."""
+
+from __future__ import annotations
+
+from geoiseg.tiled.options import AutomaticOptions, MapOptions
+from geoiseg.tiled.report import MapReport
+from geoiseg.tiled.run import segment_raster
+
+__all__ = ["AutomaticOptions", "MapOptions", "MapReport", "segment_raster"]

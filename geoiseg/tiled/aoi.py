@@ -1,0 +1,71 @@
+"""The area of interest, in the pixels that are worked on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+
+from geoiseg.errors import PromptError
+from geoiseg.grid import Grid
+from geoiseg.tiled.plan import TilePlan
+
+
+def read_aoi(source: Any, grid: Grid) -> Any:
+    """Return the area of interest in pixels of a grid; None where none is given.
+
+    Args:
+        source: A vector file's path, all polygons of which count; a shapely geometry in the
+            CRS of the grid; or None.
+        grid: Of the level that is worked on.
+
+    Raises:
+        PromptError: There is no polygon, or none on the raster.
+    """
+    if source is None:
+        return None
+    if isinstance(source, (str, Path)):
+        source = _from_file(Path(source), grid)
+    if getattr(source, "geom_type", None) not in {"Polygon", "MultiPolygon"} or source.is_empty:
+        kind = getattr(source, "geom_type", type(source).__name__)
+        raise PromptError(f"an area of interest is a polygon, got {kind}")
+    area = shapely.make_valid(shapely.transform(source, grid.to_pixel))
+    inside = shapely.intersection(area, shapely.box(0, 0, grid.width, grid.height))
+    if inside.area == 0:
+        raise PromptError("the area of interest does not meet the raster; is its CRS right?")
+    return inside
+
+
+def _from_file(path: Path, grid: Grid) -> Any:
+    try:
+        frame = pyogrio.read_dataframe(path)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PromptError(f"can not read the area of interest from {path}: {reason}") from error
+    if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
+        raise PromptError(f"{path} has no polygons to be an area of interest")
+    if frame.crs is not None and grid.crs is not None:
+        frame = frame.to_crs(grid.crs)
+    shapes = frame.geometry.dropna().to_numpy()
+    polygons = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
+    if not len(polygons):
+        raise PromptError(f"{path} has no polygons to be an area of interest")
+    return shapely.union_all(shapely.make_valid(polygons))
+
+
+def tiles_in(plan: TilePlan, aoi: Any) -> list[int]:
+    """Return the tiles whose cores meet the area of interest, by number; all without one."""
+    if aoi is None:
+        return list(range(len(plan)))
+    shapely.prepare(aoi)
+    chosen = []
+    for number in range(len(plan)):
+        core = plan.core(number)
+        bottom, right = core.stop
+        if shapely.intersects(aoi, shapely.box(core.col, core.row, right, bottom)):
+            chosen.append(number)
+    return chosen

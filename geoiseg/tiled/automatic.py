@@ -1,0 +1,132 @@
+"""All objects of a tile that the model finds by itself: a label image.
+
+A grid of points is asked in batches, widely spread points first. What was found spares
+the points on it. The grid is fixed to the raster, not to the tile.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.masks import choose
+from geoiseg.models.protocol import (
+    BatchModel,
+    BoolArray,
+    Candidates,
+    Embedding,
+    Model,
+    PixelPrompts,
+)
+from geoiseg.tiled.candidates import Survivor, painted, survivors
+from geoiseg.tiled.options import AutomaticOptions
+
+COARSEST = 4
+"""The first points asked are every fourth of the grid in either direction."""
+
+
+def find_objects(
+    model: Model,
+    rgb: NDArray[np.uint8],
+    allowed: BoolArray,
+    origin: tuple[int, int],
+    options: AutomaticOptions,
+    min_area: int = 1,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return ``(y, x)`` labels, 0 where there is no object, and each label's score.
+
+    Args:
+        model: Answers points.
+        rgb: ``(y, x, 3)`` the tile.
+        allowed: ``(y, x)`` True where there is data and objects are wanted.
+        origin: Row and column of the tile in the raster, to which the grid is fixed.
+        options: Spacing, thresholds, scales.
+        min_area: Pixels below which an object that ends inside the tile is left out.
+    """
+    found: list[Survivor] = []
+    covered = ~allowed
+    for factor in sorted(options.scales, reverse=True):
+        found += _at_scale(model, (rgb, allowed), covered, (factor, *origin), options)
+    shape = (allowed.shape[0], allowed.shape[1])
+    return painted(found, shape, options.max_hidden, min_area)
+
+
+def _at_scale(
+    model: Model,
+    tile: tuple[NDArray[np.uint8], BoolArray],
+    covered: BoolArray,
+    place: tuple[int, int, int],
+    options: AutomaticOptions,
+) -> list[Survivor]:
+    """Return what is found at one reduction; ``covered`` grows by it."""
+    rgb, allowed = tile
+    factor, row, col = place
+    xy = grid_points(allowed.shape, (row, col), options.spacing * factor)
+    xy = xy[_open(xy, covered)]
+    if not len(xy):
+        return []
+    rows, columns = allowed.shape
+    small = (math.ceil(columns / factor), math.ceil(rows / factor))
+    zoom = (columns / small[0], rows / small[1])
+    image, valid = rgb, allowed
+    if factor > 1:
+        image = np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), np.uint8)
+        shrunk = cv2.resize(allowed.view(np.uint8), small, interpolation=cv2.INTER_NEAREST)
+        valid = np.asarray(shrunk > 0)
+    embedding = model.embed(image, valid)
+    found: list[Survivor] = []
+    while len(xy):
+        now, xy = xy[: options.batch], xy[options.batch :]
+        for survivor in survivors(_answers(model, embedding, now / zoom), now, allowed, zoom,
+                                  options):  # fmt: skip
+            found.append(survivor)
+            covered[survivor.window.slices] |= survivor.mask
+        xy = xy[_open(xy, covered)]
+    return found
+
+
+def grid_points(shape: tuple[int, ...], origin: tuple[int, int], spacing: int
+                ) -> NDArray[np.float64]:  # fmt: skip
+    """Return ``(n, 2)`` points in pixels of a tile, in the order in which they are asked.
+
+    Args:
+        shape: Rows and columns of the tile.
+        origin: Row and column of the tile in the raster.
+        spacing: Pixels between points; the first is half of it from the raster's corner.
+    """
+    numbers = [
+        np.arange(math.ceil(start / spacing - 0.5), math.ceil((start + length) / spacing - 0.5))
+        for start, length in zip(origin, shape[:2], strict=True)
+    ]
+    row, col = (axis.ravel() for axis in np.meshgrid(*numbers, indexing="ij"))
+    fineness = np.zeros(len(row), int)
+    step = COARSEST
+    while step > 1:
+        fineness += ((row % step > 0) | (col % step > 0)).astype(int)
+        step //= 2
+    order = np.lexsort((col, row, fineness))
+    xy = np.column_stack([col, row])[order] + 0.5
+    return np.asarray(xy * spacing - (origin[1], origin[0]), np.float64)
+
+
+def _open(xy: NDArray[np.float64], covered: BoolArray) -> BoolArray:
+    """Return ``(n,)`` which points lie where nothing was found yet."""
+    x, y = np.floor(xy).astype(int).T
+    return np.asarray(~covered[y, x])
+
+
+def _answers(model: Model, embedding: Embedding, xy: NDArray[np.float64]) -> Candidates:
+    positive = np.ones(1, bool)
+    prompts = [PixelPrompts(point[None], positive) for point in xy]
+    if isinstance(model, BatchModel):
+        return model.decode_batch(embedding, prompts)
+    chosen = [choose(model.decode(embedding, prompt)) for prompt in prompts]
+    return Candidates(
+        np.stack([logits for logits, _ in chosen]),
+        np.array([score for _, score in chosen], np.float32),
+        np.arange(len(prompts)),
+        1.0,
+    )

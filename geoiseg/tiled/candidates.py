@@ -1,0 +1,150 @@
+"""Masks that were answered to points, judged at the model's resolution, and painted.
+
+Only what passes is enlarged to the pixels of the tile, and only within its own box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.grid import Window
+from geoiseg.masks import CleanOptions, clean
+from geoiseg.models.protocol import BoolArray, Candidates, PixelPrompts
+from geoiseg.tiled.options import AutomaticOptions
+
+STEP = 1.0
+"""How far the threshold moves for the stability, in logits; as in segment-anything."""
+NEAR = 2
+"""Mask pixels around a mask within which the lower threshold counts."""
+SPECK = 16
+"""Parts of fewer pixels that painting leaves over are dropped; holes of fewer are filled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survivor:
+    """A mask that passed, in pixels of the tile."""
+
+    window: Window
+    mask: BoolArray
+    """``(y, x)`` of the window."""
+    score: float
+    area: int
+    """Pixels of the mask."""
+
+
+def survivors(
+    found: Candidates,
+    xy: NDArray[np.float64],
+    allowed: BoolArray,
+    zoom: tuple[float, float],
+    options: AutomaticOptions,
+) -> Iterator[Survivor]:
+    """Yield the candidates that are good enough.
+
+    Args:
+        found: Answers to ``xy``.
+        xy: ``(n, 2)`` the points, in pixels of the tile.
+        allowed: ``(y, x)`` of the tile, where objects may be.
+        zoom: Tile pixels per chip pixel, across and down.
+        options: How good is good enough.
+    """
+    scale = (found.scale * zoom[0], found.scale * zoom[1])
+    for logits, score, asked in zip(found.logits, found.scores, found.prompts, strict=True):
+        if score < options.min_score:
+            continue
+        low = _held(logits, xy[asked], scale)
+        if low is None or _stability(logits, low) < options.min_stability:
+            continue
+        window = _around(low, scale, (allowed.shape[0], allowed.shape[1]))
+        mask = _enlarged(logits, window, scale) & allowed[window.slices]
+        point = PixelPrompts(xy[asked][None] - (window.col, window.row), np.ones(1, bool))
+        noise = CleanOptions(SPECK, SPECK)
+        mask = clean(mask, allowed[window.slices], point, noise)
+        area = int(np.count_nonzero(mask))
+        if area:
+            yield Survivor(window, mask, float(score), area)
+
+
+def _held(
+    logits: NDArray[np.float32], xy: NDArray[np.float64], scale: tuple[float, float]
+) -> BoolArray | None:
+    """Return the part of a mask that holds its point, or None where none does."""
+    rows, columns = logits.shape
+    col, row = min(int(xy[0] / scale[0]), columns - 1), min(int(xy[1] / scale[1]), rows - 1)
+    if logits[row, col] <= 0:
+        return None
+    _, parts = cv2.connectedComponents((logits > 0).view(np.uint8), connectivity=4)
+    return np.asarray(parts == parts[row, col])
+
+
+def _stability(logits: NDArray[np.float32], mask: BoolArray) -> float:
+    """Return the IoU of the masks at a higher and a lower threshold, in 0..1."""
+    kernel = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
+    near = cv2.dilate(mask.view(np.uint8), kernel) > 0
+    wide = np.count_nonzero(near & (logits > -STEP))
+    return float(np.count_nonzero(mask & (logits > STEP)) / wide) if wide else 0.0
+
+
+def _around(mask: BoolArray, scale: tuple[float, float], shape: tuple[int, int]) -> Window:
+    """Return the tile's pixels under a mask and one mask pixel around it."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int((rows[0] - 1) * scale[1]), int((cols[0] - 1) * scale[0])
+    bottom, right = int(np.ceil((rows[-1] + 2) * scale[1])), int(np.ceil((cols[-1] + 2) * scale[0]))
+    top, left = max(0, top), max(0, left)
+    return Window(top, left, min(bottom, shape[0]) - top, min(right, shape[1]) - left)
+
+
+def _enlarged(logits: NDArray[np.float32], window: Window, scale: tuple[float, float]) -> BoolArray:
+    """Return the mask in the tile's pixels of a window, by linear interpolation of logits."""
+    if scale == (1.0, 1.0):
+        return np.asarray(logits[window.slices] > 0)
+    (sx, sy), (row, col) = scale, (window.row, window.col)
+    back = np.array([[1 / sx, 0, (col + 0.5) / sx - 0.5], [0, 1 / sy, (row + 0.5) / sy - 0.5]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (window.width, window.height)
+    large = cv2.warpAffine(logits, back, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(large > 0)
+
+
+def painted(
+    found: Iterable[Survivor], shape: tuple[int, int], max_hidden: float, min_area: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return ``(y, x)`` labels, 0 where there is no object, and each label's score.
+
+    The best come first; what they cover is theirs. A mask more of which is covered than
+    ``max_hidden`` is left out, and so is one smaller than ``min_area`` that ends inside the
+    tile. Label ``k`` has score ``k - 1``.
+    """
+    labels = np.zeros(shape, np.int32)
+    scores: list[float] = []
+    order = sorted(found, key=lambda s: (-s.score, -s.area, s.window.row, s.window.col))
+    for survivor in order:
+        region = labels[survivor.window.slices]
+        free = survivor.mask & (region == 0)
+        if np.count_nonzero(free) < (1 - max_hidden) * survivor.area:
+            continue
+        free = _without_specks(free)
+        if not free.any() or (survivor.area < min_area and not _at_border(survivor, shape)):
+            continue
+        scores.append(survivor.score)
+        region[free] = len(scores)
+    return labels, np.array(scores, np.float64)
+
+
+def _without_specks(mask: BoolArray) -> BoolArray:
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    keep: NDArray[Any] = stats[:, cv2.CC_STAT_AREA] >= SPECK
+    keep[0] = False
+    return mask if keep[1:].all() and count > 1 else np.asarray(keep[parts])
+
+
+def _at_border(survivor: Survivor, shape: tuple[int, int]) -> bool:
+    bottom, right = survivor.window.stop
+    inside = survivor.window.row > 0 and survivor.window.col > 0
+    return not (inside and bottom < shape[0] and right < shape[1])

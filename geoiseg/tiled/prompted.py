@@ -1,0 +1,147 @@
+"""Objects that a file of prompts names, in groups that lie in the same tile.
+
+Each object is segmented as in a session, at the level and on the chip where it fits, so
+that it has no seams however large it is; a group shares the embeddings of its chips.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geoiseg.batch import segment_objects
+from geoiseg.errors import PromptError
+from geoiseg.features import FIXED_COLUMNS, plain_value
+from geoiseg.grid import Grid
+from geoiseg.models.protocol import Model
+from geoiseg.prompt_file import PromptedObject
+from geoiseg.prompts import Prompts
+from geoiseg.readers import Raster
+from geoiseg.session import Session
+from geoiseg.tiled.ledger import Item
+from geoiseg.tiled.plan import TilePlan
+
+LARGEST_GROUP = 64
+"""Objects that are done, and lost with a worker, together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Some objects of one tile."""
+
+    positions: tuple[int, ...]
+    """Of each object in the file, from 0."""
+    objects: tuple[PromptedObject, ...]
+    bounds: tuple[float, float, float, float]
+    """Of the prompts, in the raster's CRS."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupJob:
+    """What all groups of a run have in common. Pickled, so parameters only."""
+
+    raster: Raster
+    gsd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """What became of the objects of a group."""
+
+    number: int
+    items: tuple[Item, ...]
+    seconds: dict[str, float]
+    peak: int = 0
+    """Most bytes that the process which made it ever held."""
+
+
+def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> GroupResult:
+    """Return what became of the objects of a group, whether found or not.
+
+    Args:
+        job: The raster.
+        model: Segments the objects.
+        number: Of the group.
+        group: The objects.
+    """
+    started = time.perf_counter()
+    session = Session(job.raster, model, gsd=job.gsd)
+    results = segment_objects(session, group.objects)
+    rows = {row["id"]: row for row in session.features.to_dict("records")}
+    items = []
+    for position, result in zip(group.positions, results, strict=True):
+        if result.feature_id is None:
+            items.append(Item(position, result.name, result.error or "nothing was found"))
+            continue
+        row = rows[result.feature_id]
+        outline = shapely.to_wkb(row.pop("geometry"))
+        plain = {name: plain_value(value) for name, value in row.items()}
+        text = json.dumps({name: value for name, value in plain.items() if value is not None})
+        items.append(Item(position, result.name, None, text, outline))
+    return GroupResult(number, tuple(items), {"find": time.perf_counter() - started})
+
+
+def grouped(
+    objects: Sequence[PromptedObject], grid: Grid, level: int, plan: TilePlan, aoi: Any = None
+) -> list[Group]:
+    """Return the objects in groups, those of one tile together, tiles in order.
+
+    Args:
+        objects: Of the file.
+        grid: The raster's grid.
+        level: Of the plan.
+        plan: How the raster is cut.
+        aoi: Area of interest in pixels of the level; objects elsewhere are left out.
+
+    Raises:
+        PromptError: No object is left.
+    """
+    at_level = grid.level(level)
+    by_tile: dict[int, list[tuple[int, NDArrayXY]]] = {}
+    for position, item in enumerate(objects):
+        said = Prompts(tuple(prompt for step in item.steps for prompt in step.prompts))
+        xy = said.outline_pixels(at_level)
+        if not len(xy):
+            raise PromptError(f"object {item.name}: words alone do not say where to look")
+        if aoi is not None and not shapely.intersects(aoi, _hull(xy)):
+            continue
+        middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
+        by_tile.setdefault(plan.tile_of(*middle.tolist()), []).append((position, xy))
+    if not by_tile:
+        raise PromptError("no object of the prompts lies in the area of interest")
+    groups = []
+    for tile in sorted(by_tile):
+        for start in range(0, len(by_tile[tile]), LARGEST_GROUP):
+            members = by_tile[tile][start : start + LARGEST_GROUP]
+            positions = tuple(position for position, _ in members)
+            xy = at_level.to_crs(np.concatenate([xy for _, xy in members]))
+            low, high = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
+            groups.append(Group(positions, tuple(objects[p] for p in positions), (*low, *high)))
+    return groups
+
+
+NDArrayXY = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _hull(xy: NDArrayXY) -> Any:
+    return shapely.multipoints(xy).convex_hull
+
+
+def items_frame(items: Sequence[Item], crs: Any) -> gpd.GeoDataFrame:
+    """Return the objects that were found as a table, numbered by their place in the file."""
+    found = [item for item in items if item.wkb is not None]
+    rows = [
+        {**json.loads(item.properties), "id": number} for number, item in enumerate(found, start=1)
+    ]
+    names = dict.fromkeys([*FIXED_COLUMNS, *(name for row in rows for name in row)])
+    table = pd.DataFrame({name: [row.get(name) for row in rows] for name in names})
+    shapes = shapely.from_wkb([item.wkb for item in found])
+    return gpd.GeoDataFrame(table, geometry=np.asarray(shapes, object), crs=crs)

@@ -1,0 +1,103 @@
+"""What a run has done, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SHOWN = 20
+"""Failures that the text lists; JSON has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedArea:
+    """A part of the raster that is missing in the output."""
+
+    tile: int
+    bounds: tuple[float, float, float, float]
+    """``xmin, ymin, xmax, ymax`` in the raster's CRS."""
+    error: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class MissingObject:
+    """An object of the file of prompts that was not found."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class MapReport:
+    """What a run has done."""
+
+    out: Path
+    raster: str
+    model: str
+    tiles: int
+    """In the area of interest; groups of objects where there are prompts."""
+    objects: int
+    """Written."""
+    area_m2: float
+    """Of all objects together; 0 where the CRS has no metres."""
+    megapixels: float
+    """Of the tiles that this run did."""
+    seconds: float
+    """Wall time of this run."""
+    peak_mb: float
+    """Most memory that one process of the run ever held, in 10^6 bytes; 0 where unknown."""
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds of all workers together, by phase, earlier runs included."""
+    failures: tuple[FailedArea, ...] = ()
+    missing: tuple[MissingObject, ...] = ()
+    redo: str = "segment_raster(..., resume=True)"
+    """What to run to do the failed tiles again."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tile was done and every prompted object found."""
+        return not (self.failures or self.missing)
+
+    @property
+    def megapixels_per_second(self) -> float:
+        """Rate of this run, writing included."""
+        return self.megapixels / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        values = asdict(self)
+        values["out"] = str(self.out)
+        values["complete"] = self.complete
+        values["megapixels_per_second"] = self.megapixels_per_second
+        return values
+
+    def text(self) -> str:
+        """Return everything that matters in a few lines."""
+        size = f"{self.tiles} tiles, {self.megapixels:.1f} Mpx in {self.seconds:.1f} s"
+        rate = f"{self.megapixels_per_second:.2f} Mpx/s"
+        lines = [f"{self.objects} objects written to {self.out}", f"{size} ({rate})"]
+        if self.area_m2 > 0:
+            lines.append(f"objects cover {self.area_m2 / 1e4:.2f} ha")
+        if self.peak_mb > 0:
+            lines.append(f"peak memory of a process: {self.peak_mb:.0f} MB")
+        lines += self.problems()
+        return "\n".join(lines)
+
+    def problems(self) -> list[str]:
+        """Return a line for each of the first failures, and one on what to do."""
+        lines = []
+        for failed in self.failures[:SHOWN]:
+            bounds = ", ".join(f"{value:.10g}" for value in failed.bounds)
+            lines.append(
+                f"tile {failed.tile} at ({bounds}) failed {failed.attempts} times: {failed.error}"
+            )
+        if len(self.failures) > SHOWN:
+            lines.append(f"... and {len(self.failures) - SHOWN} more tiles")
+        if self.failures:
+            lines.append(f"do them again with: {self.redo}")
+        lines += [f"object {item.name}: {item.error}" for item in self.missing[:SHOWN]]
+        if len(self.missing) > SHOWN:
+            lines.append(f"... and {len(self.missing) - SHOWN} more objects")
+        return lines

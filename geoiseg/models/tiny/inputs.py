@@ -8,16 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.protocol import PixelPrompts
+from geoiseg.models.protocol import Embedding, PixelPrompts
 
 FloatArray = NDArray[np.float32]
 
+VALID, PIXELS = "valid", "pixels"
+"""Names of what an embedding holds beside features: validity, and the chip's own colours,
+on which outlines are drawn."""
 STROKE_STEP = 6.0
 """Pixels between the points that stand for a scribble."""
 MOST_POINTS = 96
 """Points the decoder is shown; of more, evenly spread ones along the strokes are kept."""
 TRUST_IN_OUTLINE = 0.95
 """Probability given to the pixels of an outline that is to be refined."""
+
+
+def features_in(embedding: Embedding) -> dict[str, NDArray[np.float32]]:
+    """Return the features of an embedding by name, in single precision."""
+    return {
+        name: array.astype(np.float32)
+        for name, array in embedding.arrays.items()
+        if name not in (VALID, PIXELS)
+    }
 
 
 def decoder_inputs(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import WeightsError
+from geoiseg.home import home
 from geoiseg.models.weights import hub
 from geoiseg.models.weights.catalogue import Checkpoint, RemoteFile, readable
 from geoiseg.models.weights.download import Listener, disk_error, fetch, offline
@@ -21,7 +22,6 @@ from geoiseg.models.weights.store import (
     find,
     folder_of,
     hash_of,
-    home,
     read_manifest,
     remember_hash,
     write_manifest,

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import WeightsError
+from geoiseg.home import home
 from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
 
 log = logging.getLogger(__name__)
@@ -42,20 +42,6 @@ class Manifest:
     """Whether the user accepted what the licence forbids."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What a newer version wrote; kept."""
-
-
-def home() -> Path:
-    """Return the folder of everything geoiseg keeps for a user; it may not exist yet."""
-    chosen = os.environ.get("GEOISEG_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "geoiseg"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "geoiseg"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "geoiseg"
 
 
 def folder_of(checkpoint: Checkpoint) -> Path:

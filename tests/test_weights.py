@@ -27,7 +27,6 @@ import pytest
 import geoiseg
 from geoiseg.cli import main
 from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
-from geoiseg.home import home
 from geoiseg.models import registry
 from geoiseg.models.listing import built_in
 from geoiseg.models.weights import store
@@ -554,7 +553,7 @@ def test_a_checkpoint_carried_by_hand(
     assert store.find(server.checkpoint()).read_bytes() == CONTENT
     assert brought.exists()
     assert run(capsys, "models", "bundle", "test-net", tmp_path / "b.zip")[0] == 0
-    shutil.rmtree(home())
+    shutil.rmtree(tmp_path / "home")
     assert run(capsys, "models", "pull", "--from", tmp_path / "b.zip")[0] == 0
     assert store.is_here(server.checkpoint())
     with pytest.raises(WeightsError, match="several files"):

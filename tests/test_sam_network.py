@@ -36,8 +36,9 @@ def test_encoder_is_the_reference(size, attend):
 
 
 @pytest.mark.parametrize("attend", [masked, chunked, folded])
-def test_encoder_in_bfloat16_is_near(attend):
-    size = Size(depth=6)
+@pytest.mark.parametrize("heads", [2, 4])
+def test_encoder_in_bfloat16_is_near(attend, heads):
+    size = Size(depth=6, channels=heads * 32, heads=heads, window=4)
     theirs = reference(size)
     engine = TorchEngine(
         build_sam(theirs.state_dict(), "the test"), Place(torch.device("cpu"), "bf16")
@@ -59,6 +60,7 @@ def test_attention_is_the_same_in_pieces(monkeypatch):
     rows, columns = torch.randn(5, 5, 8), torch.randn(6, 6, 8)
     whole = attention.masked(q, k, v, rows, columns)
     monkeypatch.setattr(attention, "SCORES_AT_ONCE", 2000)
+    monkeypatch.setattr(attention, "BLOCK", 700)
     for form in (masked, chunked, folded):
         assert torch.allclose(form(q, k, v, rows, columns), whole, atol=1e-5)
 
@@ -160,9 +162,9 @@ def test_device_and_precision_are_chosen_or_refused():
         choose_place(ModelOptions(device="cpu", precision="fp16"))
 
 
-def test_gpus_take_flash_attention_and_exact_cpus_a_mask():
+def test_gpus_take_flash_attention_and_exact_cpus_products():
     assert fastest(torch.device("cuda"), torch.bfloat16) is folded
-    assert fastest(torch.device("cpu"), torch.float32) is masked
+    assert fastest(torch.device("cpu"), torch.float32) is chunked
 
 
 class Small:

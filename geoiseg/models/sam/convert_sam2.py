@@ -10,18 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-RULES: tuple[tuple[str, str], ...] = (
-    (r"^sam_prompt_encoder\.", "prompt_encoder."),
-    (r"^sam_mask_decoder\.", "mask_decoder."),
-    (r"^image_encoder\.neck\.convs\.(\d+)\.conv\.", r"vision_encoder.neck.convs.\1."),
-    (r"^image_encoder\.trunk\.body\.", "vision_encoder.backbone.timm_model."),
-    (r"^image_encoder\.trunk\.", "vision_encoder.backbone."),
-    (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
-    (r"(vision_encoder\.backbone\.blocks\.\d+)\.norm", r"\1.layer_norm"),
-    (r"(mask_decoder\.transformer\..*)\bnorm", r"\1layer_norm"),
-    (r"(mask_decoder\.transformer\..*)\.out_proj\.", r"\1.o_proj."),
-    (r"\.mlp\.layers\.0\.", ".mlp.proj_in."),
-    (r"\.mlp\.layers\.1\.", ".mlp.proj_out."),
+Rules = tuple[tuple[str, str], ...]
+
+HEADS: Rules = (
     (r"(_head|_mlps\.\d+)\.layers\.0\.", r"\1.proj_in."),
     (r"(_head|_mlps\.\d+)\.layers\.1\.", r"\1.layers.0."),
     (r"(_head|_mlps\.\d+)\.layers\.2\.", r"\1.proj_out."),
@@ -34,6 +25,21 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\.mask_downscaling\.4\.", ".mask_embed.layer_norm2."),
     (r"\.mask_downscaling\.6\.", ".mask_embed.conv3."),
     (r"\.pe_layer\.positional_encoding_gaussian_matrix$", ".shared_embedding.positional_embedding"),
+)
+"""What SAM 2 shares with SAM: prompt encoder and mask decoder."""
+RULES: Rules = (
+    (r"^sam_prompt_encoder\.", "prompt_encoder."),
+    (r"^sam_mask_decoder\.", "mask_decoder."),
+    (r"^image_encoder\.neck\.convs\.(\d+)\.conv\.", r"vision_encoder.neck.convs.\1."),
+    (r"^image_encoder\.trunk\.body\.", "vision_encoder.backbone.timm_model."),
+    (r"^image_encoder\.trunk\.", "vision_encoder.backbone."),
+    (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
+    (r"(vision_encoder\.backbone\.blocks\.\d+)\.norm", r"\1.layer_norm"),
+    (r"(mask_decoder\.transformer\..*)\bnorm", r"\1layer_norm"),
+    (r"(mask_decoder\.transformer\..*)\.out_proj\.", r"\1.o_proj."),
+    (r"\.mlp\.layers\.0\.", ".mlp.proj_in."),
+    (r"\.mlp\.layers\.1\.", ".mlp.proj_out."),
+    *HEADS,
     (r"^no_mem_embed$", "no_memory_embedding"),
 )
 """Each rule is tried on what the rules before it have made of a name."""
@@ -59,7 +65,7 @@ def from_meta(state: Mapping[str, Any]) -> dict[str, Any]:
     renamed: dict[str, Any] = {}
     corners: dict[int, Any] = {}
     for name, tensor in state.items():
-        new = _renamed(name)
+        new = renamed_by(RULES, name)
         if not new.startswith(ABOUT_IMAGES):
             continue
         corner = _CORNERS.match(new)
@@ -75,8 +81,9 @@ def from_meta(state: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _renamed(name: str) -> str:
-    for pattern, replacement in RULES:
+def renamed_by(rules: Rules, name: str) -> str:
+    """Return a tensor's name after all rules."""
+    for pattern, replacement in rules:
         name = re.sub(pattern, replacement, name)
     return name
 

@@ -22,6 +22,8 @@ class Blueprint:
     """What ``config.json`` says."""
     path: Path
     """Where the tensors came from, for messages."""
+    elsewhere: str = ""
+    """How the names of tensors begin that are not handed over, because another module has them."""
 
 
 def build(blueprint: Blueprint, state: Mapping[str, Any]) -> Any:
@@ -65,6 +67,8 @@ def build(blueprint: Blueprint, state: Mapping[str, Any]) -> Any:
 def _check(found: Mapping[str, Any], blueprint: Blueprint) -> None:
     where = repr(str(blueprint.path))
     missing = sorted(found["missing_keys"])
+    if blueprint.elsewhere:
+        missing = [name for name in missing if not name.startswith(blueprint.elsewhere)]
     if missing:
         raise WeightsError(
             f"{where} lacks {len(missing)} tensors of a {blueprint.network}, the first is"

@@ -59,13 +59,16 @@ def place_of(source: Source) -> Place:
     return place
 
 
-def describe(source: Source, family: str, engine: TransformersEngine) -> ModelInfo:
+def describe(
+    source: Source, family: str, engine: TransformersEngine, *, takes_text: bool = False
+) -> ModelInfo:
     """Return name, licence, size and weights of a model.
 
     Args:
         source: Where the weights came from.
         family: ``sam-hq``, ``sam2``, ``edgetam`` or ``sam3``.
         engine: What runs it.
+        takes_text: Whether words say something to it.
     """
     return ModelInfo(
         name=source.name,
@@ -74,8 +77,8 @@ def describe(source: Source, family: str, engine: TransformersEngine) -> ModelIn
         description=f"{source.architecture}, by transformers, on {engine.place}",
         chip_size=engine.side,
         weights_hash=source.weights_hash + engine.place.suffix,
-        parameters=sum(int(weight.numel()) for weight in engine.model.parameters()),
-        takes_text=family == "sam3",
+        parameters=engine.parameters,
+        takes_text=takes_text,
     )
 
 
@@ -91,6 +94,11 @@ class TransformersEngine:
         self.model = model.to(place.device)
         self.place = place
         self.side = int(model.prompt_encoder.input_image_size)
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned parameters."""
+        return sum(int(weight.numel()) for weight in self.model.parameters())
 
     def encode(self, pixels: Sequence[FloatArray]) -> list[Arrays]:
         """Return the features of each image; float16 where they are computed in 16 bits.

@@ -19,6 +19,11 @@ FAINT = 0.1
 """Least magnitude of the logit of a prompted pixel, on the side that was said."""
 BAND = 3
 """Pixels by which the outline may be moved to where colours change."""
+SOLID = 0.6
+"""Share of a mask deeper inside than the band from which its outline is moved: of a thin or
+ragged object hardly anything would be certain."""
+ALIKE = 0.8
+"""IoU of the masks before and after below which the move is not believed."""
 LARGE = 0.5
 """A part that no prompt holds stays if it is this large, relative to all that are held."""
 
@@ -57,11 +62,23 @@ def sharpened(
         valid: ``(y, x)`` True where there is data.
     """
     before = logits > 0
-    if not before.any():
+    if _core_share(before) < SOLID:
         return logits
     after = refine(image, before, draw_seeds(prompts, valid), valid, BAND)
+    if np.count_nonzero(before & after) < ALIKE * np.count_nonzero(before | after):
+        return logits
     moved = np.where(after, np.maximum(logits, FAINT), np.minimum(logits, -FAINT))
     return np.where(after == before, logits, moved).astype(np.float32)
+
+
+def _core_share(mask: BoolArray) -> float:
+    """Return the share of a mask that lies deeper inside than the band; 0 for an empty one."""
+    import cv2
+
+    area = np.count_nonzero(mask)
+    kernel = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
+    core = cv2.erode(mask.view(np.uint8), kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.count_nonzero(core) / area if area else 0.0
 
 
 def _stray(mask: BoolArray, seeds: Seeds) -> BoolArray:

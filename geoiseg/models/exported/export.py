@@ -30,8 +30,8 @@ FREE = {
 
 def export(name: str | Path, out: Path, options: ModelOptions) -> None:
     """Write graphs and card into a new folder; see ``export_model``."""
-    for module in ("torch", "onnx"):
-        require(module, "sam")
+    for module, extra in (("torch", "sam"), ("onnx", "openvino")):
+        require(module, extra)
     source = _source(name, options)
     if not source.architecture.startswith(ARCHITECTURES):
         raise WeightsError(

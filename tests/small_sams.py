@@ -221,3 +221,93 @@ def small_hq(folder: Path) -> Any:
     )
     model.save_pretrained(folder)
     return model
+
+
+SIDE_3 = 112
+"""Pixels along a side of the small SAM 3's square: eight of its patches."""
+
+
+def small_sam3(folder: Path) -> Any:
+    """Save a SAM 3, with tracker and detector, and a tokenizer of few words; return it."""
+    from transformers import Sam3VideoConfig, Sam3VideoModel
+
+    vit = {
+        "model_type": "sam3_vit_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": SIDE_3,
+        "patch_size": 14,
+        "window_size": 4,
+        "global_attn_indexes": [1],
+        "pretrain_image_size": 56,
+    }
+    vision = {
+        "model_type": "sam3_vision_model",
+        "backbone_config": vit,
+        "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    }
+    part = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+    text = {
+        "model_type": "clip_text_model",
+        "vocab_size": 600,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "projection_dim": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 32,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+    }
+    detector = {
+        "model_type": "sam3",
+        "vision_config": vision,
+        "text_config": text,
+        "geometry_encoder_config": {"num_layers": 1, **part},
+        "detr_encoder_config": {"num_layers": 1, **part},
+        "detr_decoder_config": {"num_layers": 2, "num_queries": 12, **part},
+        "mask_decoder_config": {"hidden_size": 32, "num_attention_heads": 4},
+    }
+    tracker = {
+        "model_type": "sam3_tracker_video",
+        "vision_config": vision,
+        "prompt_encoder_config": {"hidden_size": 32, "image_size": SIDE_3},
+        "mask_decoder_config": {"iou_head_hidden_dim": 32, **HEADS},
+        "image_size": SIDE_3,
+        "memory_attention_hidden_size": 32,
+        "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 32,
+        "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 8,
+        "mask_downsampler_embed_dim": 32,
+        "memory_fuser_embed_dim": 32,
+        "memory_fuser_intermediate_dim": 32,
+        "memory_fuser_num_layers": 1,
+    }
+    config = Sam3VideoConfig(detector_config=detector, tracker_config=tracker)
+    model = shaken(Sam3VideoModel(config))
+    model.save_pretrained(folder)
+    few_words(folder)
+    return model
+
+
+def few_words(folder: Path) -> None:
+    """Save a tokenizer of CLIP's kind that knows letters and a few words."""
+    from transformers import CLIPTokenizer
+
+    letters = [chr(n) for n in range(ord("a"), ord("z") + 1)]
+    words = ["field", "water", "visual"]
+    merges: list[tuple[str, str]] = []
+    for word in words:
+        parts = [*word[:-1], f"{word[-1]}</w>"]
+        while len(parts) > 1:
+            merges.append((parts[0], parts[1]))
+            parts = [parts[0] + parts[1], *parts[2:]]
+    names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{c}</w>" for c in letters)]
+    names += ["".join(pair) for pair in merges]
+    vocabulary = {name: n for n, name in enumerate(dict.fromkeys(names))}
+    CLIPTokenizer(vocab=vocabulary, merges=list(dict.fromkeys(merges))).save_pretrained(folder)

@@ -137,6 +137,17 @@ class RasterioRaster(Raster):
             self._opened.add(dataset)
         return dataset
 
+    def _reopen_later(self) -> None:
+        """Close this thread's dataset after a failure.
+
+        GDAL keeps what it has of a block that it failed to read, and gives that out as if it
+        were data when it is asked for the block again.
+        """
+        dataset = getattr(self._local, "dataset", None)
+        if dataset is not None:
+            self._local.dataset = None
+            dataset.close()
+
     def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
         grid = self.grid.level(level)
         sx, sy = self.grid.width / grid.width, self.grid.height / grid.height
@@ -165,6 +176,7 @@ class RasterioRaster(Raster):
             except (RasterioError, OSError, ValueError, MemoryError) as error:
                 if isinstance(error, GeoisegError):
                     raise
+                self._reopen_later()
                 raise RasterError(
                     f"can not read {self.name} at rows {where.row_off:.0f}.., columns"
                     f" {where.col_off:.0f}..: {_cause(error)}; the file may be truncated or damaged"
@@ -191,16 +203,34 @@ class RasterioRaster(Raster):
         level = next(k for k in range(64) if np.prod(self.grid.level(k).shape) <= SAMPLE_PIXELS)
         cost = self.grid.height * self.grid.width / min(self._overviews, 1 << level) ** 2
         if cost <= SAMPLE_COST:
-            yield self._read(level, self.grid.level(level).whole)
-            return
+            try:
+                whole = self._read(level, self.grid.level(level).whole)
+            except RasterError as error:
+                log.warning("%s; going on with what can be read", error)
+            else:
+                yield whole
+                return
+        yield from self._sample_blocks()
+
+    def _sample_blocks(self) -> Iterator[tuple[NDArray[Any], BoolArray]]:
+        """Yield blocks spread over the raster, damaged ones left out unless all are."""
+        damage: RasterError | None = None
+        count = 0
         for shift in (0.5, 0.25, 0.75):
             found = False
             for block in sample_blocks(self.grid.shape, self._block, shift):
-                data, valid = self._read(0, block)
+                try:
+                    data, valid = self._read(0, block)
+                except RasterError as error:
+                    damage = error
+                    continue
+                count += 1
                 found = found or bool(valid.any() and np.ptp(data[:, valid]) > 0)
                 yield data, valid
             if found:
                 return
+        if damage is not None and not count:
+            raise damage
 
     def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
         return RasterioRaster(self._shared or self._path, bands, stretch)

@@ -24,7 +24,7 @@ from concurrent.futures import (
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from geoiseg.errors import ModelError, PromptError, WorkerError, require
+from geoiseg.errors import PromptError, WorkerError, require
 from geoiseg.tiled.prompted import Group
 from geoiseg.tiled.worker import Job, Result, run_task
 
@@ -54,7 +54,7 @@ class Driver(Protocol):
         ...
 
 
-def choose_driver(scheduler: str | None, workers: int | None, model: Any) -> tuple[Driver, int]:
+def choose_driver(scheduler: str | None, workers: int | None) -> tuple[Driver, int]:
     """Return a driver and the CPU threads that the model of each worker should use.
 
     Args:
@@ -62,11 +62,9 @@ def choose_driver(scheduler: str | None, workers: int | None, model: Any) -> tup
             machine), or the address of a Dask scheduler; by default ``processes`` where more
             than one worker is asked for, else ``serial``.
         workers: How many; by default one, or all of a cluster's.
-        model: A name, or a Model, which can not be sent to other processes.
 
     Raises:
         PromptError: No such scheduler or number of workers.
-        ModelError: A Model object is to be sent to other processes.
         MissingExtraError: Dask is not installed.
     """
     if workers is not None and workers < 1:
@@ -82,11 +80,6 @@ def choose_driver(scheduler: str | None, workers: int | None, model: Any) -> tup
     count = workers or os.cpu_count() or 1
     if kind == "threads":
         return Pool(count, processes=False), 0
-    if not isinstance(model, str):
-        raise ModelError(
-            "a model that other processes are to load must be given by its name or path,"
-            f" got {type(model).__name__}"
-        )
     threads = max(1, (os.cpu_count() or 1) // count)
     if kind == "processes":
         return Pool(count, processes=True), threads
@@ -206,7 +199,7 @@ class Dask:
                 yield client
             return
         try:
-            client = distributed.Client(self.address, timeout="20s")
+            client = distributed.Client(self.address, timeout="10s")
         except (OSError, ValueError) as error:
             raise WorkerError(
                 f"there is no Dask scheduler at {self.address}: {error or 'no answer'};"

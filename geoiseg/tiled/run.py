@@ -117,7 +117,8 @@ def segment_raster(  # noqa: PLR0913 - the public interface
         raster: What ``open_raster`` takes, or what it returned.
         out: ``.gpkg``, ``.parquet`` or ``.tif`` (each pixel's object); with prompts, any
             format that ``Session.export`` writes.
-        model: A name, a path of weights or, for ``serial`` and ``threads``, a Model.
+        model: A name, a path of weights, or a Model; one that can be pickled where other
+            processes are to use it.
         prompts: A vector file, an object a row; by default all objects are looked for.
         scheduler: ``serial``, ``threads``, ``processes``, ``dask`` (a cluster on this
             machine) or the address of a Dask scheduler; by default ``processes`` where more
@@ -134,7 +135,7 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     """
     started = time.perf_counter()
     options = options or MapOptions()
-    driver, threads = choose_driver(scheduler, workers, model)
+    driver, threads = choose_driver(scheduler, workers)
     run = _prepared(raster, Path(out), model, prompts, options, threads)
     if not isinstance(driver, Serial):
         _check_picklable(run.job, driver)
@@ -201,7 +202,10 @@ def _check_picklable(job: Job, driver: Driver) -> None:
         except GeoisegError:
             raise
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise ModelError(f"the run can not be sent to other processes: {error}") from error
+            raise ModelError(
+                f"{job.work.raster.name} or the model can not be sent to other processes: give"
+                f" both by name or path ({error})"
+            ) from error
 
 
 def _parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from geoiseg.evaluate.metrics import iou
 from geoiseg.evaluate.simulated_user import ClickOptions, run_clicks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Model, PixelPrompts
-from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs
+from geoiseg.models.tiny.batch import decode_closely, pieces
+from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
 from geoiseg.models.tiny.model import FILES, TinyModel
 from geoiseg.models.tiny.outputs import obedient
 
@@ -178,14 +179,41 @@ def test_a_previous_mask_changes_the_answer(model, embedded):
 
 
 def test_patience_is_a_second_look_at_the_first_answer(model, embedded):
-    patient = TinyModel(threads=1, patient=True)
+    hasty = TinyModel(threads=1, patient=False)
     said = clicks((100, 70, True))
-    first = answer(model, embedded, said)
-    assert not np.array_equal(answer(patient, embedded, said), first)
-    assert iou(answer(patient, embedded, said) > 0, DISK) > 0.8
+    first = answer(hasty, embedded, said)
+    assert not np.array_equal(answer(model, embedded, said), first)
+    assert iou(answer(model, embedded, said) > 0, DISK) > 0.8
     assert np.array_equal(
-        answer(patient, embedded, said, first), answer(model, embedded, said, first)
-    )
+        answer(model, embedded, said, first), answer(hasty, embedded, said, first)
+    ), "later clicks are decoded once"
+
+
+def test_only_as_much_of_a_chip_is_decoded_as_the_object_needs(model):
+    """A small object on a small piece around it, a large one on all of the chip."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:512, :512]
+    chip = np.clip(rng.normal(90, 6, (512, 512, 3)), 0, 255)
+    small = np.hypot(y - 100, x - 400) < 40
+    chip[small] += [80, 40, -40]
+    valid = np.ones((512, 512), bool)
+    embedding = model.embed(np.clip(chip, 0, 255).astype(np.uint8), valid)
+    said = clicks((400, 100, True))
+    assert iou(answer(model, embedding, said) > 0, small) > 0.8
+
+    windows = list(pieces(said, (512, 512)))
+    assert [window.shape for window in windows] == [(256, 256), (512, 512)]
+    assert all(window.contains(said.points).all() for window in windows)
+    asked = []
+
+    def fills(_features, part, _prompts, _previous):
+        asked.append(part.shape)
+        return np.full(part.shape, 5, np.float32), 1.0
+
+    features = features_in(embedding)
+    window, logits, _ = decode_closely(features, valid, said, None, fills)
+    assert asked == [(256, 256), (512, 512)], "the first answer ran over the piece's border"
+    assert window.shape == logits.shape == (512, 512)
 
 
 def test_nothing_said_of_the_object_is_an_empty_mask(model, embedded):

@@ -22,8 +22,9 @@ from geoiseg.models.tiny.outputs import LIMIT
 
 FloatArray = NDArray[np.float32]
 Features = Mapping[str, NDArray[Any]]
-Answer = Callable[[Features, BoolArray, PixelPrompts], tuple[FloatArray, float]]
-"""From features and validity of a piece, and prompts in its frame, to logits and a score."""
+Answer = Callable[[Features, BoolArray, PixelPrompts, FloatArray | None], tuple[FloatArray, float]]
+"""From features and validity of a piece, prompts in its frame and the last mask's logits, to
+logits and a score."""
 
 STRIDE = 32
 """Pieces begin and end on cells of the coarsest features."""
@@ -56,15 +57,36 @@ def decode_many(
     logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
     scores = np.zeros(len(prompts), np.float32)
     for number, asked in enumerate(prompts):
-        for window in pieces(asked, shape):
-            part = valid[window.slices]
-            piece, scores[number] = answer(_cut(features, window), part, _moved(asked, window))
-            if not _goes_on(piece > 0, window, shape):
-                break
+        window, piece, scores[number] = decode_closely(features, valid, asked, None, answer)
         small = _shrunk(piece)
         row, col = window.row // SCALE, window.col // SCALE
         logits[number, row : row + small.shape[0], col : col + small.shape[1]] = small
     return Candidates(logits, scores, np.arange(len(prompts)), float(SCALE))
+
+
+def decode_closely(
+    features: Features,
+    valid: BoolArray,
+    prompts: PixelPrompts,
+    previous: FloatArray | None,
+    answer: Answer,
+) -> tuple[Window, FloatArray, float]:
+    """Return the smallest piece of the chip that holds the object, its logits and the score.
+
+    Args:
+        features: Of the chip.
+        valid: ``(y, x)`` True where there is data.
+        prompts: In the pixel frame of the chip.
+        previous: ``(y, x)`` logits of the last mask, if any.
+        answer: Decodes one piece.
+    """
+    shape = (valid.shape[0], valid.shape[1])
+    for window in pieces(prompts, shape):
+        part, before = valid[window.slices], None if previous is None else previous[window.slices]
+        piece, score = answer(cut(features, window), part, moved(prompts, window), before)
+        if not goes_on(piece > 0, window, shape):
+            break
+    return window, piece, score
 
 
 def pieces(prompts: PixelPrompts, shape: tuple[int, int]) -> Iterator[Window]:
@@ -105,20 +127,22 @@ def _extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.floa
     return xy.min(axis=0), xy.max(axis=0)
 
 
-def _cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
-    """Return the features of a window, whose start is on a cell of the coarsest."""
+def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
+    """Return a window's features in single precision; it starts on a cell of the coarsest."""
     height, width = (-(-side // STRIDE) for side in window.shape)
     row, col = window.row // STRIDE, window.col // STRIDE
     coarse_rows = features["p32"].shape[2]
-    cut = {}
+    found = {}
     for name, array in features.items():
         fine = array.shape[2] // coarse_rows
         rows = slice(row * fine, (row + height) * fine)
-        cut[name] = np.ascontiguousarray(array[:, :, rows, col * fine : (col + width) * fine])
-    return cut
+        found[name] = array[:, :, rows, col * fine : (col + width) * fine].astype(
+            np.float32, order="C"
+        )
+    return found
 
 
-def _moved(prompts: PixelPrompts, window: Window) -> PixelPrompts:
+def moved(prompts: PixelPrompts, window: Window) -> PixelPrompts:
     """Return the prompts in the pixel frame of a window that holds them."""
     offset = np.array([window.col, window.row], np.float64)
     box = prompts.box
@@ -133,7 +157,7 @@ def _moved(prompts: PixelPrompts, window: Window) -> PixelPrompts:
     )
 
 
-def _goes_on(mask: BoolArray, window: Window, shape: tuple[int, int]) -> bool:
+def goes_on(mask: BoolArray, window: Window, shape: tuple[int, int]) -> bool:
     """Return whether a mask touches a border of its window beyond which the chip goes on."""
     bottom, right = window.stop
     sides = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +24,9 @@ TRUST_IN_OUTLINE = 0.95
 """Probability given to the pixels of an outline that is to be refined."""
 
 
-def features_in(embedding: Embedding) -> dict[str, NDArray[np.float32]]:
-    """Return the features of an embedding by name, in single precision."""
-    return {
-        name: array.astype(np.float32)
-        for name, array in embedding.arrays.items()
-        if name not in (VALID, PIXELS)
-    }
+def features_in(embedding: Embedding) -> dict[str, NDArray[Any]]:
+    """Return the features of an embedding by name."""
+    return {name: array for name, array in embedding.arrays.items() if name not in (VALID, PIXELS)}
 
 
 def decoder_inputs(

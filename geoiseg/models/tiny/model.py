@@ -24,7 +24,7 @@ from geoiseg.models.protocol import (
     ModelInfo,
     PixelPrompts,
 )
-from geoiseg.models.tiny.batch import decode_many
+from geoiseg.models.tiny.batch import SMALLEST, cut, decode_closely, decode_many, moved
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
@@ -32,7 +32,7 @@ from geoiseg.models.tiny.inputs import (
     decoder_inputs,
     features_in,
 )
-from geoiseg.models.tiny.outputs import obedient, sharpened
+from geoiseg.models.tiny.outputs import LIMIT, obedient, sharpened
 
 STRIDE = 32
 """The graphs take images whose sides are multiples of this; chips are padded inside."""
@@ -47,15 +47,15 @@ class TinyModel:
         folder: Where the graphs and their card are; the package's own when None.
         threads: CPU threads per graph; 0 goes by ``GEOISEG_THREADS``, else leaves the
             choice to onnxruntime.
-        patient: Whether a first click is decoded twice, as a box alone always is: a better
-            first mask for twice the time.
+        patient: Whether the first prompts for a small object are decoded twice, the second
+            time with the first answer to refine: a better first mask.
 
     Raises:
         WeightsError: A file is missing or is not what the card says.
     """
 
     def __init__(
-        self, folder: Path | None = None, threads: int = 0, *, patient: bool = False
+        self, folder: Path | None = None, threads: int = 0, *, patient: bool = True
     ) -> None:
         self._folder = folder or Path(__file__).parent
         self._threads = threads or threads_wanted()
@@ -125,9 +125,17 @@ class TinyModel:
         """
         self._check(embedding)
         valid = embedding.arrays[VALID] > 0
-        masks = self._masks(features_in(embedding), valid, prompts, previous)
-        logits = sharpened(masks.logits[0], embedding.arrays[PIXELS], prompts, valid)
-        return Masks(logits[None], masks.scores)
+        if draw_seeds(prompts, valid, previous).empty:  # checks the prompts, too
+            return empty_masks(valid.shape)
+        features = features_in(embedding)
+        window, piece, score = decode_closely(features, valid, prompts, previous, self._piece)
+        if self._patient and previous is None and max(window.shape) <= SMALLEST:
+            again, part = moved(prompts, window), valid[window.slices]
+            piece, score = self._piece(cut(features, window), part, again, piece)
+        logits = np.full(valid.shape, -LIMIT, np.float32)
+        logits[window.slices] = piece
+        drawn = sharpened(logits, embedding.arrays[PIXELS], prompts, valid)
+        return Masks(drawn[None], np.array([score], np.float32))
 
     def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
         """Return one mask for each object, at half of the chip's resolution.
@@ -144,14 +152,7 @@ class TinyModel:
             ModelError: The embedding is another model's.
         """
         self._check(embedding)
-
-        def answer(
-            features: Mapping[str, NDArray[Any]], valid: BoolArray, asked: PixelPrompts
-        ) -> tuple[NDArray[np.float32], float]:
-            masks = self._masks(features, valid, asked, None)
-            return masks.logits[0], float(masks.scores[0])
-
-        return decode_many(embedding, prompts, answer)
+        return decode_many(embedding, prompts, self._piece)
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model != self._identity:
@@ -160,35 +161,28 @@ class TinyModel:
                 " embed the chip again"
             )
 
-    def _masks(
+    def _piece(
         self,
         features: Mapping[str, NDArray[Any]],
         valid: BoolArray,
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None,
-    ) -> Masks:
-        """Return one mask, given features in single precision."""
-        seeds = draw_seeds(prompts, valid, previous)
-        if seeds.empty:
-            return empty_masks(valid.shape)
-        logits, score = self._answer(features, prompts, seeds, valid)
-        again = self._second_look(prompts, logits, seeds)
-        if again is not None and previous is None and prompts.mask is None:
-            seen = draw_seeds(again, valid, logits)
-            logits, score = self._answer(features, again, seen, valid)
-        return Masks(obedient(logits, seeds, valid)[None], score)
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return ``(y, x)`` logits of one piece of a chip, and the score.
 
-    def _second_look(
-        self, prompts: PixelPrompts, logits: NDArray[np.float32], seeds: Seeds
-    ) -> PixelPrompts | None:
-        """Return what to decode again, with the first answer as the mask to refine.
-
-        A box alone names no pixel, but its own first answer does: with a click there the
+        A box alone names no pixel, but its own first answer does: with a click there a
         second answer is nearly as good as with a user's click.
         """
-        if seeds.positive.any():
-            return prompts if self._patient else None
-        return click_middle(prompts, logits, seeds)
+        seeds = draw_seeds(prompts, valid, previous)
+        if seeds.empty:
+            return np.full(valid.shape, -LIMIT, np.float32), 0.0
+        logits, score = self._answer(features, prompts, seeds, valid)
+        if not seeds.positive.any() and previous is None and prompts.mask is None:
+            again = click_middle(prompts, logits, seeds)
+            if again is not None:
+                seen = draw_seeds(again, valid, logits)
+                logits, score = self._answer(features, again, seen, valid)
+        return obedient(logits, seeds, valid), float(score[0])
 
     def _answer(
         self,

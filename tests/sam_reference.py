@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from geoiseg.models.options import ModelOptions
+from tests.conftest import needed
 
-torch = pytest.importorskip("torch")
+torch = needed("torch")
 EXACT = ModelOptions(device="cpu", precision="fp32")
 
 
@@ -35,7 +35,7 @@ SLIM_77 = Size(168, 12, 12, 64, 14, (2, 5, 8, 11), 696)
 
 def reference(size: Size = Size(), seed: int = 0) -> Any:
     """Return a ``segment_anything`` network whose every tensor does something."""
-    pytest.importorskip("segment_anything")
+    needed("segment_anything")
     from segment_anything import modeling
 
     torch.manual_seed(seed)

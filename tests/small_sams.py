@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import PixelPrompts
+from tests.conftest import needed
 
 SIDE = 256
 """Pixels along a side of the small networks' square; their masks have a quarter of it."""
@@ -118,7 +118,7 @@ def all_valid(image: np.ndarray) -> np.ndarray:
 
 def squash_processor(side: int = SIDE, kind: str = "Sam2") -> Any:
     """Return transformers' processor for networks with a square of ``side`` pixels."""
-    pytest.importorskip("torchvision")
+    needed("torchvision")
     import transformers
 
     size = {"height": side, "width": side}

@@ -1,6 +1,5 @@
 """EdgeTAM: our masks against transformers' own processor and model, and its files."""
 
-# ruff: noqa: E402 - nothing can be imported where torch is not
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("timm")
+from tests.conftest import needed
+
+torch = needed("torch")
+needed("transformers")
+needed("timm")
 
 from geoiseg.errors import MissingExtraError, WeightsError
 from geoiseg.models.protocol import BatchModel, PixelPrompts

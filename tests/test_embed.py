@@ -29,7 +29,7 @@ from geoiseg.grid import Grid
 from geoiseg.models.registry import get_model
 from geoiseg.prompts import Point, Prompts
 from geoiseg.readers import open_raster
-from tests.conftest import UTM, disk_pixels, write_raster
+from tests.conftest import UTM, disk_pixels, needed, write_raster
 from tests.test_cli import run
 
 ROOT = Path(__file__).parents[1]
@@ -310,7 +310,7 @@ def test_damaged_blocks_do_not_end_it(wide: Path, tmp_path: Path) -> None:
 
 
 def test_what_has_no_lasting_name_is_refused(tmp_path: Path) -> None:
-    xarray = pytest.importorskip("xarray")
+    xarray = needed("xarray")
     array = xarray.DataArray(disk_pixels()[0], dims=("band", "y", "x"))
     with pytest.raises(CacheError, match="no name that lasts"):
         embed_raster(array, "grabcut", store=DiskStore(tmp_path))

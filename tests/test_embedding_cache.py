@@ -36,7 +36,7 @@ from geoiseg.models.tiny.model import TinyModel
 from geoiseg.readers import open_raster
 from geoiseg.readers.identity import remote_identity
 from geoiseg.segmenter import Segmenter
-from tests.conftest import Disk, disk_pixels, write_raster
+from tests.conftest import Disk, disk_pixels, needed, write_raster
 
 STRETCH = Stretch((0.0,) * 3, (255.0,) * 3)
 ORIGIN = Origin("scene.tif", stretch_found=True)
@@ -517,7 +517,7 @@ def test_a_chosen_stretch_is_not_taken_for_the_rasters_own(grey: Disk, tmp_path:
 
 
 def test_what_has_no_lasting_name_stays_in_memory(disk: Disk, tmp_path: Path) -> None:
-    xarray = pytest.importorskip("xarray")
+    xarray = needed("xarray")
     store = DiskStore(tmp_path / "cache")
     pixels, _ = disk_pixels()
     array = xarray.DataArray(pixels, dims=("band", "y", "x"))

@@ -18,6 +18,7 @@ from geoiseg.models.exported import export_model, load_exported
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import BatchModel, Embedding, PixelPrompts
 from geoiseg.models.registry import get_model
+from tests.conftest import needed
 from tests.sam_reference import (
     EXACT,
     iou,
@@ -27,7 +28,7 @@ from tests.sam_reference import (
     saved,
 )
 
-pytest.importorskip("onnx")
+needed("onnx")
 ONNX = ModelOptions(device="cpu", backend="onnxruntime")
 OPENVINO = ModelOptions(device="cpu", precision="fp32", backend="openvino")
 CHIP = (200, 256)
@@ -75,7 +76,7 @@ def names_model(embedding: Embedding, model: Any) -> Embedding:
 
 def needs(options: ModelOptions) -> None:
     if options.backend == "openvino":
-        pytest.importorskip("openvino")
+        needed("openvino")
 
 
 @pytest.mark.parametrize("options", [ONNX, OPENVINO], ids=["onnxruntime", "openvino"])
@@ -90,7 +91,7 @@ def test_encoder_agrees_in_fp32(
 
 
 def test_encoder_agrees_in_bf16(folder: Path, truth: Any, image: np.ndarray) -> None:
-    openvino = pytest.importorskip("openvino")
+    openvino = needed("openvino")
     half = replace(OPENVINO, precision="bf16")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(ModelError, match="bf16"):
@@ -150,7 +151,7 @@ def test_many_prompts_are_as_one_by_one(folder: Path, image: np.ndarray) -> None
 
 
 def test_mobile_sam_is_exported(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = needed("torch")
     from geoiseg.models.exported.export import write_graphs
     from geoiseg.models.exported.runtimes import onnx_runner
     from geoiseg.models.sam.network import Sam

@@ -1,7 +1,5 @@
 """SAM 2: our masks against transformers' own processor and model, and its files."""
 
-# ruff: noqa: E402 - nothing can be imported where torch is not
-
 from __future__ import annotations
 
 import json
@@ -11,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+from tests.conftest import needed
+
+torch = needed("torch")
+needed("transformers")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,6 +1,5 @@
 """SAM 3: clicks against transformers' tracker, words and examples against its detector."""
 
-# ruff: noqa: E402 - nothing can be imported where torch is not
 from __future__ import annotations
 
 import json
@@ -10,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+from tests.conftest import needed
+
+torch = needed("torch")
+needed("transformers")
 
 from geoiseg.errors import ModelError, PromptError, WeightsError
 from geoiseg.models.options import ModelOptions
@@ -125,7 +126,7 @@ def test_image_features_are_the_librarys(
 def test_concepts_are_the_detectors(
     ours: Any, theirs: Any, folder: Path, shape, words, boxes
 ) -> None:
-    pytest.importorskip("torchvision")
+    needed("torchvision")
     from transformers import CLIPTokenizer, Sam3ImageProcessor, Sam3Processor
 
     size = {"height": SIDE_3, "width": SIDE_3}

@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.conftest import needed
 
-from geoiseg.errors import ModelError, PromptError  # noqa: E402
-from geoiseg.models.protocol import BatchModel, Model, PixelPrompts  # noqa: E402
-from geoiseg.models.sam import load_sam  # noqa: E402
-from geoiseg.models.sam.frames import FILL, Frame  # noqa: E402
-from geoiseg.models.sam.tokens import OUTLINE_LOGIT  # noqa: E402
-from tests.sam_reference import (  # noqa: E402
+torch = needed("torch")
+
+from geoiseg.errors import ModelError, PromptError
+from geoiseg.models.protocol import BatchModel, Model, PixelPrompts
+from geoiseg.models.sam import load_sam
+from geoiseg.models.sam.frames import FILL, Frame
+from geoiseg.models.sam.tokens import OUTLINE_LOGIT
+from tests.sam_reference import (
     EXACT,
     iou,
     picture,

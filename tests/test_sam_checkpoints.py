@@ -10,17 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.conftest import needed
 
-from geoiseg.errors import ModelError, WeightsError  # noqa: E402
-from geoiseg.models.protocol import PixelPrompts  # noqa: E402
-from geoiseg.models.sam import load_sam  # noqa: E402
-from geoiseg.models.sam.detect import architecture_of  # noqa: E402
-from geoiseg.models.sam.keys import meta_names  # noqa: E402
-from geoiseg.models.sam.loader import ADAPTERS, Source  # noqa: E402
-from geoiseg.models.sam.network import Sam, build_sam  # noqa: E402
-from geoiseg.models.sam.tiny_vit import TinyShape, TinyVitEncoder  # noqa: E402
-from tests.sam_reference import (  # noqa: E402
+torch = needed("torch")
+
+from geoiseg.errors import ModelError, WeightsError
+from geoiseg.models.protocol import PixelPrompts
+from geoiseg.models.sam import load_sam
+from geoiseg.models.sam.detect import architecture_of
+from geoiseg.models.sam.keys import meta_names
+from geoiseg.models.sam.loader import ADAPTERS, Source
+from geoiseg.models.sam.network import Sam, build_sam
+from geoiseg.models.sam.tiny_vit import TinyShape, TinyVitEncoder
+from tests.sam_reference import (
     EXACT,
     Size,
     picture,
@@ -39,7 +41,7 @@ def theirs():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A small SAM as transformers saves it."""
-    transformers = pytest.importorskip("transformers")
+    transformers = needed("transformers")
     config = transformers.SamConfig(
         vision_config={
             "hidden_size": 56,
@@ -63,7 +65,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mobile():
     """MobileSAM with timm's TinyViT, and the same weights under MobileSAM's names."""
-    timm = pytest.importorskip("timm")
+    timm = needed("timm")
     torch.manual_seed(4)
     tiny = timm.models.tiny_vit.TinyVit(
         embed_dims=(64, 128, 160, 320), num_heads=(2, 4, 5, 10), window_sizes=(7, 7, 14, 7)

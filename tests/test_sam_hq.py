@@ -1,6 +1,5 @@
 """SAM-HQ: our masks against transformers' own processor and model, and its files."""
 
-# ruff: noqa: E402 - nothing can be imported where torch is not
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+from tests.conftest import needed
+
+torch = needed("torch")
+needed("transformers")
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
@@ -75,7 +76,7 @@ def ours(folder: Path, theirs: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def processor() -> Any:
-    pytest.importorskip("torchvision")
+    needed("torchvision")
     from transformers import SamHQProcessor, SamImageProcessor
 
     pad = {"height": SIDE, "width": SIDE}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.conftest import needed
 
-from geoiseg.errors import ModelError, WeightsError  # noqa: E402
-from geoiseg.models.options import ModelOptions  # noqa: E402
-from geoiseg.models.sam.attention import chunked, fastest, folded, masked, relative  # noqa: E402
-from geoiseg.models.sam.device import Place, choose_place, halves, in_batches  # noqa: E402
-from geoiseg.models.sam.network import TorchEngine, build_sam  # noqa: E402
-from geoiseg.models.sam.vit import VitShape  # noqa: E402
-from tests.sam_reference import SLIM_77, VIT_B, Size, reference, relative_error  # noqa: E402
+torch = needed("torch")
+
+from geoiseg.errors import ModelError, WeightsError
+from geoiseg.models.options import ModelOptions
+from geoiseg.models.sam.attention import chunked, fastest, folded, masked, relative
+from geoiseg.models.sam.device import Place, choose_place, halves, in_batches
+from geoiseg.models.sam.network import TorchEngine, build_sam
+from geoiseg.models.sam.vit import VitShape
+from tests.sam_reference import SLIM_77, VIT_B, Size, reference, relative_error
 
 SIZES = {
     "windows stick out": Size(),

@@ -28,6 +28,7 @@ from geoiseg.tiled import AutomaticOptions, MapOptions
 from geoiseg.tiled.ledger import ledger_path
 from geoiseg.tiled.plan import TilePlan
 from geoiseg.tiled.seams import Groups, matches
+from tests.conftest import needed
 from tests.flood_model import FloodModel
 from tests.mosaic import BIG, PIXEL, RIVER, TRANSFORM, Mosaic, make_mosaic, write_mosaic
 
@@ -332,7 +333,7 @@ def test_all_drivers_give_the_same(mosaic, mapped, tmp_path, scheduler):
 
 
 def test_a_dead_dask_worker_costs_only_its_tiles(mosaic, mapped, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    distributed = needed("distributed")
     out, log = tmp_path / "out.gpkg", tmp_path / "log"
     killed = []
     with (

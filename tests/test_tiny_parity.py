@@ -7,20 +7,22 @@ import json
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+from tests.conftest import needed
 
-from geoiseg.models.classic.seeds import draw_seeds  # noqa: E402
-from geoiseg.models.protocol import PixelPrompts  # noqa: E402
-from geoiseg.models.tiny.model import TinyModel  # noqa: E402
-from geoiseg.models.tiny.outputs import obedient  # noqa: E402
-from geoiseg.training.bank import SceneBank  # noqa: E402
-from geoiseg.training.export import digest, export, export_network, load_network  # noqa: E402
-from geoiseg.training.loop import Trainer  # noqa: E402
-from geoiseg.training.material import procedural_scene  # noqa: E402
-from geoiseg.training.network import Features, NetOptions, TinyNet  # noqa: E402
-from geoiseg.training.options import TrainingOptions  # noqa: E402
-from geoiseg.training.prompt_maps import Prompt  # noqa: E402
+torch = needed("torch")
+needed("onnx")
+
+from geoiseg.models.classic.seeds import draw_seeds
+from geoiseg.models.protocol import PixelPrompts
+from geoiseg.models.tiny.model import TinyModel
+from geoiseg.models.tiny.outputs import obedient
+from geoiseg.training.bank import SceneBank
+from geoiseg.training.export import digest, export, export_network, load_network
+from geoiseg.training.loop import Trainer
+from geoiseg.training.material import procedural_scene
+from geoiseg.training.network import Features, NetOptions, TinyNet
+from geoiseg.training.options import TrainingOptions
+from geoiseg.training.prompt_maps import Prompt
 
 
 def lively(seed=0):

@@ -8,18 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.conftest import needed
 
-from geoiseg.training.augment import Augment  # noqa: E402
-from geoiseg.training.bank import CropOptions, SceneBank  # noqa: E402
-from geoiseg.training.curve import draw_curve  # noqa: E402
-from geoiseg.training.loop import Trainer  # noqa: E402
-from geoiseg.training.losses import edge_weights, mask_iou, mask_loss  # noqa: E402
-from geoiseg.training.network import NetOptions, TinyNet  # noqa: E402
-from geoiseg.training.options import TrainingOptions  # noqa: E402
-from geoiseg.training.prompt_maps import Prompt, coarse_maps, fine_maps  # noqa: E402
-from geoiseg.training.scenes import UNKNOWN, Scene  # noqa: E402
-from geoiseg.training.simulate import SLOTS, Simulator, another, depth, objects_of  # noqa: E402
+torch = needed("torch")
+
+from geoiseg.training.augment import Augment
+from geoiseg.training.bank import CropOptions, SceneBank
+from geoiseg.training.curve import draw_curve
+from geoiseg.training.loop import Trainer
+from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
+from geoiseg.training.network import NetOptions, TinyNet
+from geoiseg.training.options import TrainingOptions
+from geoiseg.training.prompt_maps import Prompt, coarse_maps, fine_maps
+from geoiseg.training.scenes import UNKNOWN, Scene
+from geoiseg.training.simulate import SLOTS, Simulator, another, depth, objects_of
 
 CPU = torch.device("cpu")
 SMALL = NetOptions(
@@ -77,7 +79,7 @@ def test_the_loss_falls(trained):
 def test_the_curve_is_drawn(trained, tmp_path):
     from PIL import Image
 
-    pytest.importorskip("matplotlib")
+    needed("matplotlib")
     draw_curve(trained.folder / "log.jsonl", tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
         assert picture.size[0] > 500

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from tests.conftest import needed
+
+needed("torch")
 
 from geoiseg.errors import RasterError
 from geoiseg.training.material import procedural_scene

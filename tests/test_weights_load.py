@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from tests.conftest import needed
 
-import geoiseg  # noqa: E402
-from geoiseg.errors import WeightsError  # noqa: E402
-from geoiseg.models.weights import store  # noqa: E402
-from geoiseg.models.weights.bundle import install_file  # noqa: E402
-from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint, RemoteFile  # noqa: E402
-from geoiseg.models.weights.download import Listener  # noqa: E402
-from geoiseg.models.weights.pull import PullOptions  # noqa: E402
-from geoiseg.models.weights.safe_load import load_state  # noqa: E402
-from tests.conftest import Disk  # noqa: E402
-from tests.test_weights import run  # noqa: E402
+torch = needed("torch")
+
+import geoiseg
+from geoiseg.errors import WeightsError
+from geoiseg.models.weights import store
+from geoiseg.models.weights.bundle import install_file
+from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint, RemoteFile
+from geoiseg.models.weights.download import Listener
+from geoiseg.models.weights.pull import PullOptions
+from geoiseg.models.weights.safe_load import load_state
+from tests.conftest import Disk
+from tests.test_weights import run
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
 
@@ -54,7 +56,7 @@ def test_pickled_tensors(tmp_path: Path, wrapped: str | None, zipped: bool) -> N
 
 
 def test_safetensors_whole_and_in_pieces(tmp_path: Path) -> None:
-    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file = needed("safetensors.torch").save_file
     save_file(STATE, tmp_path / "model.safetensors")
     assert same(load_state(tmp_path / "model.safetensors"))
     assert same(load_state(tmp_path))

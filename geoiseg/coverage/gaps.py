@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
-Polygons = NDArray[Any]
+Geometries = NDArray[Any]
 Index = NDArray[np.intp]
 
 MITRE = 2.5
@@ -23,20 +25,20 @@ TILE = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gaps:
-    """Pieces of narrow ground, those between the same features as one group."""
+    """Narrow ground, cut into places that lie between the same features."""
 
-    pieces: Polygons
-    """``(k,)`` Polygons."""
-    group: Index
-    """``(k,)`` number of each one's group."""
+    inside: Geometries
+    """``(k,)`` a Point in each place."""
+    cuts: Geometries
+    """``(c,)`` LineStrings that bound the places, together with the features."""
 
 
-def find_gaps(features: Polygons, owner: Index, width: float, cell: float) -> Gaps:
+def find_gaps(features: Geometries, owner: Index, width: float, cell: float) -> Gaps:
     """Return the ground between different features in which no disk of a width fits.
 
     Notches and holes of a single feature are none. What lies between three and more
     features is cut along the edges of a constrained Delaunay triangulation, so that each
-    piece lies between the same ones.
+    place lies between the same ones.
 
     Args:
         features: ``(n,)`` Polygons that do not overlap.
@@ -44,25 +46,25 @@ def find_gaps(features: Polygons, owner: Index, width: float, cell: float) -> Ga
         width: In the polygons' units.
         cell: How near counts as touching.
     """
-    tree = shapely.STRtree(features)
-    pieces = [part for tile in _tiles(features, width) for part in _narrow(tree, tile, width)]
-    narrow = np.array(pieces, dtype=object)
-    narrow = narrow[shapely.area(narrow) > cell * width] if len(narrow) else narrow
-    if not len(narrow):
-        return Gaps(narrow, np.zeros(0, np.intp))
-    piece, feature = tree.query(narrow, predicate="dwithin", distance=2 * cell)
-    beside = np.unique(np.column_stack([piece, owner[feature]]), axis=0)
-    neighbours = np.bincount(beside[:, 0], minlength=len(narrow))
-    two = np.flatnonzero(neighbours == 2)
-    many = np.flatnonzero(neighbours > 2)
-    triangles, group = _cut(narrow[many], tree, owner, cell, width)
-    return Gaps(
-        np.concatenate([narrow[two], triangles]),
-        np.concatenate([np.arange(len(two)), group + len(two)]),
-    )
+    near = _Near(shapely.STRtree(features), owner, 2 * cell)
+    inside, cuts = [np.zeros(0, object)], [np.zeros(0, object)]
+    for tile in _tiles(features, width):
+        narrow = _narrow(near.tree, tile, width)
+        narrow = narrow[shapely.area(narrow) > cell * width]
+        if not len(narrow):
+            continue
+        neighbours = near.count(narrow)
+        pairs = narrow[neighbours == 2]
+        triangles, group = _triangles(narrow[neighbours > 2], near, 2 * width)
+        pieces = np.concatenate([pairs, triangles])
+        group = np.concatenate([np.arange(len(pairs)), group + len(pairs)])
+        first, sides = _joined(pieces, group, near)
+        inside.append(shapely.point_on_surface(pieces[first]))
+        cuts.append(sides)
+    return Gaps(np.concatenate(inside), np.concatenate(cuts))
 
 
-def _tiles(features: Polygons, width: float) -> Iterator[tuple[float, float, float, float]]:
+def _tiles(features: Geometries, width: float) -> Iterator[tuple[float, float, float, float]]:
     left, bottom, right, top = shapely.total_bounds(features)
     across = max(1, round((len(features) / TILE) ** 0.5))
     xs = np.linspace(left - width, right + width, across + 1)
@@ -74,7 +76,7 @@ def _tiles(features: Polygons, width: float) -> Iterator[tuple[float, float, flo
 
 def _narrow(
     tree: shapely.STRtree, tile: tuple[float, float, float, float], width: float
-) -> Polygons:
+) -> Geometries:
     """Return the narrow parts of the background in a tile: it less what a disk can reach."""
     core = shapely.box(*tile)
     around = shapely.box(*(np.array(tile) + np.array([-3, -3, 3, 3]) * width))
@@ -85,13 +87,31 @@ def _narrow(
     mitred: dict[str, Any] = {"join_style": "mitre", "mitre_limit": MITRE}
     core_of_it = shapely.buffer(ground, -width / 2, **mitred)
     reached = shapely.buffer(core_of_it, width * (0.5 + MARGIN), **mitred)
-    narrow: Polygons = shapely.get_parts((ground - reached) & core)
+    narrow: Geometries = shapely.get_parts((ground - reached) & core)
     return np.extract(shapely.get_type_id(narrow) == shapely.GeometryType.POLYGON, narrow)
 
 
-def _cut(
-    pieces: Polygons, tree: shapely.STRtree, owner: Index, cell: float, step: float
-) -> tuple[Polygons, Index]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Near:
+    """Which features are where."""
+
+    tree: shapely.STRtree
+    owner: Index
+    reach: float
+
+    def owners(self, geometries: Geometries) -> tuple[Index, Index]:
+        """Return each geometry with each owner that it touches: number and owner, ascending."""
+        one, feature = self.tree.query(geometries, predicate="dwithin", distance=self.reach)
+        many = int(self.owner.max()) + 1
+        pairs = np.unique(one * many + self.owner[feature])
+        return pairs // many, pairs % many
+
+    def count(self, geometries: Geometries) -> Index:
+        """Return ``(k,)`` how many owners each geometry touches."""
+        return np.bincount(self.owners(geometries)[0], minlength=len(geometries))
+
+
+def _triangles(pieces: Geometries, near: _Near, step: float) -> tuple[Geometries, Index]:
     """Return triangles of the pieces that touch two owners or more, and their groups.
 
     Sides are divided into steps first: long triangles would reach past the next owner.
@@ -100,20 +120,54 @@ def _cut(
     triangles, piece = shapely.get_parts(collections, return_index=True)
     if not len(triangles):
         return triangles, piece
-    xy, triangle = shapely.get_coordinates(triangles, return_index=True)
-    places, place = np.unique(xy, axis=0, return_inverse=True)
-    point, feature = tree.query(shapely.points(places), predicate="dwithin", distance=2 * cell)
-    touching = np.unique(np.column_stack([point, owner[feature]]), axis=0)
-    start = np.searchsorted(touching[:, 0], np.arange(len(places) + 1))
-    count = np.diff(start)[place.ravel()]
+    xy = shapely.get_coordinates(triangles)
+    places, first, place = np.unique(_complex(xy), return_index=True, return_inverse=True)
+    point, owner = near.owners(shapely.points(xy[first]))
+    start = np.searchsorted(point, np.arange(len(places) + 1))
+    corners = place.reshape(-1, 4)[:, :3].ravel()
+    count = np.diff(start)[corners]
     turn = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    near = touching[np.repeat(start[:-1][place.ravel()], count) + turn, 1]
-    pairs = np.unique(np.column_stack([np.repeat(triangle, count), near]), axis=0)
+    beside = owner[np.repeat(start[:-1][corners], count) + turn]
+    many = int(near.owner.max()) + 1
+    pairs = np.unique(np.repeat(np.arange(len(corners)) // 3, count) * many + beside)
     # The sum of random numbers names a set of owners.
-    names = np.random.default_rng(0).integers(1, 1 << 62, int(owner.max()) + 1, dtype=np.uint64)
-    name = np.zeros(len(triangles), np.uint64)
-    np.add.at(name, pairs[:, 0], names[pairs[:, 1]])
-    between = np.bincount(pairs[:, 0], minlength=len(triangles)) >= 2
-    named = np.column_stack([piece.astype(np.uint64), name])[between]
-    group = np.unique(named, axis=0, return_inverse=True)[1].ravel()
-    return triangles[between], group
+    names = np.random.default_rng(0).integers(1, 1 << 62, many, dtype=np.uint64)
+    name = piece.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    np.add.at(name, pairs // many, names[pairs % many])
+    between = np.bincount(pairs // many, minlength=len(triangles)) >= 2
+    return triangles[between], np.unique(name[between], return_inverse=True)[1].ravel()
+
+
+def _joined(pieces: Geometries, group: Index, near: _Near) -> tuple[Index, Geometries]:
+    """Return one piece of each place, and the sides that bound places but no feature.
+
+    Args:
+        pieces: ``(k,)`` Polygons without holes that share their sides' ends.
+        group: ``(k,)`` those of a group that share a side make one place.
+        near: The features.
+    """
+    xy, piece = shapely.get_coordinates(pieces, return_index=True)
+    first = np.flatnonzero(piece[1:] == piece[:-1])
+    number = np.unique(_complex(xy), return_inverse=True)[1]
+    one, other = number[first], number[first + 1]
+    key = np.minimum(one, other) * len(xy) + np.maximum(one, other)
+    order = np.argsort(key, kind="stable")
+    same = np.append(key[order][1:] == key[order][:-1], False)
+    a, b = order[:-1][same[:-1]], order[1:][same[:-1]]
+    inner = group[piece[first[a]]] == group[piece[first[b]]]
+    a, b = a[inner], b[inner]
+    joins = (np.ones(len(a), bool), (piece[first[a]], piece[first[b]]))
+    graph = csr_array(joins, shape=(len(pieces), len(pieces)))
+    place = connected_components(graph, directed=False)[1]
+    outer = np.ones(len(first), bool)
+    outer[a] = outer[b] = False
+    sides = first[outer]
+    middle = shapely.points((xy[sides] + xy[sides + 1]) / 2)
+    sides = sides[near.count(middle) == 0]
+    cuts: Geometries = shapely.linestrings(np.stack([xy[sides], xy[sides + 1]], axis=1))
+    return np.unique(place, return_index=True)[1], cuts
+
+
+def _complex(xy: NDArray[np.float64]) -> NDArray[np.complex128]:
+    joined: NDArray[np.complex128] = xy[:, 0] + 1j * xy[:, 1]
+    return joined

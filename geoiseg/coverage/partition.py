@@ -92,13 +92,16 @@ def gaps_closed(
         return partition, Change()
     parts = borders.polygons()[owned]
     gaps = find_gaps(parts, owner[owned], width, cell)
-    if not len(gaps.pieces):
+    if not len(gaps.inside):
         return partition, Change()
-    borders = Borders.of(_cut_by(borders.lines, gaps.pieces, cell, width))
+    borders = Borders.of(_cut_by(borders.lines, gaps.cuts, cell, width))
     faces = borders.polygons()
     inside = shapely.point_on_surface(faces)
     owner = _first_hit(parts, inside, owner[owned])
-    group = np.where(owner >= 0, -1, _first_hit(gaps.pieces, inside, gaps.group))
+    point, face = shapely.STRtree(faces).query(gaps.inside, predicate="within")
+    group = np.full(len(faces), -1)
+    group[face] = point
+    group[owner >= 0] = -1
     filled = _filled(borders, group, owner, only)
     done = (group >= 0) & (filled >= 0)
     merged = Partition(*borders.merged(filled))
@@ -126,15 +129,16 @@ def _filled(borders: Borders, group: Index, owner: Index, only: int | None) -> I
     return owner
 
 
-def _cut_by(lines: NDArray[Any], pieces: NDArray[Any], cell: float, width: float) -> NDArray[Any]:
-    """Return noded lines together with the outlines of pieces, noded too.
+def _cut_by(lines: NDArray[Any], cuts: NDArray[Any], cell: float, width: float) -> NDArray[Any]:
+    """Return noded lines together with others, noded too.
 
-    Only lines near a piece are noded again: rounding moves nothing else.
+    Only lines near a cut are noded again: rounding moves nothing else.
     """
-    near = np.unique(
-        shapely.STRtree(lines).query(pieces, predicate="dwithin", distance=width / 4)[1]
-    )
-    again = noded(np.concatenate([lines[near], shapely.boundary(pieces)]), cell)
+    if not len(cuts):
+        return lines
+    tree = shapely.STRtree(lines)
+    near = np.unique(tree.query(cuts, predicate="dwithin", distance=width / 16)[1])
+    again = noded(np.concatenate([lines[near], cuts]), cell)
     return np.concatenate([np.delete(lines, near), again])
 
 

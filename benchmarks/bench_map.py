@@ -1,0 +1,189 @@
+"""Whole rasters: quality, agreement of tilings, memory, speed, workers, accidents.
+
+    $ python benchmarks/bench_map.py quality --size 4096      # the demo's scene, several tilings
+    $ python benchmarks/bench_map.py memory --gigapixels 0.1 1 10
+    $ python benchmarks/bench_map.py workers                  # one and two Dask workers
+    $ python benchmarks/bench_map.py accidents --times 10     # kill -9 and --resume
+
+``quality`` counts a found object as right where its IoU with a true one (sea, lake, fields) is
+above 0.5; the scene has woods, roads and houses besides, which count as wrong. ``agreement`` is
+the share of the first tiling's area whose objects have one of IoU above 0.9 in the other.
+``memory`` maps sparse rasters with the same four pieces of scene in each, so that only the size
+differs; each runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.windows import Window
+
+from geoiseg.demo.scene import make_scene
+
+PIECE = 2048
+
+
+def run(*arguments: object, **variables: str) -> dict[str, Any]:
+    """Return the report of ``geoiseg map``, run in a process of its own."""
+    command = [sys.executable, "-m", "geoiseg", "map", *map(str, arguments), "--json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **variables}
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout)
+
+
+def ious(one: Any, other: Any) -> np.ndarray:
+    """Return for each geometry of one the greatest IoU with any of the other."""
+    tree = shapely.STRtree(other)
+    left, right = tree.query(one, predicate="intersects")
+    shared = shapely.area(shapely.intersection(one[left], other[right]))
+    union = shapely.area(one[left]) + shapely.area(other[right]) - shared
+    best = np.zeros(len(one))
+    np.maximum.at(best, left, shared / union)
+    return best
+
+
+def quality(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print precision and recall on the demo's scene, tiling by tiling, and agreement."""
+    scene = make_scene(folder / "scene.tif", arguments.size)
+    truth = np.array([row.geometry for row in scene.truth], object)
+    results: dict[int, Any] = {}
+    print("| tile | objects | precision | recall | mean IoU | Mpx/s | peak MB | read |")
+    print("|---|---|---|---|---|---|---|---|")
+    for tile in arguments.tiles:
+        out = folder / f"{tile}.gpkg"
+        told = run(scene.path, out, "-m", arguments.model, "--tile", tile, *arguments.extra)
+        results[tile] = gpd.read_file(out).geometry.to_numpy()
+        hit, found = ious(truth, results[tile]), ious(results[tile], truth)
+        phases = told["phases"]
+        print(
+            f"| {tile} | {told['objects']} | {(found > 0.5).mean():.2f} | {(hit > 0.5).mean():.2f}"
+            f" | {hit[hit > 0.5].mean():.2f} | {told['megapixels_per_second']:.2f}"
+            f" | {told['peak_mb']:.0f} | {phases['read'] / sum(phases.values()):.1%} |"
+        )
+    for one, other in zip(arguments.tiles, arguments.tiles[1:], strict=False):
+        area = shapely.area(results[one])
+        for limit in (0.5, 0.9):
+            agreed = ious(results[one], results[other]) > limit
+            share = area[agreed].sum() / area.sum()
+            print(f"agreement of {one} with {other} at IoU {limit}: {share:.1%} of the area")
+
+
+def sparse(path: Path, gigapixels: float, folder: Path) -> Path:
+    """Write a raster of that size in which four pieces of scene lie, far from each other."""
+    side = round((gigapixels * 1e9) ** 0.5)
+    scene = make_scene(folder / "piece.tif", PIECE)
+    with rasterio.open(scene.path) as source:
+        pixels = np.maximum(source.read(), 1)
+    profile = {
+        "driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8",
+        "nodata": 0, "tiled": True, "blockxsize": 512, "blockysize": 512, "sparse_ok": True,
+        "bigtiff": "yes", "compress": "deflate", "interleave": "pixel", "crs": "EPSG:32631",
+        "transform": Affine(1, 0, 400_000, 0, -1, 5_900_000),
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as target:
+        for row in (0, side - PIECE):
+            for col in (0, side - PIECE):
+                target.write(pixels, window=Window(col, row, PIECE, PIECE))
+    return path
+
+
+def memory(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print peak memory and time of rasters of several sizes."""
+    print("| gigapixels | tiles | objects | peak MB | seconds | finding, s |")
+    print("|---|---|---|---|---|---|")
+    for gigapixels in arguments.gigapixels:
+        path = sparse(folder / f"{gigapixels}.tif", gigapixels, folder)
+        out = folder / f"{gigapixels}.gpkg"
+        told = run(path, out, "-m", arguments.model, *arguments.extra)
+        print(
+            f"| {gigapixels:g} | {told['tiles']} | {told['objects']} | {told['peak_mb']:.0f}"
+            f" | {told['seconds']:.0f} | {told['phases']['find']:.0f} |",
+            flush=True,
+        )
+        path.unlink()
+
+
+def workers(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print the throughput of one and of two Dask workers with one thread each."""
+    scene = make_scene(folder / "scene.tif", arguments.size)
+    rates = {}
+    for count in (1, 2):
+        out = folder / f"{count}.gpkg"
+        told = run(
+            scene.path, out, "-m", arguments.model, "--scheduler", "dask", "--workers", count,
+            *arguments.extra, GEOISEG_THREADS="1", OMP_NUM_THREADS="1",
+        )  # fmt: skip
+        rates[count] = told["megapixels_per_second"]
+        print(f"{count} workers: {rates[count]:.3f} Mpx/s, peak {told['peak_mb']:.0f} MB each")
+    print(f"two give {rates[2] / rates[1]:.2f} times one")
+
+
+def accidents(arguments: argparse.Namespace, folder: Path) -> None:
+    """Kill runs at random, go on with them, and compare with an undisturbed one."""
+    scene = make_scene(folder / "scene.tif", 1024)
+    given = [scene.path, "-m", arguments.model, "--tile", 256, "--overlap", 64, *arguments.extra]
+    started = time.perf_counter()
+    run(given[0], folder / "whole.gpkg", *given[1:])
+    whole = time.perf_counter() - started
+    wanted = gpd.read_file(folder / "whole.gpkg")
+    chance = random.Random(arguments.seed)
+    for number in range(arguments.times):
+        out = folder / f"{number}.gpkg"
+        command = [sys.executable, "-m", "geoiseg", "map", *map(str, [given[0], out, *given[1:]])]
+        kills, finished = 0, False
+        while not finished:
+            resume = ["--resume"] if out.with_name(out.name + ".ledger").exists() else []
+            process = subprocess.Popen(
+                command + resume, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            try:
+                wait = chance.uniform(0.3, 0.9) * whole if kills < 2 else None
+                process.communicate(timeout=wait)
+                finished = True
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+        found = gpd.read_file(out)
+        same = found.drop(columns="geometry").equals(wanted.drop(columns="geometry"))
+        same = same and bool(found.geometry.geom_equals_exact(wanted.geometry, 0).all())
+        print(f"{number}: killed {kills} times, {len(found)} objects, same: {same}", flush=True)
+        if not same:
+            raise SystemExit(1)
+
+
+def main() -> None:
+    """Run one of the parts."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", choices=["quality", "memory", "workers", "accidents"])
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--tiles", type=int, nargs="+", default=[1024, 512, 2048, 4096])
+    parser.add_argument("--gigapixels", type=float, nargs="+", default=[0.1, 1])
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments, arguments.extra = parser.parse_known_args()
+    parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents}
+    with tempfile.TemporaryDirectory() as folder:
+        parts[arguments.part](arguments, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

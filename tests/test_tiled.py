@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -384,20 +386,59 @@ def test_a_dead_process_costs_only_its_tiles(small, tmp_path):
     assert report.objects == len(gpd.read_file(out)) > 20
 
 
+def dask(what: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_a_killed_scheduler_loses_no_finished_tile(mosaic, mapped, tmp_path):
+    pytest.importorskip("distributed")
+    out, log = tmp_path / "out.gpkg", tmp_path / "log"
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = dask("scheduler", "--port", str(port), "--host", "127.0.0.1", "--no-dashboard")
+    worker = dask("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+
+    def kill() -> None:
+        while begun(log) < 15:
+            time.sleep(0.02)
+        scheduler.kill()
+
+    try:
+        with Background(kill, 60), pytest.raises(WorkerError, match="go on with --resume"):
+            geoiseg.segment_raster(
+                mosaic.path, out, model=FloodModel(0.03, log), options=options(),
+                scheduler=address,
+            )  # fmt: skip
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    log.unlink()
+    report = geoiseg.segment_raster(
+        mosaic.path, out, model=FloodModel(0.0, log), options=options(), resume=True
+    )
+    assert report.tiles - begun(log) >= 10
+    assert same(gpd.read_file(out), mapped[0])
+
+
 class Background:
     """Something that goes on beside the test, and whose failure is the test's."""
 
-    def __init__(self, work) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
+    def __init__(self, work, seconds: float = 30) -> None:
         self.pool = ThreadPoolExecutor(1)
-        self.work = work
+        self.work, self.seconds = work, seconds
 
     def __enter__(self) -> None:
         self.future = self.pool.submit(self.work)
 
     def __exit__(self, *_: object) -> None:
-        self.future.result(timeout=30)
+        self.future.result(timeout=self.seconds)
         self.pool.shutdown()
 
 

@@ -211,7 +211,7 @@ class Dask:
     def run(self, job: Job, queue: deque[int], payload: Payload) -> Iterator[Outcome]:
         """Yield outcomes as they come; Dask gives a dead worker's tasks to another."""
         distributed: Any = require("distributed", "dask")
-        cancelled = distributed.client.FutureCancelledError
+        cancelled = distributed.client.CancelledError
         with self._client() as client:
             flying: dict[Any, int] = {}
             while queue or flying:

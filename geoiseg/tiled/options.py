@@ -27,7 +27,7 @@ class AutomaticOptions:
     max_hidden: float = 0.5
     """Share of a mask beyond which it gives way to better ones on the same ground: this is
     both non-maximum suppression and what keeps slivers away."""
-    scales: tuple[int, ...] = (2, 1)
+    scales: tuple[int, ...] = (4, 2, 1)
     """Reductions at which the tile is looked at, coarse ones first: larger objects need
     them."""
     batch: int = 16

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+import rasterio.features
 import shapely
 from affine import Affine
 from hypothesis import given, settings
@@ -18,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 from geoiseg.coverage import CleanOptions, clean, clean_geometries, snap_to_neighbours
 from geoiseg.errors import GeoreferenceError
-from geoiseg.vectorize import polygons_from_labels
+from geoiseg.vectorize import geometry_from_mask, polygons_from_labels
 
 UTM = "EPSG:32631"
 EAST, NORTH = 500_000, 4_500_000
@@ -325,3 +328,38 @@ def test_alone_a_feature_stays_as_it_is() -> None:
     assert snap_to_neighbours(new, [box(100, 0, 110, 10)], 5, UTM).geometry is new
     with pytest.raises(GeoreferenceError, match="width"):
         snap_to_neighbours(new, [], -1)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("scene", ["fields_naip_00", "fields_naip_04", "fields_naip_09",
+                                   "fields_naip_12", "fields_naip_25", "fields_naip_29"])  # fmt: skip
+def test_labelled_fields_become_a_coverage(data: Path, scene: str) -> None:
+    folder = data / "scenes" / scene
+    labels = gpd.read_file(folder / "labels.geojson")
+    with rasterio.open(folder / "image.tif") as raster:
+        shape, transform = raster.shape, raster.transform
+    masks = [rasterio.features.geometry_mask([g], shape, transform, invert=True)
+             for g in labels.geometry]  # fmt: skip
+    seen = [mask.any() for mask in masks]
+    frame = labels[seen].set_geometry(
+        [geometry_from_mask(mask, transform) for mask in masks if mask.any()]
+    )
+    pixel = 1.0 if scene in {"fields_naip_25", "fields_naip_29"} else 2.5
+    options = CleanOptions(gap=2 * pixel, simplify=pixel)
+    cleaned, report = clean(frame, options)
+    ground = cleaned.to_crs(cleaned.estimate_utm_crs()).geometry.to_numpy()
+    assert report.valid[1]
+    assert shapely.coverage_is_valid(cleaned.geometry.to_numpy())
+    # What simplifying and smoothing change is bounded; closing gaps adds what lies in them.
+    assert abs(report.reshaped) < 0.005
+    added = report.ground[1] - report.ground[0]
+    assert added == pytest.approx(report.gaps.area, rel=0.02, abs=5)
+    assert report.vertices[1] < report.vertices[0] / 3
+    alone = shapely.simplify(frame.to_crs(frame.estimate_utm_crs()).geometry.to_numpy(), pixel)
+    assert overlap(ground) < 1e-3
+    if report.overlaps.count > 5:
+        assert overlap(alone) > 100 * overlap(ground)
+    again, second = clean(cleaned, CleanOptions(gap=2 * pixel))
+    assert second.overlaps.area < 1e-3
+    assert second.gaps.area < 0.001 * report.ground[2]
+    assert len(again) == len(cleaned)

@@ -17,7 +17,7 @@ HEAVY = {
 LEVELS = [
     {"errors", "models.protocol"},
     {"grid", "atomic", "history", "home"},
-    {"prompts", "image", "masks", "vectorize", "coverage"},
+    {"prompts", "image", "masks", "vectorize", "coverage", "shoreline"},
     {"outline", "framing", "growing", "readers", "models"},
     {"embeddings"},
     {"segmenter"},

@@ -24,6 +24,8 @@ COMMANDS = {
     "evaluate": "geoiseg.cli.evaluate:evaluate",
     "models": "geoiseg.cli.models:models",
     "cache": "geoiseg.cli.cache:cache",
+    "clean": "geoiseg.cli.clean:clean",
+    "shoreline": "geoiseg.cli.shoreline:shoreline",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""
 

@@ -164,14 +164,15 @@ def _carried(lines: Lines, beside: Index, merged: Borders) -> Index:
         beside: ``(k, 2)`` owners on their left and right.
         merged: What they became.
     """
-    segments = np.concatenate([_first_segment(lines), _last_segment(lines)])
+    segments = np.concatenate(_end_segments(lines))
     left = np.concatenate([beside[:, 0], beside[:, 1]])
     exterior = np.zeros(len(merged.ring_part), bool)
     exterior[np.unique(merged.ring_part, return_index=True)[1]] = True
     chosen = np.flatnonzero(exterior[merged.item_ring])
     line, flipped = merged.items[chosen], merged.flipped[chosen]
     asked = merged.lines[line]
-    wanted = np.where(flipped[:, None], _last_segment(asked), _first_segment(asked))
+    forward, backward = _end_segments(asked)
+    wanted = np.where(flipped[:, None], backward, forward)
     names = np.unique(np.concatenate([segments, wanted]).ravel(), return_inverse=True)
     number = names[1].reshape(-1, 2)
     key = number[:, 0] * len(names[0]) + number[:, 1]
@@ -190,16 +191,15 @@ def sums(number: Index, values: NDArray[np.float64], count: int) -> NDArray[np.f
     return np.bincount(number, values, minlength=count).astype(np.float64, copy=False)
 
 
-def _first_segment(lines: Lines) -> NDArray[np.complex128]:
-    """Return ``(k, 2)`` the first two vertices of each line."""
-    ends = [shapely.get_coordinates(shapely.get_point(lines, k)) for k in (0, 1)]
-    return np.column_stack([_complex(xy) for xy in ends])
-
-
-def _last_segment(lines: Lines) -> NDArray[np.complex128]:
-    """Return ``(k, 2)`` the last two vertices of each line, the last one first."""
-    ends = [shapely.get_coordinates(shapely.get_point(lines, k)) for k in (-1, -2)]
-    return np.column_stack([_complex(xy) for xy in ends])
+def _end_segments(
+    lines: Lines,
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Return ``(k, 2)`` the first two vertices of each line, and the last two, last first."""
+    xy, line = shapely.get_coordinates(lines, return_index=True)
+    start = np.searchsorted(line, np.arange(len(lines)))
+    end = np.searchsorted(line, np.arange(len(lines)), side="right") - 1
+    z = _complex(xy)
+    return np.column_stack([z[start], z[start + 1]]), np.column_stack([z[end], z[end - 1]])
 
 
 def _complex(xy: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -1,0 +1,173 @@
+"""The accepted features: kept, refined, relabelled, deleted, taken over from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from geoiseg.errors import SessionError
+from geoiseg.features import Feature, check_attribute_names, plain_value, to_frame
+from geoiseg.grid import reproject_geometry
+from geoiseg.layers import foreign_features
+from geoiseg.prompts import Region
+from geoiseg.segmenter import Step, Watch
+from geoiseg.session.prompting import Prompting
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+class Accepting(Prompting):
+    """The object in progress becomes a feature among others."""
+
+    @property
+    def accepted(self) -> tuple[Feature, ...]:
+        """The accepted objects with all their provenance."""
+        return self._state.features
+
+    @property
+    def features(self) -> gpd.GeoDataFrame:
+        """The accepted objects as a GeoDataFrame in the raster's CRS."""
+        return to_frame(self._state.features, self.raster.grid.crs)
+
+    @property
+    def editing(self) -> int | None:
+        """Id of the accepted feature that is being refined, if any."""
+        return self._state.editing
+
+    def accept(self, label: str | None = None, **attributes: Any) -> int:
+        """Keep the object in progress and return its id.
+
+        Args:
+            label: Class or name; when refining a feature, None keeps its label.
+            **attributes: The user's own columns.
+
+        Raises:
+            SessionError: There is no object, or an attribute has a reserved name.
+            ExportError: It is accepted, but the project file could not be saved.
+        """
+        check_attribute_names(attributes)
+        with self._lock:
+            state, geometry = self._state, self.geometry
+            if state.outcome is None or geometry is None:
+                raise SessionError("there is nothing to accept yet: add a point or a box first")
+            plain = {name: plain_value(value) for name, value in attributes.items()}
+            old = None if state.editing is None else self._find(state.editing)
+            feature = self._feature(geometry, label, plain, old)
+            others = tuple(other for other in state.features if other is not old)
+            features = tuple(sorted((*others, feature), key=lambda one: one.id))
+            self._history.push(
+                replace(state, steps=(), outcome=None, editing=None, features=features)
+            )
+            self._autosave(f"feature {feature.id} is accepted here but not in the file")
+            return feature.id
+
+    def _feature(
+        self, geometry: Any, label: str | None, attributes: dict[str, Any], old: Feature | None
+    ) -> Feature:
+        outcome, info = self._state.outcome, self.model.info
+        if outcome is None:
+            raise SessionError("there is no object")
+        made: dict[str, Any] = {
+            "geometry": geometry,
+            "steps": self._state.steps,
+            "score": outcome.mask.score,
+            "model": info.name,
+            "weights": info.weights_hash,
+            "gsd": outcome.mask.grid.pixel_size_metres(),
+            "source": self.raster.name,
+        }
+        if old is None:
+            number = max((feature.id for feature in self.accepted), default=0) + 1
+            return Feature(id=number, label=label or "", attributes=attributes, **made)
+        kept_label = old.label if label is None else label
+        return old.changed(label=kept_label, attributes={**old.attributes, **attributes}, **made)
+
+    def edit(self, feature_id: int, *, watch: Watch | None = None) -> None:
+        """Take an accepted feature up again; ``accept`` then replaces it.
+
+        Its prompts come back one by one; an outline from elsewhere comes as a region.
+
+        Raises:
+            SessionError: There is no such feature.
+        """
+        with self._lock:
+            feature = self._find(feature_id)
+            steps = feature.steps or (Step((Region(feature.geometry),), self.gsd),)
+            outcome = self.segmenter.replay(steps, watch)
+            self._history.push(
+                replace(self._state, steps=steps, outcome=outcome, editing=feature_id)
+            )
+
+    def relabel(self, feature_id: int, label: str | None = None, **attributes: Any) -> None:
+        """Change the label or attributes of an accepted feature.
+
+        Raises:
+            SessionError: There is no such feature, or an attribute has a reserved name.
+        """
+        check_attribute_names(attributes)
+        with self._lock:
+            old = self._find(feature_id)
+            plain = {name: plain_value(value) for name, value in attributes.items()}
+            new = old.changed(
+                label=old.label if label is None else label,
+                attributes={**old.attributes, **plain},
+            )
+            self._replace_features(tuple(new if one is old else one for one in self.accepted))
+
+    def rename_label(self, old: str, new: str) -> int:
+        """Give another label to all features that have ``old``, and return how many."""
+        with self._lock:
+            changed = [one for one in self.accepted if one.label == old]
+            if changed:
+                self._replace_features(
+                    tuple(
+                        one.changed(label=new) if one.label == old else one for one in self.accepted
+                    )
+                )
+            return len(changed)
+
+    def delete(self, feature_id: int) -> None:
+        """Remove an accepted feature.
+
+        Raises:
+            SessionError: There is no such feature.
+        """
+        with self._lock:
+            gone = self._find(feature_id)
+            self._replace_features(tuple(one for one in self.accepted if one is not gone))
+
+    def add_features(self, frame: gpd.GeoDataFrame, label_column: str = "label") -> list[int]:
+        """Take over polygons made elsewhere as accepted features, and return their ids.
+
+        Args:
+            frame: Polygons in any CRS; other geometries are refused.
+            label_column: Column with the labels, if there is one.
+
+        Raises:
+            PromptError: A row is no polygon, or the layer's CRS can not be used.
+        """
+        with self._lock:
+            first = max((feature.id for feature in self.accepted), default=0) + 1
+            source = self.raster
+            if frame.crs is not None and source.grid.crs is not None:
+                moved = reproject_geometry(frame.geometry.values, frame.crs, source.grid.crs)
+                frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
+            new = foreign_features(frame, first, label_column)
+            self._replace_features((*self.accepted, *new))
+            return [feature.id for feature in new]
+
+    def _replace_features(self, features: tuple[Feature, ...]) -> None:
+        ids = {feature.id for feature in features}
+        state = self._state
+        if state.editing is not None and state.editing not in ids:
+            state = replace(state, steps=(), outcome=None, editing=None)
+        self._history.push(replace(state, features=features))
+        self._autosave("the change is made here but not in the file")
+
+    def _find(self, feature_id: int) -> Feature:
+        for feature in self._state.features:
+            if feature.id == feature_id:
+                return feature
+        known = ", ".join(str(feature.id) for feature in self.accepted[:10]) or "none"
+        raise SessionError(f"there is no feature {feature_id!r}; accepted are: {known}")

@@ -1,0 +1,116 @@
+"""What all parts of a session share: its state, undo and redo, the model, the outline."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from geoiseg.embeddings import EmbeddingCache
+from geoiseg.features import Feature
+from geoiseg.history import History
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import get_model
+from geoiseg.outline import OutlineOptions
+from geoiseg.readers import Raster
+from geoiseg.segmenter import Outcome, Segmenter, Step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """All that undo goes back to."""
+
+    model: Model
+    """The model in use."""
+    steps: tuple[Step, ...] = ()
+    """What was done for the object in progress."""
+    outcome: Outcome | None = None
+    """The object in progress; None until something says where it is."""
+    features: tuple[Feature, ...] = ()
+    """Accepted objects, by id."""
+    editing: int | None = None
+    """Id of the accepted feature that is being refined."""
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    """How outlines are drawn."""
+
+
+class Core:
+    """A line of states, one of them present, and the one lock that guards it."""
+
+    raster: Raster
+    """The raster."""
+    gsd: float | None
+    """Ground size in metres of the pixels to work at; None finds it."""
+    project: Path | None
+    """The GeoPackage that every change of the features is saved to, if any."""
+    _cache: EmbeddingCache
+    _history: History[State]
+    _lock: threading.RLock
+
+    def undo(self) -> bool:
+        """Go back one step, and say whether there was one."""
+        return self._travel(self._history.undo)
+
+    def redo(self) -> bool:
+        """Go forward one step again, and say whether there was one."""
+        return self._travel(self._history.redo)
+
+    def _travel(self, move: Any) -> bool:
+        with self._lock:
+            before = self._state.features
+            moved = bool(move())
+            if self._state.features is not before:
+                self._autosave("the change is undone here but not in the file")
+            return moved
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to go back to."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to go forward to."""
+        return self._history.can_redo
+
+    @property
+    def _state(self) -> State:
+        return self._history.present
+
+    @property
+    def model(self) -> Model:
+        """The model in use."""
+        return self._state.model
+
+    @model.setter
+    def model(self, model: str | Model) -> None:
+        """Change the model; the object in progress is done again with it."""
+        with self._lock:
+            segmenter = replace(self.segmenter, model=get_model(model))
+            if segmenter.model is not self.model:
+                outcome = segmenter.replay(self._state.steps)
+                self._history.push(replace(self._state, model=segmenter.model, outcome=outcome))
+
+    @property
+    def options(self) -> OutlineOptions:
+        """How outlines are drawn."""
+        return self._state.options
+
+    @options.setter
+    def options(self, options: OutlineOptions) -> None:
+        with self._lock:
+            self._history.push(replace(self._state, options=options))
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The raster and model with their cache of embeddings."""
+        return Segmenter(self.raster, self._state.model, self._cache)
+
+    def _autosave(self, consequence: str) -> None:
+        """Save the project file, if there is one.
+
+        Raises:
+            ExportError: It can not be written; ``consequence`` says what that means.
+        """
+        raise NotImplementedError

@@ -1,0 +1,163 @@
+"""A session: prompts on a raster become a mask, masks become accepted features. No UI."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from geoiseg.embeddings import EmbeddingCache, default_cache
+from geoiseg.errors import ExportError, ProjectError, SessionError
+from geoiseg.export import export_features
+from geoiseg.framing import level_for_gsd
+from geoiseg.history import History
+from geoiseg.layers import Project, load_project, raster_path, save_project
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.outline import OutlineOptions
+from geoiseg.readers import open_raster
+from geoiseg.session.accepting import Accepting
+from geoiseg.session.core import State
+
+
+class Session(Accepting):
+    """Interactive segmentation of one raster with one model at a time.
+
+    Every change can be undone. All methods may be called from any thread; one change is
+    made at a time. A step that fails leaves everything as it was.
+    """
+
+    def __init__(
+        self,
+        raster: Any,
+        model: str | Model = DEFAULT_MODEL,
+        *,
+        gsd: float | None = None,
+        outline: OutlineOptions | None = None,
+        project: str | Path | None = None,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
+        """Make a session.
+
+        Args:
+            raster: What ``open_raster`` takes, or what it returned.
+            model: Name of a model, or a Model.
+            gsd: Ground size in metres of the pixels to work at; None finds the finest
+                at which the object fits.
+            outline: How outlines are drawn; exactly along the pixels by default.
+            project: A GeoPackage that is saved after every change of the features; a
+                new one, since an existing one comes back with ``Session.load``.
+            cache: Where embeddings are kept; by default in memory and in the user's own
+                folder, ``EmbeddingCache()`` keeps them in memory alone.
+
+        Raises:
+            SessionError: The project file is there already.
+            RasterError: The raster can not be opened.
+            UnknownModelError: There is no such model.
+        """
+        self.raster = open_raster(raster)
+        self._cache = default_cache() if cache is None else cache
+        level_for_gsd(self.raster.grid, gsd)
+        self.gsd = gsd
+        if project is not None and Path(project).exists():
+            raise SessionError(
+                f"{project} is there already: go on with Session.load({str(project)!r}),"
+                " or choose another name"
+            )
+        self.project = None if project is None else Path(project)
+        self.classes: tuple[tuple[str, str], ...] = ()
+        """``(name, colour)`` of each class, in order, for whoever shows the features; a
+        colour is ``#rrggbb``. Kept by ``save`` and brought back by ``load``."""
+        self._history = History(State(get_model(model), options=outline or OutlineOptions()))
+        self._lock = threading.RLock()
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write the project file, a GeoPackage; later changes are saved to it too.
+
+        Raises:
+            SessionError: No path was ever given.
+            ExportError: It can not be written; an older file stays as it was.
+        """
+        with self._lock:
+            target = self.project if path is None else Path(path)
+            if target is None:
+                raise SessionError("give a path to save to, e.g. session.save('fields.gpkg')")
+            state = self._state
+            save_project(
+                Project(
+                    raster=self.raster.name,
+                    bands=self.raster.bands,
+                    stretch=self.raster.stretch if self.raster.stretch_known else None,
+                    crs=self.raster.grid.crs,
+                    model=state.model.info.name,
+                    weights=state.model.info.weights_hash,
+                    gsd=self.gsd,
+                    options=state.options,
+                    features=state.features,
+                    steps=state.steps,
+                    classes=self.classes,
+                ),
+                target,
+            )
+            self.project = target
+            return target
+
+    def _autosave(self, consequence: str) -> None:
+        if self.project is None:
+            return
+        try:
+            self.save()
+        except ExportError as error:
+            raise ExportError(f"{error} ({consequence}; session.save(path) elsewhere)") from error
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        raster: Any = None,
+        model: str | Model | None = None,
+        cache: EmbeddingCache | None = None,
+    ) -> Self:
+        """Return the session that was saved in a project file.
+
+        Args:
+            path: The GeoPackage.
+            raster: The raster, where it is not where it was.
+            model: Another model than the one it was saved with.
+            cache: Where embeddings are kept; as in a new session.
+
+        Raises:
+            ProjectError: The file is no project of geoiseg, or of another CRS.
+            RasterError: The raster can not be opened.
+        """
+        project = load_project(Path(path))
+        if raster is None:
+            place = raster_path(project.raster, Path(path))
+            raster = open_raster(place, project.bands, project.stretch)
+        session = cls(
+            open_raster(raster),
+            project.model if model is None else model,
+            gsd=project.gsd,
+            outline=project.options,
+            cache=cache,
+        )
+        session.project, session.classes = Path(path), project.classes
+        if project.crs != session.raster.grid.crs:
+            raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
+        outcome = session.segmenter.replay(project.steps)
+        session._history = History(
+            replace(session._state, steps=project.steps, outcome=outcome, features=project.features)
+        )
+        return session
+
+    def export(self, path: str | Path, **options: Any) -> Path:
+        """Write the accepted features in the format of the path's suffix.
+
+        ``.gpkg``, ``.shp``, ``.geojson``, ``.fgb``, ``.parquet``, and ``.tif`` for a mask
+        as a cloud-optimised GeoTIFF.
+
+        Raises:
+            ExportError: It can not be written; an older file stays as it was.
+        """
+        return export_features(self.features, Path(path), grid=self.raster.grid, **options)

@@ -31,10 +31,10 @@ $(DEMO_ENV)/core: pyproject.toml
 	$(DEMO_ENV)/bin/pip install --quiet --disable-pip-version-check .
 	touch $@
 
+# uv takes torch and torchvision from one place; a pair that does not match breaks both
 $(TEST_ENV)/dev: pyproject.toml
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(TEST_ENV)/bin/pip install --quiet --disable-pip-version-check uv
-	# uv takes torch and torchvision from one place; a pair that does not match breaks both
 	$(TEST_ENV)/bin/uv pip install --quiet --python $(TEST_ENV)/bin/python --editable '.[dev]'
 	touch $@
 

@@ -7,8 +7,9 @@ the points on it. The grid is fixed to the raster, not to the tile.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,16 +22,27 @@ from geoiseg.models.protocol import (
     Model,
     PixelPrompts,
 )
-from geoiseg.tiled.candidates import Survivor, painted, survivors
+from geoiseg.tiled.candidates import Placement, Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
 
 COARSEST = 4
 """The first points asked are every fourth of the grid in either direction."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A tile as the model sees it at one reduction, with some of its surroundings."""
+
+    rgb: NDArray[np.uint8]
+    """``(y, x, 3)``."""
+    valid: BoolArray
+    """``(y, x)`` True = data."""
+    place: Placement
+
+
 def find_objects(
     model: Model,
-    rgb: NDArray[np.uint8],
+    view: Callable[[int], View],
     allowed: BoolArray,
     origin: tuple[int, int],
     options: AutomaticOptions,
@@ -40,8 +52,8 @@ def find_objects(
 
     Args:
         model: Answers points.
-        rgb: ``(y, x, 3)`` the tile.
-        allowed: ``(y, x)`` True where there is data and objects are wanted.
+        view: Gives the tile at a reduction.
+        allowed: ``(y, x)`` of the tile, True where there is data and objects are wanted.
         origin: Row and column of the tile in the raster, to which the grid is fixed.
         options: Spacing, thresholds, scales.
         min_area: Pixels below which an object that ends inside the tile is left out.
@@ -49,39 +61,39 @@ def find_objects(
     found: list[Survivor] = []
     covered = ~allowed
     for factor in sorted(options.scales, reverse=True):
-        found += _at_scale(model, (rgb, allowed), covered, (factor, *origin), options)
+        xy = grid_points(allowed.shape, origin, options.spacing * factor)
+        xy = xy[_open(xy, covered)]
+        if len(xy):
+            found += _at_scale(model, view(factor), (allowed, covered), xy, options)
     shape = (allowed.shape[0], allowed.shape[1])
     return painted(found, shape, options.max_hidden, min_area)
 
 
 def _at_scale(
     model: Model,
-    tile: tuple[NDArray[np.uint8], BoolArray],
-    covered: BoolArray,
-    place: tuple[int, int, int],
+    view: View,
+    ground: tuple[BoolArray, BoolArray],
+    xy: NDArray[np.float64],
     options: AutomaticOptions,
 ) -> list[Survivor]:
-    """Return what is found at one reduction; ``covered`` grows by it."""
-    rgb, allowed = tile
-    factor, row, col = place
-    xy = grid_points(allowed.shape, (row, col), options.spacing * factor)
-    xy = xy[_open(xy, covered)]
-    if not len(xy):
-        return []
-    rows, columns = allowed.shape
-    small = (math.ceil(columns / factor), math.ceil(rows / factor))
-    zoom = (columns / small[0], rows / small[1])
-    image, valid = rgb, allowed
-    if factor > 1:
-        image = np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), np.uint8)
-        shrunk = cv2.resize(allowed.view(np.uint8), small, interpolation=cv2.INTER_NEAREST)
-        valid = np.asarray(shrunk > 0)
-    embedding = model.embed(image, valid)
+    """Return what is found at one reduction.
+
+    Args:
+        model: Answers points.
+        view: The tile.
+        ground: ``(y, x)`` of the tile, where objects may be, and where they are; the latter
+            grows.
+        xy: ``(n, 2)`` points in pixels of the tile, in order.
+        options: Batch and thresholds.
+    """
+    allowed, covered = ground
+    embedding = model.embed(view.rgb, view.valid)
     found: list[Survivor] = []
     while len(xy):
         now, xy = xy[: options.batch], xy[options.batch :]
-        for survivor in survivors(_answers(model, embedding, now / zoom), now, allowed, zoom,
-                                  options):  # fmt: skip
+        inside = np.clip(view.place.inside(now), 0, np.nextafter(view.valid.shape[::-1], 0))
+        answers = _answers(model, embedding, inside)
+        for survivor in survivors(answers, now, allowed, view.place, options):
             found.append(survivor)
             covered[survivor.window.slices] |= survivor.mask
         xy = xy[_open(xy, covered)]

@@ -22,8 +22,32 @@ STEP = 1.0
 """How far the threshold moves for the stability, in logits; as in segment-anything."""
 NEAR = 2
 """Mask pixels around a mask within which the lower threshold counts."""
+ALIKE = 0.05
+"""Scores that differ by less say nothing: their order would change with the tiling."""
 SPECK = 16
 """Parts of fewer pixels that painting leaves over are dropped; holes of fewer are filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How the pixels of a chip, or of masks on it, lie over those of the tile."""
+
+    zoom: tuple[float, float]
+    """Tile pixels per pixel, across and down."""
+    corner: tuple[float, float]
+    """``x, y`` of the first pixel's outer corner, in pixels of the tile."""
+
+    def coarser(self, scale: float) -> Placement:
+        """Return the placement of pixels that are ``scale`` times as large."""
+        return Placement((self.zoom[0] * scale, self.zoom[1] * scale), self.corner)
+
+    def inside(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return places in pixels of the tile as ones in pixels of the chip."""
+        return np.asarray((xy - self.corner) / self.zoom)
+
+    def outside(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return places in pixels of the chip as ones in pixels of the tile."""
+        return np.asarray(xy * np.asarray(self.zoom) + self.corner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,27 +66,27 @@ def survivors(
     found: Candidates,
     xy: NDArray[np.float64],
     allowed: BoolArray,
-    zoom: tuple[float, float],
+    view: Placement,
     options: AutomaticOptions,
 ) -> Iterator[Survivor]:
-    """Yield the candidates that are good enough.
+    """Yield the candidates that are good enough, cut to the tile.
 
     Args:
         found: Answers to ``xy``.
         xy: ``(n, 2)`` the points, in pixels of the tile.
         allowed: ``(y, x)`` of the tile, where objects may be.
-        zoom: Tile pixels per chip pixel, across and down.
+        view: Where the chip that was asked lies.
         options: How good is good enough.
     """
-    scale = (found.scale * zoom[0], found.scale * zoom[1])
+    view = view.coarser(found.scale)
     for logits, score, asked in zip(found.logits, found.scores, found.prompts, strict=True):
         if score < options.min_score:
             continue
-        low = _held(logits, xy[asked], scale)
+        low = _held(logits, view.inside(xy[asked]))
         if low is None or _stability(logits, low) < options.min_stability:
             continue
-        window = _around(low, scale, (allowed.shape[0], allowed.shape[1]))
-        mask = _enlarged(logits, window, scale) & allowed[window.slices]
+        window = _around(low, view, (allowed.shape[0], allowed.shape[1]))
+        mask = _enlarged(logits, window, view) & allowed[window.slices]
         point = PixelPrompts(xy[asked][None] - (window.col, window.row), np.ones(1, bool))
         noise = CleanOptions(SPECK, SPECK)
         mask = clean(mask, allowed[window.slices], point, noise)
@@ -71,12 +95,15 @@ def survivors(
             yield Survivor(window, mask, float(score), area)
 
 
-def _held(
-    logits: NDArray[np.float32], xy: NDArray[np.float64], scale: tuple[float, float]
-) -> BoolArray | None:
-    """Return the part of a mask that holds its point, or None where none does."""
+def _held(logits: NDArray[np.float32], xy: NDArray[np.float64]) -> BoolArray | None:
+    """Return the part of a mask that holds its point, or None where none does.
+
+    Args:
+        logits: ``(y, x)``.
+        xy: The point in pixels of the mask.
+    """
     rows, columns = logits.shape
-    col, row = min(int(xy[0] / scale[0]), columns - 1), min(int(xy[1] / scale[1]), rows - 1)
+    col, row = min(int(xy[0]), columns - 1), min(int(xy[1]), rows - 1)
     if logits[row, col] <= 0:
         return None
     _, parts = cv2.connectedComponents((logits > 0).view(np.uint8), connectivity=4)
@@ -91,21 +118,24 @@ def _stability(logits: NDArray[np.float32], mask: BoolArray) -> float:
     return float(np.count_nonzero(mask & (logits > STEP)) / wide) if wide else 0.0
 
 
-def _around(mask: BoolArray, scale: tuple[float, float], shape: tuple[int, int]) -> Window:
+def _around(mask: BoolArray, view: Placement, shape: tuple[int, int]) -> Window:
     """Return the tile's pixels under a mask and one mask pixel around it."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int((rows[0] - 1) * scale[1]), int((cols[0] - 1) * scale[0])
-    bottom, right = int(np.ceil((rows[-1] + 2) * scale[1])), int(np.ceil((cols[-1] + 2) * scale[0]))
-    top, left = max(0, top), max(0, left)
-    return Window(top, left, min(bottom, shape[0]) - top, min(right, shape[1]) - left)
+    corners = np.array([(cols[0] - 1, rows[0] - 1), (cols[-1] + 2, rows[-1] + 2)], np.float64)
+    low, high = view.outside(corners)
+    (left, top), (right, bottom) = np.floor(low).astype(int), np.ceil(high).astype(int)
+    around = Window(0, 0, *shape)
+    top, left = max(0, int(top)), max(0, int(left))
+    size = (max(0, int(bottom) - top), max(0, int(right) - left))
+    return Window(top, left, *size).intersection(around)
 
 
-def _enlarged(logits: NDArray[np.float32], window: Window, scale: tuple[float, float]) -> BoolArray:
+def _enlarged(logits: NDArray[np.float32], window: Window, view: Placement) -> BoolArray:
     """Return the mask in the tile's pixels of a window, by linear interpolation of logits."""
-    if scale == (1.0, 1.0):
+    if view == Placement((1.0, 1.0), (0.0, 0.0)):
         return np.asarray(logits[window.slices] > 0)
-    (sx, sy), (row, col) = scale, (window.row, window.col)
-    back = np.array([[1 / sx, 0, (col + 0.5) / sx - 0.5], [0, 1 / sy, (row + 0.5) / sy - 0.5]])
+    (sx, sy), (x, y) = view.inside(np.array([window.col + 0.5, window.row + 0.5])), view.zoom
+    back = np.array([[1 / x, 0, sx - 0.5], [0, 1 / y, sy - 0.5]])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (window.width, window.height)
     large = cv2.warpAffine(logits, back, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
@@ -117,13 +147,15 @@ def painted(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return ``(y, x)`` labels, 0 where there is no object, and each label's score.
 
-    The best come first; what they cover is theirs. A mask more of which is covered than
-    ``max_hidden`` is left out, and so is one smaller than ``min_area`` that ends inside the
-    tile. Label ``k`` has score ``k - 1``.
+    The best come first, of about equal ones the largest; what they cover is theirs. A mask
+    more of which is covered than ``max_hidden`` is left out, and so is one smaller than
+    ``min_area`` that ends inside the tile. Label ``k`` has score ``k - 1``.
     """
     labels = np.zeros(shape, np.int32)
     scores: list[float] = []
-    order = sorted(found, key=lambda s: (-s.score, -s.area, s.window.row, s.window.col))
+    order = sorted(
+        found, key=lambda s: (-round(s.score / ALIKE), -s.area, s.window.row, s.window.col)
+    )
     for survivor in order:
         region = labels[survivor.window.slices]
         free = survivor.mask & (region == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,14 +15,21 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
+from geoiseg.errors import RasterError
 from geoiseg.grid import Window
 from geoiseg.models.protocol import BoolArray, Model
 from geoiseg.readers import Raster
-from geoiseg.tiled.automatic import find_objects
+from geoiseg.tiled.automatic import View, find_objects
+from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.options import AutomaticOptions
 from geoiseg.tiled.plan import TilePlan
 from geoiseg.vectorize import polygons_from_labels
 
+MARGIN = 64
+"""Pixels around a tile that the model sees besides, so that it answers the same whatever the
+tiling."""
+STRIDE = 32
+"""Cells of the coarsest features of most networks."""
 LIGHT = 1
 """How hard zlib tries: label images are long runs, and more effort gains little."""
 
@@ -104,13 +112,22 @@ def segment_tile(job: TileJob, model: Model, number: int) -> TileResult:
     """
     window, core = job.plan.window(number), job.plan.core(number)
     started = time.perf_counter()
-    chip = job.raster.chip(window, job.level)
-    allowed = chip.valid & _within(job.aoi, window)
+    near = _view(job, window, 1)
+    left, top = (-int(side) for side in near.place.corner)
+    here = Window(top, left, window.height, window.width)
+    allowed = near.valid[here.slices] & _within(job.aoi, window)
     read = time.perf_counter()
     if not allowed.any():
         return TileResult(number, seconds={"read": read - started})
     origin = (window.row, window.col)
-    labels, scores = find_objects(model, chip.rgb, allowed, origin, job.automatic, job.min_area)
+    labels, scores = find_objects(
+        model,
+        lambda factor: near if factor == 1 else _view(job, window, factor),
+        allowed,
+        origin,
+        job.automatic,
+        job.min_area,
+    )
     found = time.perf_counter()
     middle = _cut(labels, core, window)
     pieces = tuple(_pieces(middle, core, scores))
@@ -125,6 +142,33 @@ def segment_tile(job: TileJob, model: Model, number: int) -> TileResult:
         "trace": time.perf_counter() - found,
     }
     return TileResult(number, pieces, bands, kept, spent)
+
+
+def _view(job: TileJob, window: Window, factor: int) -> View:
+    """Return a tile and its surroundings, reduced so that large objects are seen whole.
+
+    Damage beyond the tile is no reason to give it up: then it is looked at alone.
+    """
+    try:
+        return _read(job, window, factor, MARGIN)
+    except RasterError:
+        return _read(job, window, factor, 0)
+
+
+def _read(job: TileJob, window: Window, factor: int, margin: int) -> View:
+    near, level = job.raster.grid.level(job.level), job.level + factor.bit_length() - 1
+    far = job.raster.grid.level(level)
+    zoom = (near.width / far.width, near.height / far.height)
+    bottom, right = window.stop
+    top, left = int(window.row / zoom[1]) - margin, int(window.col / zoom[0]) - margin
+    if margin:  # starts on the cells of coarse features, the same ones whatever the tile
+        top, left = max(0, top // STRIDE * STRIDE), max(0, left // STRIDE * STRIDE)
+    height = math.ceil(bottom / zoom[1]) + margin - top
+    width = math.ceil(right / zoom[0]) + margin - left
+    around = Window(top, left, height, width).intersection(far.whole)
+    chip = job.raster.chip(around, level)
+    corner = (around.col * zoom[0] - window.col, around.row * zoom[1] - window.row)
+    return View(chip.rgb, chip.valid, Placement(zoom, corner))
 
 
 def _within(aoi: bytes | None, window: Window) -> BoolArray:

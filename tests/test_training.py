@@ -15,6 +15,7 @@ torch = needed("torch")
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import CropOptions, SceneBank
 from geoiseg.training.curve import draw_curve
+from geoiseg.training.export import keep_weights, load_network
 from geoiseg.training.loop import Trainer
 from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
@@ -67,6 +68,17 @@ def trained(tmp_path_factory):
     trainer = Trainer(options(), SceneBank(disks(), CPU), folder)
     trainer.run()
     return trainer
+
+
+def test_kept_weights_begin_another_run(trained, tmp_path):
+    kept = tmp_path / "weights.npz"
+    keep_weights(trained.folder / "checkpoint.pt", kept)
+    other = Trainer(options(seed=8), SceneBank(disks(1), CPU), tmp_path)
+    other.start_from(kept)
+    wanted = load_network(trained.folder / "checkpoint.pt")[0].state_dict()
+    for name, value in other.net.state_dict().items():
+        assert torch.allclose(value.float(), wanted[name].float(), rtol=2e-3, atol=1e-4), name
+    assert other.step == 0
 
 
 def test_the_loss_falls(trained):

@@ -25,10 +25,13 @@ from geoiseg.errors import GeoisegError
 @click.option("--procedural", type=int, help="Scenes made on the spot [200; 1200 on a GPU].")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes for scenes.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads of torch.")
-@click.option("--start", type=click.Path(path_type=Path), help="Checkpoint to begin from.")
+@click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
 @click.option("--export", "out", type=click.Path(path_type=Path), help="Write ONNX files here.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Write the weights alone here (.npz)."
+)
 @click.option("--only-export", "only", is_flag=True, help="Do not train: export what is there.")
 def main(**given: object) -> None:
     """Train into the folder RUN; goes on where a run there stopped.
@@ -60,7 +63,12 @@ def _only_export(given: dict[str, object]) -> None:
     if given["out"] is None:
         raise click.UsageError("--only-export needs --export, the folder to write to")
     data = None if given["data"] is None else Path(str(given["data"]))
-    _export(Path(str(given["run"])) / "checkpoint.pt", Path(str(given["out"])), data)
+    checkpoint = Path(str(given["run"])) / "checkpoint.pt"
+    if given["keep"] is not None:
+        from geoiseg.training.export import keep_weights
+
+        keep_weights(checkpoint, Path(str(given["keep"])))
+    _export(checkpoint, Path(str(given["out"])), data)
 
 
 def _train(given: dict[str, object]) -> None:

@@ -57,6 +57,22 @@ def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     return net.eval(), trained
 
 
+def keep_weights(checkpoint: Path, path: Path) -> None:
+    """Write the averaged weights in half precision: what another run can begin from.
+
+    Args:
+        checkpoint: Of a run.
+        path: Where to write, ending in ``.npz``.
+    """
+    net, _ = load_network(checkpoint)
+    weights = {name: value.cpu().numpy() for name, value in net.state_dict().items()}
+    halved = {
+        name: value.astype(np.float16) if value.dtype == np.float32 else value
+        for name, value in weights.items()
+    }
+    np.savez_compressed(path, **halved)
+
+
 def export(checkpoint: Path, folder: Path, figures: Mapping[str, object] | None = None) -> None:
     """Write ``encoder.onnx``, ``decoder.onnx`` and ``card.json`` into a folder.
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -145,7 +146,13 @@ class Trainer:
         log.info("resumed at step %d", self.step)
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of a checkpoint, but begin a new run."""
+        """Take the weights of a checkpoint, or those in an ``.npz``, but begin a new run."""
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as kept:
+                weights = {name: torch.from_numpy(kept[name]) for name in kept.files}
+            self.net.load_state_dict(weights)
+            self.average.load_state_dict(weights)
+            return
         state = torch.load(path, map_location=self.options.device, weights_only=True)
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])

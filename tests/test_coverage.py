@@ -354,6 +354,8 @@ def test_labelled_fields_become_a_coverage(data: Path, scene: str) -> None:
     assert abs(report.reshaped) < 0.005
     added = report.ground[1] - report.ground[0]
     assert added == pytest.approx(report.gaps.area, rel=0.02, abs=5)
+    sums = report.features.sum()
+    assert sums["area_after"] == pytest.approx(sums["area_before"], rel=0.005)
     assert report.vertices[1] < report.vertices[0] / 3
     alone = shapely.simplify(frame.to_crs(frame.estimate_utm_crs()).geometry.to_numpy(), pixel)
     assert overlap(ground) < 1e-3

@@ -100,16 +100,25 @@ class Borders:
         signed = np.where(self.flipped, -1.0, 1.0) * self.swept()[self.items]
         return sums(self.ring_part[self.item_ring], signed, self.count)
 
-    def swept(self) -> NDArray[np.float64]:
-        """Return ``(a,)`` the area that each line adds to the part on its left."""
+    def swept(self, origin: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return ``(a,)`` the area that each line adds to the part on its left.
+
+        Args:
+            origin: ``(2,)`` the place about which lines sweep, near by: far away integrals
+                would lose digits. The middle by default; to compare lines it must be one.
+        """
+        if not len(self.lines):
+            return np.zeros(0)
         xy, line = shapely.get_coordinates(self.lines, return_index=True)
-        if not len(xy):
-            return np.zeros(len(self.lines))
-        # Far from the origin, integrals would lose digits.
-        xy = xy - np.round((xy.min(axis=0) + xy.max(axis=0)) / 2)
+        xy = xy - (self.middle() if origin is None else origin)
         cross = xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1]
         same = line[1:] == line[:-1]
         return sums(line[:-1][same], cross[same], len(self.lines)) / 2
+
+    def middle(self) -> NDArray[np.float64]:
+        """Return ``(2,)`` the middle of all lines."""
+        bounds: NDArray[np.float64] = shapely.total_bounds(self.lines)
+        return (bounds[:2] + bounds[2:]) / 2
 
     def owners_beside(self, owner: Index) -> Index:
         """Return ``(a, 2)`` the owners of the parts on each side of the lines."""

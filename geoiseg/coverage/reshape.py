@@ -30,6 +30,8 @@ ROUNDING = 1e-9
 
 def reshaped(partition: Partition, options: CleanOptions) -> Partition:
     """Return the partition simplified, then smoothed, as the options say."""
+    if not len(partition.borders.lines):
+        return partition
     if options.simplify > 0:
         limit = np.full(len(partition.borders.lines), options.simplify)
         partition = _bounded(partition, simplified, limit, options)
@@ -71,7 +73,7 @@ def straightened(partition: Partition, originals: Originals, cell: float) -> Par
     lines = np.where(collapsed, borders.lines, lines)
     for _ in range(2):
         straight = borders.with_lines(lines)
-        bad = _clashing(straight, partition.owner)
+        bad = _clashing(straight, partition.owner, np.arange(len(lines)))
         if not len(bad):
             return Partition(straight, partition.owner)
         lines[bad] = borders.lines[bad]
@@ -160,27 +162,41 @@ def _bounded(
     """
     borders, owner = partition.borders, partition.owner
     beside = borders.owners_beside(owner)
-    lines, before = borders.lines, borders.swept()
+    lines, middle = borders.lines, borders.middle()
+    before = borders.swept(middle)
     limit, least, candidate = limit.copy(), limit * HELD**HOLDS, lines.copy()
     stale = limit > 0
-    for _ in range(ROUNDS):
+    unseen = np.ones(len(lines), bool)
+    for number in range(ROUNDS):
         candidate[stale] = lines[stale]
         moving = stale & (limit > 0)
         candidate[moving] = shape(lines[moving], limit[moving])
         shaped = borders.with_lines(candidate.copy())
-        bad = _too_different(beside, before, shaped.swept(), options)
+        unseen |= stale
+        bad = _too_different(beside, before, shaped.swept(middle), options)
         if not len(bad):
-            bad = _clashing(shaped, owner)
+            bad = _clashing(shaped, owner, np.flatnonzero(unseen))
+            if not len(bad) and not unseen.all():
+                bad = _clashing(shaped, owner, np.arange(len(lines)))
+            unseen[:] = False
             if not len(bad):
                 return Partition(shaped, owner)
-        stale = np.zeros(len(lines), bool)
-        stale[bad] = True
-        stale &= limit > 0
+        stale = _held(borders, bad, limit)
         if not stale.any():
-            break
-        limit[stale] *= HELD
+            return Partition(shaped, owner)  # they were at fault before
+        limit[stale] *= HELD if number < ROUNDS // 2 else 0.0
         limit[limit < least] = 0
     return partition
+
+
+def _held(borders: Borders, bad: Index, limit: Lengths) -> NDArray[np.bool_]:
+    """Return ``(a,)`` the bad lines that can be held tighter, else those around them."""
+    stale = np.zeros(len(limit), bool)
+    stale[bad] = True
+    if not (stale & (limit > 0)).any():
+        parts = borders.sides[bad].ravel()
+        stale[_around(borders, parts[parts >= 0])] = True
+    return stale & (limit > 0)
 
 
 def _too_different(beside: Index, before: Lengths, after: Lengths, options: CleanOptions) -> Index:
@@ -221,17 +237,32 @@ def _to_blame(number: Index, before: Lengths, change: Lengths, bound: float) -> 
     return np.flatnonzero((pull > 0) & (pull >= most[number] / 2))
 
 
-def _clashing(borders: Borders, owner: Index) -> Index:
-    """Return the lines that cross or touch others, or make a part too small."""
+def _clashing(borders: Borders, owner: Index, lines: Index) -> Index:
+    """Return the lines that cross or touch others, or make a part too small.
+
+    Args:
+        borders: The partition.
+        owner: ``(count,)`` the owner of each part.
+        lines: Those that may: the others were looked at before.
+    """
     short = borders.too_short()
     if len(short):
         return _around(borders, short)
     polygons = borders.polygons()
+    parts = np.unique(borders.sides[lines])
+    parts = parts[parts >= 0]
     # Nobody's ground counts too: features around a hole that has turned inside out need not
     # overlap.
-    wrong = np.flatnonzero(~shapely.is_valid(polygons) | (borders.areas() <= 0))
-    edges = shapely.coverage_invalid_edges(polygons[owner >= 0])
+    wrong = parts[~shapely.is_valid(polygons[parts]) | (borders.areas()[parts] <= 0)]
+    owned = np.flatnonzero(owner >= 0)
+    mine = parts[owner[parts] >= 0]
+    if 2 * len(mine) < len(owned):
+        near = shapely.STRtree(polygons[owned]).query(polygons[mine])[1]
+        owned = owned[np.unique(near)]
+    edges = shapely.coverage_invalid_edges(polygons[owned])
     edges = edges[~shapely.is_empty(edges)]
+    if not len(edges) and not len(wrong):
+        return np.zeros(0, np.intp)
     touched = shapely.STRtree(borders.lines).query(edges, predicate="intersects")[1]
     return np.unique(np.concatenate([_crossing(borders, wrong), touched]))
 

@@ -28,6 +28,7 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import shapely
+from affine import Affine
 
 from geoiseg.coverage import CleanOptions, clean
 from geoiseg.export import export_features
@@ -105,7 +106,6 @@ def exported(frame: gpd.GeoDataFrame, path: Path, suffix: str) -> dict[str, Any]
     out = path.with_name(f"out.{suffix}")
     if suffix == "tif":
         left, bottom, right, top = result.total_bounds
-        from affine import Affine  # noqa: PLC0415
 
         shape = (int((top - bottom) / 10) + 1, int((right - left) / 10) + 1)
         export_features(result, out, grid=Grid(result.crs, Affine(10, 0, left, 0, -10, top), shape))

@@ -348,8 +348,7 @@ def test_a_dead_dask_worker_costs_only_its_tiles(mosaic, mapped, tmp_path):
         assert len(set(pids)) == 2
 
         def kill() -> None:
-            while begun(log) < 12:
-                time.sleep(0.02)
+            until(lambda: begun(log) >= 12)
             os.kill(pids[0], signal.SIGKILL)
             killed.append(begun(log))
 
@@ -372,8 +371,7 @@ def test_a_dead_process_costs_only_its_tiles(small, tmp_path):
     before = {child.pid for child in psutil.Process().children()}
 
     def kill() -> None:
-        while begun(log) < 2:
-            time.sleep(0.02)
+        until(lambda: begun(log) >= 2)
         ours = [c for c in psutil.Process().children() if c.pid not in before and
                 "spawn_main" in " ".join(c.cmdline())]  # fmt: skip
         ours[0].kill()
@@ -402,15 +400,15 @@ def test_a_killed_scheduler_loses_no_finished_tile(mosaic, mapped, tmp_path):
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     scheduler = dask("scheduler", "--port", str(port), "--host", "127.0.0.1", "--no-dashboard")
+    until(lambda: answers(port))
     worker = dask("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
 
     def kill() -> None:
-        while begun(log) < 15:
-            time.sleep(0.02)
+        until(lambda: begun(log) >= 15)
         scheduler.kill()
 
     try:
-        with Background(kill, 60), pytest.raises(WorkerError, match="go on with --resume"):
+        with Background(kill, 300), pytest.raises(WorkerError, match="go on with --resume"):
             geoiseg.segment_raster(
                 mosaic.path, out, model=FloodModel(0.03, log), options=options(),
                 scheduler=address,
@@ -430,7 +428,7 @@ def test_a_killed_scheduler_loses_no_finished_tile(mosaic, mapped, tmp_path):
 class Background:
     """Something that goes on beside the test, and whose failure is the test's."""
 
-    def __init__(self, work, seconds: float = 30) -> None:
+    def __init__(self, work, seconds: float = 300) -> None:
         self.pool = ThreadPoolExecutor(1)
         self.work, self.seconds = work, seconds
 
@@ -440,6 +438,19 @@ class Background:
     def __exit__(self, *_: object) -> None:
         self.future.result(timeout=self.seconds)
         self.pool.shutdown()
+
+
+def until(happened, seconds: float = 240) -> None:
+    """Wait for something, but not for ever."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def answers(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def begun(log: Path) -> int:

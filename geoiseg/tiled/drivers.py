@@ -199,7 +199,7 @@ class Dask:
                 yield client
             return
         try:
-            client = distributed.Client(self.address, timeout="10s")
+            client = distributed.Client(self.address, timeout="20s")
         except (OSError, ValueError) as error:
             raise WorkerError(
                 f"there is no Dask scheduler at {self.address}: {error or 'no answer'};"

@@ -584,7 +584,7 @@ def test_listing_loads_nothing() -> None:
     out = done.stdout
     lines = out.splitlines()
     assert lines[-1] == "loaded []"
-    assert re.search(r"^\* superpixel-walk +classic +- +Apache-2.0 +ready$", out, re.MULTILINE)
+    assert re.search(r"^\* tiny +tiny +6 MB +Apache-2.0 +ready$", out, re.MULTILINE)
     assert re.search(r"^  sam-vit-b +sam +375 MB +Apache-2.0 +needs .*pull$", out, re.MULTILINE)
     assert re.search(
         r"^  sam3 +sam3 +3.45 GB +SAM License +needs .*\(licence\)$", out, re.MULTILINE
@@ -687,7 +687,7 @@ def test_a_project_whose_model_can_not_be_used_opens(disk: Disk, tmp_path: Path)
         assert m.model == registry.DEFAULT_MODEL
         assert m.features["label"].tolist() == ["field"]
         note = m.toolbar.status["note"]
-        assert "Resumed p.gpkg: 1 feature with superpixel-walk instead of its own model" in note
+        assert "Resumed p.gpkg: 1 feature with tiny instead of its own model" in note
         assert "geoiseg models pull sam-vit-b (375 MB, Apache-2.0)" in note
     with pytest.raises(WeightsError, match="sam-vit-b"):
         geoiseg.SegmentMap(disk.path, model="sam-vit-b", project=path)

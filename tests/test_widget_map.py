@@ -331,7 +331,7 @@ def test_the_page_chooses_among_the_models_it_was_given(m: SegmentMap, tmp_path:
     for name in ("evil.pt", str(tmp_path / "evil.pt"), "hf:some/body", "no such", "../evil.pt"):
         say(m, kind="choose", what="model", name=name)
         assert "there is no model" in m.toolbar.status["error"]
-        assert m.session.model.info.name == m.model == "superpixel-walk"
+        assert m.session.model.info.name == m.model == "tiny"
     say(m, kind="choose", what="model", name="grabcut")
     assert m.session.model.info.name == "grabcut"
 

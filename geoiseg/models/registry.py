@@ -16,8 +16,8 @@ from geoiseg.models.protocol import Model
 from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, Checkpoint, from_hub
 from geoiseg.models.weights.store import find, missing_packages
 
-DEFAULT_MODEL = "superpixel-walk"
-"""The engine with the fewest clicks to 85 % IoU among those that need no download."""
+DEFAULT_MODEL = "tiny"
+"""The model that ships with the package: the fewest clicks without a download."""
 
 MODELS = {**ENGINES, "tiny": "geoiseg.models.tiny.model:TinyModel"}
 """``module:Class`` of each model that ships with the package; a class takes no arguments."""

@@ -37,7 +37,7 @@ class Listed:
 
 
 _CLASSIC = {
-    "superpixel-walk": "random walk on superpixels with a fitted prior; the best engine without a network",
+    "superpixel-walk": "random walk on superpixels with a fitted prior; best without a network",
     "grabcut": "OpenCV GrabCut: colour mixtures and a minimum cut; good with a box",
     "graphcut": "minimum cut on superpixels; crisp outlines, decides once and for all",
     "random-walker": "random walker on superpixels; wants prompts on both sides of an outline",

@@ -75,7 +75,7 @@ class SuperpixelWalk(GraphEngine):
         name="superpixel-walk",
         family="classic",
         licence="Apache-2.0",
-        description="random walk on superpixels with a fitted prior; the best engine without a network",
+        description="random walk on superpixels with a fitted prior; best without a network",
         weights_hash="3",
         parameters=115,
         exact_embedding=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class State:
     """How outlines are drawn."""
 
 
-class Core:
+class Core(ABC):
     """A line of states, one of them present, and the one lock that guards it."""
 
     raster: Raster
@@ -107,10 +108,10 @@ class Core:
         """The raster and model with their cache of embeddings."""
         return Segmenter(self.raster, self._state.model, self._cache)
 
+    @abstractmethod
     def _autosave(self, consequence: str) -> None:
         """Save the project file, if there is one.
 
         Raises:
             ExportError: It can not be written; ``consequence`` says what that means.
         """
-        raise NotImplementedError

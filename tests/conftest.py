@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ import rasterio
 from affine import Affine
 
 UTM = "EPSG:32631"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever starts the tests in the background may have them ignore Ctrl+C, and with them
+    # every program that they start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def data_folder() -> Path:

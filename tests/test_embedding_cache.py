@@ -583,7 +583,8 @@ class Wide(TinyModel):
         }
         names = [output.name for output in self._encoder.get_outputs()]
         wide = dict(zip(names, self._encoder.run(None, given), strict=True))
-        return Embedding(made.model, made.shape, {**wide, "valid": valid.astype(np.float32)})
+        rest = {"valid": valid.astype(np.float32), "pixels": made.arrays["pixels"]}
+        return Embedding(made.model, made.shape, {**wide, **rest})
 
 
 @pytest.mark.realdata
@@ -594,12 +595,13 @@ def test_half_precision_does_not_show_in_masks(data: Path, tmp_path: Path) -> No
     segmenter = Segmenter(raster, model, EmbeddingCache(disk=store, worth=0))
     chip = raster.chip(Window(0, 0, 512, 512))
     exact = model.embed(chip.rgb, chip.valid)
-    assert {array.dtype for array in exact.arrays.values()} == {np.dtype(np.float32)}
+    kinds = {array.dtype for name, array in exact.arrays.items() if name != "pixels"}
+    assert kinds == {np.dtype(np.float32)}
     store.save(key(), segmenter.encode(chip))
     kept = store.load(key())
     own = {name: array for name, array in kept.arrays.items() if name != "chip.valid"}
     kept = Embedding(kept.model, kept.shape, own)
-    assert kept.nbytes < exact.nbytes * 0.52
+    assert kept.nbytes < exact.nbytes * 0.54
     rng = np.random.default_rng(0)
     both = either = 0
     for x, y in rng.uniform(20, 490, (12, 2)):

@@ -501,6 +501,7 @@ def test_first_view_fits_the_raster_unless_the_user_has_moved(m: SegmentMap, dis
 def test_a_click_is_suggested_until_the_object_changes(m: SegmentMap, disk: Disk) -> None:
     with pytest.raises(SessionError, match="no object yet"):
         m.suggest_click()
+    m.use_model("superpixel-walk")
     m.add_scribble([disk.outside, disk.centre])
     found = m.suggest_click()
     assert found is not None

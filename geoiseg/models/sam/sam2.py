@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,7 +83,7 @@ def describe(
     )
 
 
-class TransformersEngine:
+class TransformersEngine(ABC):
     """What all networks of SAM's kind in transformers have in common.
 
     Args:
@@ -121,13 +122,13 @@ class TransformersEngine:
             for number in range(len(pixels))
         ]
 
+    @abstractmethod
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """Return ``(n, ...)`` features by name of ``(n, 3, side, side)`` images."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, features: Arrays, tokens: Tokens) -> Any:
         """Return what the model says to some prompts."""
-        raise NotImplementedError
 
     def decode(self, features: Arrays, tokens: Tokens) -> tuple[FloatArray, FloatArray]:
         """Return ``(n, m, v, u)`` logits and ``(n, m)`` expected IoU.

@@ -23,7 +23,7 @@ from geoiseg.growing import Canvas, GrowOptions, Look, amend, grow
 from geoiseg.image import Chip
 from geoiseg.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
 from geoiseg.models.protocol import BoolArray, Embedding, Model, PixelPrompts
-from geoiseg.prompts import Box, Prompt, Prompts, Region
+from geoiseg.prompts import Box, Point, Prompt, Prompts, Region, Scribble
 from geoiseg.readers import Raster
 
 BORDER_SHARE = 0.02
@@ -168,9 +168,17 @@ class Segmenter:
             options = GrowOptions(chips=steps[-1].grow)
             canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
         else:
+            if not all(isinstance(item, (Point, Scribble)) for item in steps[-1].prompts):
+                raise PromptError(
+                    "refine an object that was followed beyond its chip with points and strokes"
+                )
             vertices = Prompts(steps[-1].prompts).outline_pixels(grid)
             low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
             frame = around(grid, level, size, (*low, *high))
+            if max(frame.window.shape) > size:
+                raise PromptError(
+                    "refine an object that was followed beyond its chip with shorter strokes"
+                )
             canvas = before.grown or Canvas.of(before.frame.window, before.mask.array)
             canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
         frame = Frame(level, canvas.window)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from geoiseg import SegmentMap, Session
 from geoiseg.batch import segment_objects
-from geoiseg.errors import CancelledError, SessionError
+from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.framing import Frame
 from geoiseg.grid import ChipPlan, Window
 from geoiseg.growing import Canvas, GrowOptions, Lattice, grow
@@ -113,6 +113,18 @@ def test_a_click_afterwards_changes_one_place_only(river: tuple[Path, np.ndarray
     assert shapely.Point(off).buffer(43).contains(changed)
     session.undo()
     assert session.outcome is outcome
+
+
+def test_what_can_not_refine_it_is_refused_in_one_line(river: tuple[Path, np.ndarray]) -> None:
+    session = start(*river)
+    session.grow()
+    before = session.outcome
+    left, bottom, right, top = session.geometry.bounds
+    with pytest.raises(PromptError, match="points and strokes"):
+        session.add_box(left, bottom, right, top)
+    with pytest.raises(PromptError, match="shorter strokes"):
+        session.add_scribble([(left + 1, top - 1), (right - 1, bottom + 1)])
+    assert session.outcome is before
 
 
 def test_it_is_saved_and_replayed(river: tuple[Path, np.ndarray], tmp_path: Path) -> None:

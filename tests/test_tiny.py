@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 import geoiseg.models.tiny
 from geoiseg.errors import ModelError, PromptError, WeightsError
 from geoiseg.evaluate.metrics import iou
-from geoiseg.evaluate.simulated_user import ClickOptions, run_clicks
+from geoiseg.evaluate.simulated_user import ClickOptions, box_of, run_clicks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Model, PixelPrompts
 from geoiseg.models.tiny.batch import decode_closely, pieces
+from geoiseg.models.tiny.boxed import surroundings
 from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
 from geoiseg.models.tiny.model import FILES, TinyModel
 from geoiseg.models.tiny.outputs import obedient
@@ -260,6 +262,45 @@ def test_every_size_works(rows, columns, seed):
     assert mask[min(int(y), rows - 1), min(int(x), columns - 1)]
 
 
+def winding(rows=240, columns=300):
+    """A river of eight pixels' width through dark woods, as image and mask."""
+    x = np.arange(columns)
+    middle = 120 + 62 * np.sin(x / 21.0)
+    path = np.stack([x, middle], 1).round().astype(np.int32)
+    mask = np.zeros((rows, columns), np.uint8)
+    cv2.polylines(mask, [path[40:-40]], isClosed=False, color=1, thickness=8)
+    river = mask > 0
+    colours = np.where(river[..., None], (28, 40, 62), (70, 140, 40)).astype(float)
+    grain = cv2.GaussianBlur(np.random.default_rng(4).normal(0, 60, river.shape), (0, 0), 3)
+    return np.clip(colours + 2 * grain[..., None], 0, 255).astype(np.uint8), river
+
+
+def test_a_box_around_a_winding_river_marks_the_river(model):
+    image, river = winding()
+    valid = np.ones(river.shape, bool)
+    box = box_of(river)
+    mask = model.decode(model.embed(image, valid), PixelPrompts(box=box)).logits[0] > 0
+    assert iou(mask, river) > 0.6
+
+
+def test_surroundings_tell_an_object_from_what_goes_on_outside():
+    image, river = winding()
+    colour = cv2.resize(image.astype(np.float32) / 64, None, fx=0.5, fy=0.5)
+    valid = np.ones(river.shape, bool)
+    around = surroundings(colour.transpose(2, 0, 1)[None], box_of(river), valid)
+    inside = np.zeros_like(river)
+    x0, y0, x1, y1 = (int(side) for side in box_of(river))
+    inside[y0:y1, x0:x1] = True
+    right = np.where(river, 1, -1).astype(np.float32)
+    wrong = np.where(inside & ~river, 1, -1).astype(np.float32)
+    assert around.contrast(right) > 0.4
+    assert around.contrast(wrong) < -0.4
+    assert around.contrast(-np.ones_like(right)) == -1
+    assert iou(around.odd_part(), river) > 0.6
+    whole = surroundings(colour.transpose(2, 0, 1)[None], (0, 0, 300, 240), valid)
+    assert whole is None
+
+
 SHARED: dict[str, TinyModel] = {}
 
 
@@ -274,6 +315,31 @@ def test_small_parts_that_nothing_holds_are_put_aside():
     assert (result[30:50, 5:25] > 0).all()
     both = clicks((10, 10, True), (42, 42, True))
     assert (obedient(logits, draw_seeds(both, valid), valid)[40:44, 40:44] > 0).all()
+
+
+def test_a_prompt_that_was_passed_over_moves_the_whole_outline():
+    distance = np.hypot(*(np.indices((60, 60)) - 30))
+    logits = np.clip((20 - distance) / 4, -3, 3).astype(np.float32)
+    valid = np.ones((60, 60), bool)
+
+    def side(*placed):
+        found = obedient(logits, draw_seeds(clicks(*placed), valid), valid) > 0
+        return found, float(np.sqrt(found.sum() / np.pi))
+
+    before = side((30, 30, True))[1]
+    tight, smaller = side((30, 30, True), (47, 30, False))
+    wide, larger = side((30, 30, True), (30, 53, True))
+    assert before == pytest.approx(20, abs=0.7)
+    assert smaller == pytest.approx(16.5, abs=1.2)
+    assert not tight[30, 47]
+    assert larger == pytest.approx(23.5, abs=1.2)
+    assert wide[53, 30]
+    # Passed over on both sides: nothing says whether it is too wide or too narrow.
+    both = side((30, 30, True), (47, 30, False), (30, 53, True))[1]
+    assert both == pytest.approx(before, abs=0.3)
+    # A click in the very middle of what was marked cannot make all of it vanish.
+    kept = side((30, 30, True), (32, 30, False))[1]
+    assert kept > 8
 
 
 def inputs(prompts, previous=None):

@@ -21,8 +21,8 @@ from geoiseg.training.scenes import UNKNOWN, Scene
 LEVELS = 4
 """Resolutions kept of each image: 1, 1/2, 1/4 and 1/8."""
 SHARES = {
-    "field": 0.23, "building": 0.19, "road": 0.05, "water": 0.08, "vegetation": 0.04,
-    "land": 0.02, "procedural": 0.29, "segment": 0.10,
+    "field": 0.22, "building": 0.24, "road": 0.04, "water": 0.08, "vegetation": 0.03,
+    "land": 0.01, "procedural": 0.31, "segment": 0.07,
 }  # fmt: skip
 """How often each kind of object is drawn."""
 

@@ -20,7 +20,7 @@ class TrainingOptions:
     """Time to train for when ``steps`` is None; the learning rate falls to its end then."""
     batch: int = 16
     """Crops of 224 pixels per step; larger crops come fewer at a time, smaller ones more."""
-    sizes: tuple[tuple[int, float], ...] = ((128, 0.45), (192, 0.35), (256, 0.2))
+    sizes: tuple[tuple[int, float], ...] = ((128, 0.4), (192, 0.33), (256, 0.2), (384, 0.07))
     """Sides of crops and how often they come."""
     rounds: int = 3
     """Answers of the decoder per crop: the first prompts and the corrections after them."""

@@ -25,6 +25,7 @@ from geoiseg.models.protocol import (
     PixelPrompts,
 )
 from geoiseg.models.tiny.batch import SMALLEST, cut, decode_closely, decode_many, moved
+from geoiseg.models.tiny.boxed import CLEAR, surroundings
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
@@ -34,6 +35,8 @@ from geoiseg.models.tiny.inputs import (
 )
 from geoiseg.models.tiny.outputs import LIMIT, obedient, sharpened
 
+Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
 STRIDE = 32
 """The graphs take images whose sides are multiples of this; chips are padded inside."""
 THREADS_VARIABLE = "GEOISEG_THREADS"
@@ -178,11 +181,40 @@ class TinyModel:
             return np.full(valid.shape, -LIMIT, np.float32), 0.0
         logits, score = self._answer(features, prompts, seeds, valid)
         if not seeds.positive.any() and previous is None and prompts.mask is None:
-            again = click_middle(prompts, logits, seeds)
-            if again is not None:
-                seen = draw_seeds(again, valid, logits)
-                logits, score = self._answer(features, again, seen, valid)
+            logits, score = self._clicked(features, prompts, seeds, valid, (logits, score))
         return obedient(logits, seeds, valid), float(score[0])
+
+    def _clicked(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        prompts: PixelPrompts,
+        seeds: Seeds,
+        valid: BoolArray,
+        first: Answered,
+    ) -> Answered:
+        """Return the answer to a box with a click in the middle of the first answer.
+
+        Where that looks like what lies around the box, a click on what does not is tried.
+        """
+
+        def again(wanted: NDArray[np.float32], answer: Answered) -> Answered:
+            clicked = click_middle(prompts, wanted, seeds)
+            if clicked is None:
+                return answer
+            return self._answer(features, clicked, draw_seeds(clicked, valid, answer[0]), valid)
+
+        answer = again(first[0], first)
+        around = None
+        if prompts.box is not None:
+            around = surroundings(features["colour"], prompts.box, valid)
+        if around is None or (contrast := around.contrast(answer[0])) >= CLEAR:
+            return answer
+        odd = around.odd_part()
+        if odd is None:
+            return answer
+        wanted = np.where(odd[: valid.shape[0], : valid.shape[1]], 1, -1).astype(np.float32)
+        other = again(wanted, (wanted, first[1]))
+        return other if around.contrast(other[0]) > contrast + CLEAR else answer
 
     def _answer(
         self,
@@ -190,7 +222,7 @@ class TinyModel:
         prompts: PixelPrompts,
         seeds: Seeds,
         valid: BoolArray,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ) -> Answered:
         """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
         logits, score = self._decoder.run(
             None, {**features, **decoder_inputs(prompts, seeds, _padded(valid))}

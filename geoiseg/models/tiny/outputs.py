@@ -24,6 +24,8 @@ SOLID = 0.6
 ragged object hardly anything would be certain."""
 ALIKE = 0.8
 """IoU of the masks before and after below which the move is not believed."""
+GIVE_WAY = 2.5
+"""Most by which all logits are moved for the sake of a prompt that was not followed."""
 LARGE = 0.5
 """A part that no prompt holds stays if it is this large, relative to all that are held."""
 
@@ -31,21 +33,43 @@ LARGE = 0.5
 def obedient(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
     """Return the logits with prompted pixels on the side that was said, invalid ones out.
 
-    Parts of the mask that hang together with no positive prompt are put aside, unless they
-    are large: an object is one piece more often than not, and a user who wants a second
-    piece clicks it.
+    A prompt that the network did not follow says more than where it lies: that the whole
+    outline is too wide or too narrow, if only prompts of one sign were passed over. Parts
+    of the mask that hang together with no positive prompt are put aside, unless they are
+    large: an object is one piece more often than not, and a user who wants a second piece
+    clicks it.
 
     Args:
         logits: ``(y, x)`` of the chip.
         seeds: The prompts, drawn.
         valid: ``(y, x)`` True where there is data.
     """
-    result: FloatArray = np.clip(logits, -LIMIT, LIMIT)
+    moved = logits + _give_way(logits[seeds.positive], logits[seeds.negative])
+    result: FloatArray = np.clip(moved, -LIMIT, LIMIT)
     result[seeds.positive] = np.maximum(result[seeds.positive], FAINT)
     result[seeds.negative] = np.minimum(result[seeds.negative], -FAINT)
     result[~valid] = -LIMIT
     result[_stray(result > 0, seeds)] = -FAINT
     return result
+
+
+def _give_way(positive: FloatArray, negative: FloatArray) -> np.float32:
+    """Return by how much to move all logits so that the prompts passed over are followed.
+
+    Zero when all were followed, or some of either sign were not. The object's own prompts
+    keep a fifth of their logit.
+
+    Args:
+        positive: ``(n,)`` logits where the object was said to be.
+        negative: ``(m,)`` logits where it was said not to be.
+    """
+    missed, wrong = positive[positive <= 0], negative[negative > 0]
+    if wrong.size and not missed.size:
+        room = GIVE_WAY if not positive.size else min(GIVE_WAY, 0.8 * float(np.median(positive)))
+        return np.float32(-min(float(wrong.max()) + FAINT, room))
+    if missed.size and not wrong.size:
+        return np.float32(min(FAINT - float(missed.min()), GIVE_WAY))
+    return np.float32(0)
 
 
 def sharpened(

@@ -241,7 +241,7 @@ def time_ours(folder: Path, options: dict[str, Any]) -> dict[str, float]:
     from geoiseg.models.options import ModelOptions
     from geoiseg.models.protocol import PixelPrompts
     from geoiseg.models.registry import get_model
-    from geoiseg.tiled.candidates import painted, survivors
+    from geoiseg.tiled.candidates import Placement, painted, survivors
     from geoiseg.tiled.options import AutomaticOptions
 
     kind = options["kind"]
@@ -269,7 +269,7 @@ def time_ours(folder: Path, options: dict[str, Any]) -> dict[str, float]:
 
         def many() -> None:
             found = model.decode_batch(embedding, asked)
-            good = survivors(found, xy, valid, (1.0, 1.0), rules)
+            good = survivors(found, xy, valid, Placement((1.0, 1.0), (0.0, 0.0)), rules)
             labels, _ = painted(good, valid.shape, 0.7, 1)
             kept[:] = [int(labels.max())]
 

@@ -11,8 +11,11 @@ torch = needed("torch")
 
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.sam import decoder
 from geoiseg.models.sam.attention import chunked, fastest, folded, masked, relative
+from geoiseg.models.sam.decoder import CrossAttention
 from geoiseg.models.sam.device import Place, choose_place, halves, in_batches
+from geoiseg.models.sam.few_tokens import map_to_tokens, tokens_to_map
 from geoiseg.models.sam.network import TorchEngine, build_sam
 from geoiseg.models.sam.vit import VitShape
 from tests.sam_reference import SLIM_77, VIT_B, Size, reference, relative_error
@@ -198,3 +201,58 @@ def test_out_of_memory_twice_is_one_clear_line():
     assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="does not hold 1 at a time"):
         in_batches(Small(room=0), [1], 8)
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_the_short_way_through_attention_gives_the_same(prompts):
+    torch.manual_seed(0)
+    attention = CrossAttention(64, 4, 2).double()
+    tokens = torch.randn(prompts, 5, 64, dtype=torch.float64)
+    places = torch.randn(prompts, 81, 64, dtype=torch.float64)
+    placed = places + torch.randn(1, 81, 64, dtype=torch.float64)
+    told = torch.randn_like(tokens)
+    with torch.inference_mode():
+        seen = tokens_to_map(attention, tokens, placed, places)
+        torch.testing.assert_close(seen, attention(tokens, placed, places))
+        marked = map_to_tokens(attention, placed, tokens, told)
+        torch.testing.assert_close(marked, attention(placed, tokens, told))
+        one = tokens_to_map(attention, tokens, placed[:1], places[:1])
+        torch.testing.assert_close(one, attention(tokens, placed[:1], places[:1]))
+
+
+def test_the_shorter_way_is_taken_for_few_tokens_on_maps_of_their_own(monkeypatch):
+    attention = CrossAttention(64, 4, 2)
+    taken = []
+    monkeypatch.setattr(decoder, "tokens_to_map", lambda *_: taken.append(1))
+    image = torch.randn(2, 9, 64)
+    for count, maps in ((7, 2), (8, 2), (7, 1)):
+        attention.of_map(torch.randn(2, count, 64), image[:maps], image[:maps])
+        taken.append(0)
+    assert taken == [1, 0, 0, 0]
+
+
+def compiled(size):
+    theirs = reference(size)
+    network = build_sam(theirs.state_dict(), "the test")
+    return theirs, TorchEngine(network, Place(torch.device("cpu"), "fp32"), compiled=True)
+
+
+@pytest.mark.slow
+def test_a_compiled_encoder_is_the_reference():
+    size = Size(depth=1, channels=32, heads=2, grid=8, window=8, globals_at=(0,))
+    theirs, engine = compiled(size)
+    pixels = torch.randn(1, 3, 128, 128)
+    with torch.inference_mode():
+        wanted = theirs.image_encoder(pixels)
+    found = engine.encode([pixels[0].numpy()])[0]["features"]
+    assert relative_error(torch.from_numpy(found), wanted[0]) < 1e-5
+
+
+def test_no_compiler_is_told(monkeypatch, tmp_path):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (str(tmp_path / "no-compiler"),))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    _, engine = compiled(Size(depth=1, channels=16, heads=1, grid=6, window=6, globals_at=(0,)))
+    with pytest.raises(ModelError, match="backend='torch'"):
+        engine.encode([np.zeros((3, 96, 96), np.float32)])

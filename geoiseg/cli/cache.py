@@ -33,7 +33,7 @@ def info(as_json: bool) -> None:
             "folder": str(kept.folder),
             "limit": limit,
             "nbytes": total,
-            "shared": [str(folder) for folder in kept.shared],
+            "shared": [str(at) for at in kept.shared] + [one.folder for one in kept.remotes],
             "rasters": [asdict(one) for one in found],
         }
         click.echo(json.dumps(report, indent=2))

@@ -12,12 +12,13 @@ import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import bands_option, chosen_model, model_option
-from geoiseg.embeddings import default_store
-from geoiseg.embeddings.settings import size_text
+from geoiseg.embeddings import DiskStore, RemoteStore, default_store
+from geoiseg.embeddings.settings import is_url, size_text
 from geoiseg.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
 from geoiseg.errors import RasterError
 from geoiseg.models.protocol import Model
 from geoiseg.readers import Raster, open_raster
+from geoiseg.tiled.options import MapOptions
 
 ASK_SECONDS = 120.0
 ASK_BYTES = 1 << 30
@@ -53,10 +54,14 @@ def parse_levels(
 @click.option("--aoi", type=click.Path(path_type=Path), help="Vector file: only clicks in it.")
 @click.option("--overlap/--no-overlap", default=True, show_default=True,
               help="All chips, or a quarter of them for a quarter of the clicks.")  # fmt: skip
+@click.option("--for-map", is_flag=True,
+              help="The windows of geoiseg map with its default options, not chips for clicks.",
+              )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True,
               help="Threads that read ahead.")  # fmt: skip
-@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False),
-              help="Another folder than the user's own cache, e.g. one to share.")  # fmt: skip
+@click.option("--to", "place", metavar="FOLDER|URL",
+              help="Another folder than the user's own cache, or a URL, e.g. s3://bucket/team.",
+              )  # fmt: skip
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, however long it takes.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def embed(  # noqa: PLR0913 - click hands options over one by one
@@ -68,22 +73,29 @@ def embed(  # noqa: PLR0913 - click hands options over one by one
     gsd: float | None,
     aoi: Path | None,
     overlap: bool,
+    for_map: bool,
     workers: int,
-    folder: Path | None,
+    place: str | None,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Encode RASTER ahead, so that clicks need neither its pixels nor the model's encoder.
 
     Goes on where it was stopped. Chips lie on the lattice that clicks use, so they overlap
-    by half. See: geoiseg cache.
+    by half; the windows of geoiseg map are others (--for-map). See: geoiseg cache.
     """
     if levels is not None and gsd is not None:
         raise click.UsageError("give either --level or --gsd, not both")
     source = open_raster(raster, bands)
     area = None if aoi is None else read_area(aoi, source.grid.crs)
-    options = EmbedOptions(levels, gsd, area, overlap, workers)
-    summary = _embed(source, chosen_model(model), options, folder, ask=not yes)
+    if for_map:
+        if levels is not None or not overlap:
+            raise click.UsageError("--for-map takes --gsd and --aoi, not --level or --no-overlap")
+        mapped = MapOptions(gsd=gsd, aoi=area)
+        options = EmbedOptions(workers=workers, for_map=mapped)
+    else:
+        options = EmbedOptions(levels, gsd, area, overlap, workers)
+    summary = _embed(source, chosen_model(model), options, place, ask=not yes)
     if as_json:
         report = {**asdict(summary), "folder": str(summary.folder), "raster": raster,
                   "model": model, "stopped": summary.done < summary.chips}  # fmt: skip
@@ -97,10 +109,10 @@ def embed(  # noqa: PLR0913 - click hands options over one by one
 
 
 def _embed(
-    source: Raster, model: Model, options: EmbedOptions, folder: Path | None, *, ask: bool
+    source: Raster, model: Model, options: EmbedOptions, place: str | None, *, ask: bool
 ) -> EmbedSummary:
     """Return how far it got; Ctrl-C keeps what is done."""
-    store = default_store(None if folder is None else folder.absolute())
+    store = _store(place)
     last: list[EmbedSummary] = []
     with tqdm(unit="chip", disable=None, file=sys.stderr, smoothing=0.1) as bar:
 
@@ -124,6 +136,14 @@ def _embed(
             if not last:
                 raise
             return last[0]
+
+
+def _store(place: str | None) -> DiskStore | RemoteStore | None:
+    if place is None:
+        return default_store()
+    if is_url(place):
+        return RemoteStore(place)
+    return default_store(Path(place).expanduser().absolute())
 
 
 def _told(summary: EmbedSummary) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geoiseg.embeddings.cache import EmbeddingCache
 from geoiseg.embeddings.key import EmbeddingKey, Origin
+from geoiseg.embeddings.remote import RemoteStore
 from geoiseg.embeddings.settings import default_cache, default_store
 from geoiseg.embeddings.store import DiskStore, SourceUsage
 
@@ -12,6 +13,7 @@ __all__ = [
     "EmbeddingCache",
     "EmbeddingKey",
     "Origin",
+    "RemoteStore",
     "SourceUsage",
     "default_cache",
     "default_store",

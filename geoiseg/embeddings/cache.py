@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from geoiseg.embeddings.key import EmbeddingKey
+from geoiseg.embeddings.remote import RemoteStore
 from geoiseg.embeddings.store import DiskStore
 from geoiseg.models.protocol import Embedding
 
@@ -22,14 +23,14 @@ class EmbeddingCache:
 
     Args:
         memory_limit: Bytes kept in memory.
-        disk: Where embeddings outlive the process; None for memory alone.
+        disk: Where embeddings outlive the process, here or elsewhere; None for memory alone.
         worth: What takes fewer seconds than this to make is not written to disk.
     """
 
     def __init__(
         self,
         memory_limit: int = MEMORY_LIMIT,
-        disk: DiskStore | None = None,
+        disk: DiskStore | RemoteStore | None = None,
         worth: float = WORTH,
     ) -> None:
         self.memory_limit = memory_limit

@@ -57,8 +57,8 @@ def write_entry(file: BinaryIO, digest: str, embedding: Embedding) -> None:
     np.savez(file, **members)
 
 
-def read_entry(path: Path, digest: str) -> Embedding:
-    """Return the embedding of a file.
+def read_entry(path: Path | BinaryIO, digest: str) -> Embedding:
+    """Return the embedding of a file, or of an open one.
 
     Raises:
         OSError: The file can not be opened or read.

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from geoiseg.embeddings.cache import EmbeddingCache
+from geoiseg.embeddings.remote import RemoteStore
 from geoiseg.embeddings.store import DISK_LIMIT, DiskStore
 from geoiseg.errors import CacheError
 from geoiseg.home import home
@@ -16,7 +17,10 @@ FOLDER = "embeddings"
 """Within the home of geoiseg."""
 LIMIT_VARIABLE = "GEOISEG_CACHE_LIMIT"
 SHARED_VARIABLE = "GEOISEG_SHARED_EMBEDDINGS"
-"""Names folders of embeddings that others made, separated as in PATH."""
+"""Names folders and URLs of embeddings that others made, separated as in PATH."""
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_NEXT = re.compile(rf"[:;](?=$|~|\.|/(?!/)|{_URL.pattern})", re.IGNORECASE)
+"""What may follow a separator after a URL, which has colons of its own."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -36,17 +40,44 @@ def default_store(folder: Path | None = None) -> DiskStore | None:
         folder: Another place than the user's own.
 
     Raises:
-        CacheError: ``GEOISEG_CACHE_LIMIT`` is no number of bytes.
+        CacheError: ``GEOISEG_CACHE_LIMIT`` is no number of bytes; fsspec does not know a URL.
+        MissingExtraError: fsspec, or its driver for a URL, is not installed.
     """
     limit = parse_size(os.environ.get(LIMIT_VARIABLE), DISK_LIMIT)
-    shared = os.environ.get(SHARED_VARIABLE, "").split(os.pathsep)
-    folders = tuple(Path(path).expanduser().absolute() for path in shared if path)
-    return _store(folder or home() / FOLDER, limit, folders) if limit else None
+    if not limit:
+        return None
+    shared = shared_places(os.environ.get(SHARED_VARIABLE, ""))
+    folders = tuple(Path(at).expanduser().absolute() for at in shared if not is_url(at))
+    urls = tuple(at for at in shared if is_url(at))
+    return _store(folder or home() / FOLDER, limit, folders, urls)
 
 
 @lru_cache(maxsize=16)
-def _store(folder: Path, limit: int, shared: tuple[Path, ...]) -> DiskStore:
-    return DiskStore(folder, limit, shared)
+def _store(folder: Path, limit: int, shared: tuple[Path, ...], urls: tuple[str, ...]) -> DiskStore:
+    return DiskStore(folder, limit, shared, tuple(RemoteStore(url) for url in urls))
+
+
+def is_url(place: str) -> bool:
+    """Return whether a place is a URL rather than a folder."""
+    return _URL.match(place) is not None
+
+
+def shared_places(text: str, separator: str = os.pathsep) -> list[str]:
+    """Return the folders and URLs of a text in which they are separated as in PATH.
+
+    After a URL, a relative folder has to begin with a dot.
+    """
+    places = []
+    while text:
+        url = _URL.match(text)
+        if url is not None:
+            ends = (end for end in _NEXT.finditer(text, url.end()) if end[0] == separator)
+            at = next((end.start() for end in ends), len(text))
+        else:
+            at = (text + separator).index(separator)
+        places.append(text[:at])
+        text = text[at + 1 :]
+    return [place for place in places if place]
 
 
 def parse_size(text: str | None, default: int) -> int:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,31 +128,37 @@ class Shelf:
 def read_note(folder: Path) -> Note | None:
     """Return what is known of the raster of a folder, or None."""
     try:
-        read = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        limits = read["stretch"]
-        stretch = None if limits is None else Stretch(tuple(limits[0]), tuple(limits[1]))
-        return Note(str(read["name"]), stretch)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RasterError):
+        return parse_note((folder / NOTE).read_bytes())
+    except OSError:
         return None
 
 
-def write_note(folder: Path, key: EmbeddingKey, write: Callable[[Path, str], None]) -> None:
-    """Note the raster of a key in its folder, unless all of it is noted already.
+def parse_note(data: bytes) -> Note | None:
+    """Return what a note says, None where it is damaged."""
+    try:
+        read = json.loads(data)
+        limits = read["stretch"]
+        stretch = None if limits is None else Stretch(tuple(limits[0]), tuple(limits[1]))
+        return Note(str(read["name"]), stretch)
+    except (ValueError, KeyError, TypeError, IndexError, RasterError):
+        return None
+
+
+def next_note(note: Note | None, key: EmbeddingKey) -> str | None:
+    """Return the text to note for the raster of a key, None where all of it is noted.
 
     Args:
-        folder: Of the source.
-        key: With an origin.
-        write: Writes a text to a path, whole or not at all.
+        note: What is noted already.
+        key: Of an embedding of the raster.
     """
     if key.origin is None:
-        return
-    note = read_note(folder)
+        return None
     if note is not None and (note.stretch is not None or not key.origin.stretch_found):
-        return
+        return None
     stretch = key.stretch if key.origin.stretch_found else None
     limits = None if stretch is None else [list(stretch.low), list(stretch.high)]
     name = key.origin.name if note is None else note.name
-    write(folder / NOTE, json.dumps({"name": name, "stretch": limits}))
+    return json.dumps({"name": name, "stretch": limits})
 
 
 def _remove(path: Path) -> bool:

@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 from geoiseg.embeddings.entry import DAMAGE, read_entry, write_entry
 from geoiseg.embeddings.key import EmbeddingKey, folder_of
-from geoiseg.embeddings.shelf import Shelf, SourceUsage, read_note, write_note
+from geoiseg.embeddings.remote import RemoteStore
+from geoiseg.embeddings.shelf import NOTE, Shelf, SourceUsage, next_note, read_note
 from geoiseg.errors import CacheError
 from geoiseg.image import Stretch
 from geoiseg.models.protocol import Embedding
@@ -40,12 +41,17 @@ class DiskStore:
         folder: Where to read and write; made when something is written.
         limit: Bytes after which the least recently used are removed.
         shared: Folders made by others, which are only read.
+        remotes: Stores elsewhere, which are read last and sent what is made here.
     """
 
     def __init__(
-        self, folder: Path, limit: int = DISK_LIMIT, shared: tuple[Path, ...] = ()
+        self,
+        folder: Path,
+        limit: int = DISK_LIMIT,
+        shared: tuple[Path, ...] = (),
+        remotes: tuple[RemoteStore, ...] = (),
     ) -> None:
-        self.folder, self.limit, self.shared = folder, limit, shared
+        self.folder, self.limit, self.shared, self.remotes = folder, limit, shared, remotes
         self._shelf = Shelf(folder)
         self._used: int | None = None
         self._uncounted = 0
@@ -75,6 +81,15 @@ class DiskStore:
                 with contextlib.suppress(OSError):  # a folder that may only be read
                     os.utime(path)
             return embedding
+        return self._fetch(key)
+
+    def _fetch(self, key: EmbeddingKey) -> Embedding | None:
+        """Return an embedding from elsewhere, kept here from now on."""
+        for remote in self.remotes:
+            embedding = remote.load(key)
+            if embedding is not None:
+                self._try(key, embedding)
+                return embedding
         return None
 
     def _discard(self, path: Path, folder: Path, error: BaseException) -> None:
@@ -89,7 +104,8 @@ class DiskStore:
         try:
             os.utime(own)
         except FileNotFoundError:
-            return any(_path(folder, key).exists() for folder in self.shared)
+            near = any(_path(folder, key).exists() for folder in self.shared)
+            return near or any(remote.has(key) for remote in self.remotes)
         except OSError:
             return own.exists()
         return True
@@ -100,19 +116,33 @@ class DiskStore:
             note = read_note(folder / folder_of(source))
             if note is not None and note.stretch is not None:
                 return note.stretch
-        return None
+        found = (remote.stretch(source) for remote in self.remotes)
+        return next((stretch for stretch in found if stretch is not None), None)
 
     # -- writing ---------------------------------------------------------------------
 
     def keep(self, key: EmbeddingKey, embedding: Embedding) -> None:
         """Write an embedding where that is possible; the first failure is the last try."""
+        self._try(key, embedding)
+        self._send(key, embedding)
+
+    def _try(self, key: EmbeddingKey, embedding: Embedding) -> None:
         if self._gave_up:
             return
         try:
-            self.save(key, embedding)
+            self._write(key, embedding)
         except CacheError as error:
             self._gave_up = True
             log.warning("%s; going on without writing any", error)
+
+    def _send(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        for remote in self.remotes:
+            remote.keep(key, embedding)
+
+    def flush(self) -> None:
+        """Wait until what was made is also where it is to be sent."""
+        for remote in self.remotes:
+            remote.flush()
 
     def save(self, key: EmbeddingKey, embedding: Embedding) -> bool:
         """Write an embedding, remove old ones over the limit, and say whether it is kept.
@@ -122,6 +152,11 @@ class DiskStore:
         Raises:
             CacheError: It can not be written: no room, no right, no such disk.
         """
+        kept = self._write(key, embedding)
+        self._send(key, embedding)
+        return kept
+
+    def _write(self, key: EmbeddingKey, embedding: Embedding) -> bool:
         if embedding.nbytes > self.limit:
             return False
         folder = self.folder / key.folder
@@ -134,8 +169,9 @@ class DiskStore:
 
         try:
             _place(_path(self.folder, key), fill)
-            if key.origin is not None:
-                write_note(folder, key, lambda path, text: _place(path, lambda f: _put(f, text)))
+            note = next_note(read_note(folder), key)
+            if note is not None:
+                _place(folder / NOTE, lambda file: _put(file, note))
         except OSError as error:
             reason = error.strerror or " ".join(str(error).split())
             raise CacheError(

@@ -1,4 +1,4 @@
-"""Which chips clicks can ask for: those that are worth encoding ahead."""
+"""Which chips clicks, or a map, can ask for: those that are worth encoding ahead."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import shapely
 from geoiseg.errors import PromptError
 from geoiseg.framing import Frame, coarsest_level, level_for_gsd
 from geoiseg.grid import ChipPlan, Grid
+from geoiseg.tiled.looks import frames_of_map
+from geoiseg.tiled.options import MapOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,22 @@ class EmbedOptions:
     the work, and only about a quarter of all clicks find theirs."""
     workers: int = 2
     """Threads that read ahead of the model."""
+    for_map: MapOptions | None = None
+    """A map: its windows, at all its scales, instead of the chips of clicks. Its ``gsd`` and
+    ``aoi`` say where."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise PromptError(f"reading takes at least one worker, got {self.workers}")
         if self.levels is not None and self.gsd is not None:
             raise PromptError("give either levels or a gsd, not both")
+        elsewhere = (self.levels, self.gsd, self.area) != (None, None, None)
+        if self.for_map is not None and (elsewhere or not self.overlap):
+            raise PromptError("for a map, give gsd, aoi and overlap as its MapOptions")
 
 
 def chips_to_encode(grid: Grid, chip_size: int, options: EmbedOptions) -> list[Frame]:
-    """Return the chips that clicks can ask for, the coarsest level first.
+    """Return the chips that clicks can ask for, the coarsest level first; or those of a map.
 
     Args:
         grid: The raster's full-resolution grid.
@@ -47,6 +55,8 @@ def chips_to_encode(grid: Grid, chip_size: int, options: EmbedOptions) -> list[F
     Raises:
         PromptError: There is no such level, or the area is off the raster.
     """
+    if options.for_map is not None:
+        return frames_of_map(grid, chip_size, options.for_map)
     coarsest = coarsest_level(grid)
     levels: Sequence[int] = range(coarsest + 1)
     if options.gsd is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geoiseg.embeddings import DiskStore, EmbeddingCache, default_store
+from geoiseg.embeddings import DiskStore, EmbeddingCache, RemoteStore, default_store
 from geoiseg.embeddings.settings import size_text
 from geoiseg.encode.plan import EmbedOptions, chips_to_encode
 from geoiseg.errors import CacheError, RasterError
@@ -44,7 +44,8 @@ class Estimate:
 class EmbedSummary:
     """What became of a raster's chips."""
 
-    folder: Path
+    folder: Path | str
+    """Where they are kept: a folder or a URL."""
     chips: int
     made: int = 0
     """Encoded now."""
@@ -71,7 +72,7 @@ def embed_raster(
     model: str | Model = DEFAULT_MODEL,
     options: EmbedOptions | None = None,
     *,
-    store: DiskStore | None = None,
+    store: DiskStore | RemoteStore | None = None,
     approve: Callable[[Estimate], bool] = lambda _: True,
     on_chip: Callable[[EmbedSummary], Any] = lambda _: None,
 ) -> EmbedSummary:
@@ -110,7 +111,7 @@ class _Work:
     """A raster being encoded."""
 
     segmenter: Segmenter
-    store: DiskStore
+    store: DiskStore | RemoteStore
     options: EmbedOptions
     on_chip: Callable[[EmbedSummary], Any]
     summary: EmbedSummary = field(init=False)
@@ -139,6 +140,7 @@ class _Work:
                 self._rest(waiting, pool)
             finally:
                 pool.shutdown(cancel_futures=True)
+                self.store.flush()
         return self.summary
 
     def _first(self, waiting: deque[Frame], pool: ThreadPoolExecutor) -> float:
@@ -162,6 +164,8 @@ class _Work:
                 f" keeps {size_text(self.store.limit)}: choose levels or an area,"
                 f" or set GEOISEG_CACHE_LIMIT"
             )
+        if isinstance(self.store, RemoteStore):
+            return
         free = shutil.disk_usage(self.store.folder).free
         if each * estimate.missing > free:
             raise CacheError(

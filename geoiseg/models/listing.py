@@ -49,6 +49,10 @@ _FAMILIES = {
     "sam2": "Segment Anything 2",
     "edgetam": "EdgeTAM: SAM 2 made small",
     "sam3": "Segment Anything 3: also words and examples",
+    "clip": "words: CLIP ranks the objects that another model finds",
+    "owlv2": "words: OWLv2 boxes, another model segments",
+    "grounding-dino": "words: Grounding DINO boxes, another model segments",
+    "clipseg": "words: heat maps, another model segments",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from geoiseg.errors import ModelError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-BACKENDS = ("auto", "torch", "segment-anything", "onnxruntime", "openvino")
+BACKENDS = ("auto", "torch", "torch-compile", "segment-anything", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,13 @@ from geoiseg.models.classic import ENGINES
 from geoiseg.models.listing import Listed, built_in, with_weights
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Model
-from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, Checkpoint, from_hub
+from geoiseg.models.weights.catalogue import (
+    CATALOGUE,
+    HUB_PREFIX,
+    WORD_FAMILIES,
+    Checkpoint,
+    from_hub,
+)
 from geoiseg.models.weights.store import find, missing_packages
 
 DEFAULT_MODEL = "tiny"
@@ -37,7 +43,9 @@ def models() -> tuple[Listed, ...]:
 
 def model_names() -> tuple[str, ...]:
     """Return the names of the models that can be used here and now, the default first."""
-    return tuple(model.name for model in models() if model.is_ready)
+    return tuple(
+        model.name for model in models() if model.is_ready and model.family not in WORD_FAMILIES
+    )
 
 
 def load_model(
@@ -49,7 +57,8 @@ def load_model(
         name: In ``geoiseg models``, or a path, or ``hf:organisation/name``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``auto``, ``fp32`` (exact), ``bf16``, ``fp16``.
-        backend: ``auto``, ``torch``, ``segment-anything``, ``onnxruntime``, ``openvino``.
+        backend: ``auto``, ``torch``, ``torch-compile``, ``segment-anything``, ``onnxruntime``,
+            ``openvino``.
 
     Raises:
         ModelError: An option is unknown, or not possible with this model.
@@ -93,6 +102,11 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
         _check_built_in(name, options)
         module, _, factory = MODELS[name].partition(":")
         return _made(module, factory)
+    if name in CATALOGUE and CATALOGUE[name].family in WORD_FAMILIES:
+        raise ModelError(
+            f"{name} finds what words name and takes no clicks; use it as an engine:"
+            f" session.add_text('water', engine={name!r})"
+        )
     if name in CATALOGUE:
         return _with_weights(CATALOGUE[name], options)
     if name.startswith(HUB_PREFIX):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from geoiseg.models.sam.attention import relative
 from geoiseg.models.sam.decoder import CrossAttention, TwoWayBlock
+from geoiseg.models.sam.few_tokens import map_to_tokens, tokens_to_map
 from geoiseg.models.sam.network import Sam
 from geoiseg.models.sam.tiny_vit import TinyVitEncoder
 from geoiseg.models.sam.vit import VitAttention, VitBlock, VitEncoder
@@ -126,6 +127,7 @@ class DecoderGraph(nn.Module):
 
     kinds: Tensor
     own: Tensor
+    places: Tensor
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -137,11 +139,11 @@ class DecoderGraph(nn.Module):
             self.register_buffer(name, torch.cat([table.weight.detach() for table in tables]))
         places = self.prompts.positions()
         transformer = decoder.transformer
+        self.register_buffer("places", places.detach())
         self.layers = nn.ModuleList(
-            _TwoWay(layer, places, first=number == 0)
-            for number, layer in enumerate(transformer.layers)
+            _TwoWay(layer, first=number == 0) for number, layer in enumerate(transformer.layers)
         )
-        self.last = _Cross(transformer.final_attn_token_to_image, keys_at=places)
+        self.last = transformer.final_attn_token_to_image
         self.upscale = _Upscale(decoder.output_upscaling, self.prompts.grid)
 
     def forward(
@@ -172,8 +174,8 @@ class DecoderGraph(nn.Module):
         image = (features + dense).flatten(2).transpose(1, 2)
         tokens = start
         for layer in self.layers:
-            tokens, image = layer(tokens, image, start)
-        tokens = tokens + self.last(tokens + start, image, image)
+            tokens, image = layer(tokens, image, start, self.places)
+        tokens = tokens + tokens_to_map(self.last, tokens + start, image + self.places, image)
         tokens = self.decoder.transformer.norm_final_attn(tokens)
         heads = self.decoder.output_hypernetworks_mlps
         weights = torch.stack([head(tokens[:, 1 + n]) for n, head in enumerate(heads)], 1)
@@ -181,58 +183,35 @@ class DecoderGraph(nn.Module):
 
 
 class _TwoWay(nn.Module):
-    def __init__(self, layer: TwoWayBlock, places: Tensor, *, first: bool) -> None:
+    def __init__(self, layer: TwoWayBlock, *, first: bool) -> None:
         super().__init__()
         self.layer, self.first = layer, first
-        self.own = _Cross(layer.self_attn)
-        self.to_image = _Cross(layer.cross_attn_token_to_image, keys_at=places)
-        self.to_tokens = _Cross(layer.cross_attn_image_to_token, queries_at=places)
 
-    def forward(self, tokens: Tensor, image: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, image: Tensor, start: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
         layer = self.layer
         asked = tokens if self.first else tokens + start
-        seen = self.own(asked, asked, tokens)
+        seen = _attend(layer.self_attn, asked, asked, tokens)
         tokens = layer.norm1(seen if self.first else tokens + seen)
-        tokens = layer.norm2(tokens + self.to_image(tokens + start, image, image))
+        placed = image + places
+        looked = tokens_to_map(layer.cross_attn_token_to_image, tokens + start, placed, image)
+        tokens = layer.norm2(tokens + looked)
         tokens = layer.norm3(tokens + layer.mlp(tokens))
-        image = layer.norm4(image + self.to_tokens(image, tokens + start, tokens))
-        return tokens, image
+        told = map_to_tokens(layer.cross_attn_image_to_token, placed, tokens + start, tokens)
+        return tokens, layer.norm4(image + told)
 
 
-class _Cross(nn.Module):
-    """Attention whose queries or keys have fixed places, which are folded into a constant."""
-
-    def __init__(
-        self,
-        attention: CrossAttention,
-        queries_at: Tensor | None = None,
-        keys_at: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        self.nets = attention
-        for name, at, net in (
-            ("queries_at", queries_at, attention.q_proj),
-            ("keys_at", keys_at, attention.k_proj),
-        ):
-            constant = None if at is None else F.linear(at, net.weight).detach()
-            self.register_buffer(name, constant)
-
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return ``(n, query, channel)``; either side may be shared by all prompts."""
-        query, key, value = self.nets.q_proj(q), self.nets.k_proj(k), self.nets.v_proj(v)
-        if self.queries_at is not None:
-            query = query + self.queries_at
-        if self.keys_at is not None:
-            key = key + self.keys_at
-        query, key, value = (self._split(part) for part in (query, key, value))
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        out = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
-        projected: Tensor = self.nets.out_proj(out)
-        return projected
-
-    def _split(self, x: Tensor) -> Tensor:
-        heads = self.nets.heads
-        return x.reshape(x.shape[0], -1, heads, x.shape[2] // heads).transpose(1, 2)
+def _attend(attention: CrossAttention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return ``(n, query, channel)``: plain attention in operations that every engine has."""
+    query, key, value = (
+        x.reshape(x.shape[0], -1, attention.heads, x.shape[2] // attention.heads).transpose(1, 2)
+        for x in (attention.q_proj(q), attention.k_proj(k), attention.v_proj(v))
+    )
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    out = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+    projected: Tensor = attention.out_proj(out)
+    return projected
 
 
 class _Upscale(nn.Module):

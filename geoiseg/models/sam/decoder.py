@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geoiseg.models.sam.few_tokens import map_to_tokens, tokens_to_map
 from geoiseg.models.sam.layers import LayerNorm2d, Mlp
 
 PADDING, NEGATIVE, POSITIVE, CORNER, OTHER_CORNER = -1, 0, 1, 2, 3
@@ -117,6 +118,23 @@ class CrossAttention(nn.Module):
         out = functional.scaled_dot_product_attention(query, key, value)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
+    def of_map(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Return ``(n, token, channel)``: what tokens see in a map, by the shorter way."""
+        if self._shorter(tokens, keys):
+            return tokens_to_map(self, tokens, keys, values)
+        return self(tokens, keys, values)
+
+    def by_map(self, places: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Return ``(n, place, channel)``: what a map sees in tokens, by the shorter way."""
+        if self._shorter(keys, places):
+            return map_to_tokens(self, places, keys, values)
+        return self(places, keys, values)
+
+    def _shorter(self, tokens: Tensor, image: Tensor) -> bool:
+        """Return whether the map had better not be projected: one for all prompts had."""
+        few = tokens.shape[1] * self.heads < self.k_proj.out_features
+        return few and len(image) == len(tokens)
+
 
 class TwoWayBlock(nn.Module):
     """Tokens look at each other and at the map; then the map looks at the tokens."""
@@ -144,10 +162,14 @@ class TwoWayBlock(nn.Module):
             tokens = tokens + self.self_attn(placed, placed, tokens)
         tokens = self.norm1(tokens)
         placed_image = image + places
-        tokens = tokens + self.cross_attn_token_to_image(tokens + token_places, placed_image, image)
+        tokens = tokens + self.cross_attn_token_to_image.of_map(
+            tokens + token_places, placed_image, image
+        )
         tokens = self.norm2(tokens)
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = image + self.cross_attn_image_to_token(placed_image, tokens + token_places, tokens)
+        image = image + self.cross_attn_image_to_token.by_map(
+            placed_image, tokens + token_places, tokens
+        )
         return tokens, self.norm4(image)
 
 
@@ -167,7 +189,7 @@ class TwoWayTransformer(nn.Module):
         token_places = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_places, places)
-        last = self.final_attn_token_to_image(tokens + token_places, image + places, image)
+        last = self.final_attn_token_to_image.of_map(tokens + token_places, image + places, image)
         return self.norm_final_attn(tokens + last), image
 
 

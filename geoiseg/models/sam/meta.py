@@ -9,7 +9,7 @@ from geoiseg.models.protocol import Model, ModelInfo
 from geoiseg.models.sam.adapter import SamModelAdapter
 from geoiseg.models.sam.loader import Source
 
-BACKENDS = ("auto", "torch", "segment-anything")
+BACKENDS = ("auto", "torch", "torch-compile", "segment-anything")
 """Backends that run a checkpoint; the others run what was exported from one."""
 TITLES = {
     "sam-vit-b": "Segment Anything, base",
@@ -46,7 +46,8 @@ def load_meta(source: Source) -> Model:
         reference = ReferenceEngine(build_reference(state, where), place)
         engine: TorchEngine | ReferenceEngine = reference
     else:
-        engine = TorchEngine(build_sam(state, where), place)
+        compiled = source.options.backend == "torch-compile"
+        engine = TorchEngine(build_sam(state, where), place, compiled=compiled)
     _log.info("%s runs on %s", source.name, place)
     info = ModelInfo(
         name=source.name,

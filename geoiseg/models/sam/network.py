@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geoiseg.errors import WeightsError
+from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.sam.attention import fastest
 from geoiseg.models.sam.decoder import MaskDecoder, PromptEncoder
 from geoiseg.models.sam.device import Place, in_batches
@@ -110,14 +110,19 @@ class TorchEngine:
     Args:
         network: In float32; moved to the place.
         place: Device, and number format of the image encoder. The decoder stays in float32.
+        compiled: Whether torch compiles the image encoder at the first image: minutes, which
+            pay for many images on a GPU.
     """
 
-    def __init__(self, network: Sam, place: Place) -> None:
+    def __init__(self, network: Sam, place: Place, *, compiled: bool = False) -> None:
         self.network = network.to(place.device)
         self.place = place
         encoder = network.image_encoder.to(place.dtype)
         if isinstance(encoder, VitEncoder):
             encoder.attend = fastest(place.device, place.dtype)
+        self._features: Callable[[Tensor], Tensor] = network.encode
+        if compiled:
+            self._features = torch.compile(network.encode)
 
     @property
     def side(self) -> int:
@@ -135,7 +140,15 @@ class TorchEngine:
             batch = batch.pin_memory()
         kept = torch.float32 if self.place.precision == "fp32" else torch.float16
         with torch.inference_mode():
-            features = self.network.encode(batch.to(self.place.device, non_blocking=True))
+            try:
+                features = self._features(batch.to(self.place.device, non_blocking=True))
+            except RuntimeError as error:
+                if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                    raise
+                reason = " ".join(str(error).split())[:200]
+                raise ModelError(
+                    f"torch can not compile the model here; take backend='torch' ({reason})"
+                ) from error
             arrays = features.to(kept).cpu().numpy()
         return [{"features": array} for array in arrays]
 

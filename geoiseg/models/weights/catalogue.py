@@ -170,6 +170,50 @@ def _hub(
     )
 
 
+WORD_FAMILIES = ("clip", "owlv2", "grounding-dino", "clipseg")
+"""Families that find what words name, and take no clicks."""
+
+
+def _words(
+    name: str, family: str, parameters: float, size: float, repo: str, licence: str = "Apache-2.0"
+) -> Checkpoint:
+    return Checkpoint(
+        name, family, None, int(parameters * 1e6), int(size * 1e6), licence,
+        f"{HUB}/{repo}", (), repo,
+    )  # fmt: skip
+
+
+OPEN_CLIP = "open-clip"
+"""Architecture of a CLIP in a checkpoint of open_clip."""
+VOCABULARY = f"{HUB}/openai/clip-vit-large-patch14/resolve/32bd64288804d66eefd0ccbe215aa642df71cc41"
+"""Where CLIP's vocabulary is, the same for all of them, which such a checkpoint lacks."""
+WORDS_OF_CLIP = (
+    ("vocab.json", "3f0c4f7d2086b61b38487075278ea9ed04edb53a03cbb045b86c27190fa8fb69", 961_143),
+    ("merges.txt", "9fd691f7c8039210e0fced15865466c65820d09b63988b0174bfe25de299051a", 524_619),
+)
+"""Its files."""
+GEORSCLIP_NOTICE = (
+    "The licence of GeoRSCLIP's weights is given as 'cc' without saying which of Creative Commons';"
+    " it may forbid uses, for instance commercial ones (its code is MIT); read"
+    f" {HUB}/Zilun/GeoRSCLIP."
+)
+
+
+def _open_clip(
+    name: str, parameters: float, repo: str, file: RemoteFile, terms: tuple[str, str]
+) -> Checkpoint:
+    words = [
+        RemoteFile(part, f"{VOCABULARY}/{part}", sha256, bytes_)
+        for part, sha256, bytes_ in WORDS_OF_CLIP
+    ]
+    licence, notice = terms
+    size = int(parameters * 4e6) + 1_500_000
+    return Checkpoint(
+        name, "clip", OPEN_CLIP, int(parameters * 1e6), size, licence, f"{HUB}/{repo}",
+        (file, *words), notice=notice,
+    )  # fmt: skip
+
+
 SAM3_NOTICE = (
     "SAM 3 comes under Meta's own SAM License, not under an open-source licence. Among other"
     " terms it forbids military and warfare use, nuclear applications, espionage, anything under"
@@ -223,11 +267,35 @@ _ROWS = (
     Checkpoint("sam3", "sam3", "sam3", 848_000_000, 3_450_000_000, "SAM License",
                f"{HUB}/facebook/sam3", (), "facebook/sam3",
                "3c879f39826c281e95690f02c7821c4de09afae7", SAM3_NOTICE),
+    _words("clip-vit-b-32", "clip", 151.3, 605, "openai/clip-vit-base-patch32", "MIT"),
+    _words("clip-vit-l-14", "clip", 427.6, 1710, "openai/clip-vit-large-patch14", "MIT"),
+    _open_clip("remoteclip-vit-b-32", 151.3, "chendelong/RemoteCLIP",
+               RemoteFile("RemoteCLIP-ViT-B-32.pt",
+                          f"{HUB}/chendelong/RemoteCLIP/resolve/"
+                          "bf1d8a3ccf2ddbf7c875705e46373bfe542bce38/RemoteCLIP-ViT-B-32.pt",
+                          "60014e395d930a3f2963d1d89c8522bf4ad56775571e4356e866864789af85c4",
+                          605_208_421), ("Apache-2.0", "")),
+    _open_clip("remoteclip-vit-l-14", 427.6, "chendelong/RemoteCLIP",
+               RemoteFile("RemoteCLIP-ViT-L-14.pt",
+                          f"{HUB}/chendelong/RemoteCLIP/resolve/"
+                          "bf1d8a3ccf2ddbf7c875705e46373bfe542bce38/RemoteCLIP-ViT-L-14.pt",
+                          "fcc2a7e21e171f4ffcb7a9c0206b8b74ac0c9eb83c67b576958b7a4ed6c8cecb"),
+               ("Apache-2.0", "")),
+    _open_clip("georsclip-vit-b-32", 151.3, "Zilun/GeoRSCLIP",
+               RemoteFile("RS5M_ViT-B-32.pt",
+                          f"{HUB}/Zilun/GeoRSCLIP/resolve/"
+                          "4920188e6eba4e711ef9848cfd7cb77e874ee33f/ckpt/RS5M_ViT-B-32.pt",
+                          "129bafaa6a097b8be52e2babf27d24f0a934dae919201e538dc698611bd1ea01"),
+               ("CC, unspecified", GEORSCLIP_NOTICE)),
+    _words("owlv2-base", "owlv2", 155, 620, "google/owlv2-base-patch16-ensemble"),
+    _words("grounding-dino-tiny", "grounding-dino", 172, 690, "IDEA-Research/grounding-dino-tiny"),
+    _words("clipseg", "clipseg", 150.7, 603, "CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Checkpoint] = {row.name: row for row in _ROWS}
 """Every set of weights by the name of its model.
 
-Hashes of SAM, MobileSAM, SAM 2 and SAM 2.1 are those that several public projects pin; what
-comes from Hugging Face is checked against the hash its repository lists for the commit.
+Hashes of SAM, MobileSAM, SAM 2, SAM 2.1, RemoteCLIP and GeoRSCLIP are those that several public
+projects pin; what comes from Hugging Face is checked against the hash its repository lists for
+the commit.
 """

@@ -12,7 +12,7 @@ import shapely
 
 from geoiseg.errors import PromptError
 from geoiseg.grid import Grid
-from geoiseg.tiled.plan import TilePlan
+from geoiseg.tiled.plan import WindowPlan
 
 
 def read_aoi(source: Any, grid: Grid) -> Any:
@@ -57,8 +57,8 @@ def _from_file(path: Path, grid: Grid) -> Any:
     return shapely.union_all(shapely.make_valid(polygons))
 
 
-def tiles_in(plan: TilePlan, aoi: Any) -> list[int]:
-    """Return the tiles whose cores meet the area of interest, by number; all without one."""
+def windows_in(plan: WindowPlan, aoi: Any) -> list[int]:
+    """Return the windows whose cores meet the area of interest, by number; all without one."""
     if aoi is None:
         return list(range(len(plan)))
     shapely.prepare(aoi)

@@ -1,4 +1,4 @@
-"""From the pieces of all tiles to objects: one number each, one geometry each."""
+"""From the pieces of all windows to objects: one number each, one geometry each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import shapely
 
 from geoiseg.tiled.ledger import Ledger
-from geoiseg.tiled.plan import TilePlan
+from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.seams import Groups, matches
 
 LABELS = 1 << 32
-"""More labels than a tile can have, so that tile and label make one whole number."""
+"""More labels than a window can have, so that window and label make one whole number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,16 +22,16 @@ class MappedObject:
     """An object of the whole raster."""
 
     id: int
-    """From 1, in the order of first tiles."""
+    """From 1, in the order of first windows."""
     geometry: Any
     """Shapely Polygon or MultiPolygon in whole pixels of the level."""
     score: float
     """The mean of its pieces' scores, weighted with their areas."""
     pieces: int
-    """In how many tiles' cores it lies, or parts of them."""
+    """In how many windows' cores it lies, or parts of them."""
 
 
-def number_objects(ledger: Ledger, plan: TilePlan, min_area: int) -> int:
+def number_objects(ledger: Ledger, plan: WindowPlan, min_area: int) -> int:
     """Number all objects in the ledger and return how many there are.
 
     Pieces that meet across a seam get one number; objects below ``min_area`` pixels none.
@@ -39,8 +39,8 @@ def number_objects(ledger: Ledger, plan: TilePlan, min_area: int) -> int:
     """
     groups = _united(ledger, plan)
     area: dict[int, int] = {}
-    for tile, label, pixels in ledger.areas():
-        piece = tile * LABELS + label
+    for window, label, pixels in ledger.areas():
+        piece = window * LABELS + label
         if piece in groups:
             root = groups.find(piece)
             area[root] = area.get(root, 0) + pixels
@@ -49,11 +49,11 @@ def number_objects(ledger: Ledger, plan: TilePlan, min_area: int) -> int:
 
     def rows() -> Iterator[tuple[int | None, int, int]]:
         nonlocal count
-        for tile, label, pixels in ledger.areas():
-            piece = tile * LABELS + label
+        for window, label, pixels in ledger.areas():
+            piece = window * LABELS + label
             root = groups.find(piece) if piece in groups else piece
             if area.get(root, pixels) < min_area:
-                yield None, tile, label
+                yield None, window, label
                 continue
             number = numbers.get(root)
             if number is None:
@@ -61,13 +61,13 @@ def number_objects(ledger: Ledger, plan: TilePlan, min_area: int) -> int:
                 number = count
                 if root in area:
                     numbers[root] = number
-            yield number, tile, label
+            yield number, window, label
 
     ledger.number_objects(rows())
     return count
 
 
-def _united(ledger: Ledger, plan: TilePlan) -> Groups:
+def _united(ledger: Ledger, plan: WindowPlan) -> Groups:
     groups = Groups()
     for number, state in sorted(ledger.states().items()):
         if state != "done":

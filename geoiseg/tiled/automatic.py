@@ -1,7 +1,7 @@
-"""All objects of a tile that the model finds by itself: a label image.
+"""All objects of a window that the model finds by itself: a label image.
 
 A grid of points is asked in batches, widely spread points first. What was found spares
-the points on it. The grid is fixed to the raster, not to the tile.
+the points on it. The grid is fixed to the raster, not to the window.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ COARSEST = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A tile as the model sees it at one reduction, with some of its surroundings."""
+    """A window as the model sees it at one reduction, with some of its surroundings."""
 
     rgb: NDArray[np.uint8]
     """``(y, x, 3)``."""
@@ -39,10 +40,32 @@ class View:
     """``(y, x)`` True = data."""
     place: Placement
 
+    def embedding(self, model: Model) -> Embedding:
+        """Return what the model knows of it."""
+        return model.embed(self.rgb, self.valid)
+
+
+class Sight(Protocol):
+    """A window as the model sees it, or as it has seen it."""
+
+    @property
+    def valid(self) -> BoolArray:
+        """``(y, x)`` True = data."""
+        ...
+
+    @property
+    def place(self) -> Placement:
+        """How its pixels lie over those of the window."""
+        ...
+
+    def embedding(self, model: Model) -> Embedding:
+        """Return what the model knows of it."""
+        ...
+
 
 def find_objects(
     model: Model,
-    view: Callable[[int], View],
+    view: Callable[[int], Sight],
     allowed: BoolArray,
     origin: tuple[int, int],
     options: AutomaticOptions,
@@ -52,11 +75,11 @@ def find_objects(
 
     Args:
         model: Answers points.
-        view: Gives the tile at a reduction.
-        allowed: ``(y, x)`` of the tile, True where there is data and objects are wanted.
-        origin: Row and column of the tile in the raster, to which the grid is fixed.
+        view: Gives the window at a reduction.
+        allowed: ``(y, x)`` of the window, True where there is data and objects are wanted.
+        origin: Row and column of the window in the raster, to which the grid is fixed.
         options: Spacing, thresholds, scales.
-        min_area: Pixels below which an object that ends inside the tile is left out.
+        min_area: Pixels below which an object that ends inside the window is left out.
     """
     found: list[Survivor] = []
     covered = ~allowed
@@ -71,7 +94,7 @@ def find_objects(
 
 def _at_scale(
     model: Model,
-    view: View,
+    view: Sight,
     ground: tuple[BoolArray, BoolArray],
     xy: NDArray[np.float64],
     options: AutomaticOptions,
@@ -80,14 +103,14 @@ def _at_scale(
 
     Args:
         model: Answers points.
-        view: The tile.
-        ground: ``(y, x)`` of the tile, where objects may be, and where they are; the latter
+        view: The window.
+        ground: ``(y, x)`` of the window, where objects may be, and where they are; the latter
             grows.
-        xy: ``(n, 2)`` points in pixels of the tile, in order.
+        xy: ``(n, 2)`` points in pixels of the window, in order.
         options: Batch and thresholds.
     """
     allowed, covered = ground
-    embedding = model.embed(view.rgb, view.valid)
+    embedding = view.embedding(model)
     found: list[Survivor] = []
     while len(xy):
         now, xy = xy[: options.batch], xy[options.batch :]
@@ -102,11 +125,11 @@ def _at_scale(
 
 def grid_points(shape: tuple[int, ...], origin: tuple[int, int], spacing: int
                 ) -> NDArray[np.float64]:  # fmt: skip
-    """Return ``(n, 2)`` points in pixels of a tile, in the order in which they are asked.
+    """Return ``(n, 2)`` points in pixels of a window, in the order in which they are asked.
 
     Args:
-        shape: Rows and columns of the tile.
-        origin: Row and column of the tile in the raster.
+        shape: Rows and columns of the window.
+        origin: Row and column of the window in the raster.
         spacing: Pixels between points; the first is half of it from the raster's corner.
     """
     numbers = [

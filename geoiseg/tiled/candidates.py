@@ -1,6 +1,6 @@
 """Masks that were answered to points, judged at the model's resolution, and painted.
 
-Only what passes is enlarged to the pixels of the tile, and only within its own box.
+Only what passes is enlarged to the pixels of the ground, and only within its own box.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ SPECK = 16
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How the pixels of a chip, or of masks on it, lie over those of the tile."""
+    """How the pixels of a chip, or of masks on it, lie over those of the ground."""
 
     zoom: tuple[float, float]
-    """Tile pixels per pixel, across and down."""
+    """Ground pixels per pixel, across and down."""
     corner: tuple[float, float]
-    """``x, y`` of the first pixel's outer corner, in pixels of the tile."""
+    """``x, y`` of the first pixel's outer corner, in pixels of the ground."""
 
     def coarser(self, scale: float) -> Placement:
         """Return the placement of pixels that are ``scale`` times as large."""
         return Placement((self.zoom[0] * scale, self.zoom[1] * scale), self.corner)
 
     def inside(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return places in pixels of the tile as ones in pixels of the chip."""
+        """Return places in pixels of the ground as ones in pixels of the chip."""
         return np.asarray((xy - self.corner) / self.zoom)
 
     def outside(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return places in pixels of the chip as ones in pixels of the tile."""
+        """Return places in pixels of the chip as ones in pixels of the ground."""
         return np.asarray(xy * np.asarray(self.zoom) + self.corner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survivor:
-    """A mask that passed, in pixels of the tile."""
+    """A mask that passed, in pixels of the ground."""
 
     window: Window
     mask: BoolArray
@@ -69,12 +69,12 @@ def survivors(
     view: Placement,
     options: AutomaticOptions,
 ) -> Iterator[Survivor]:
-    """Yield the candidates that are good enough, cut to the tile.
+    """Yield the candidates that are good enough, cut to the ground.
 
     Args:
         found: Answers to ``xy``.
-        xy: ``(n, 2)`` the points, in pixels of the tile.
-        allowed: ``(y, x)`` of the tile, where objects may be.
+        xy: ``(n, 2)`` the points, in pixels of the ground.
+        allowed: ``(y, x)`` of the ground, where objects may be.
         view: Where the chip that was asked lies.
         options: How good is good enough.
     """
@@ -119,7 +119,7 @@ def _stability(logits: NDArray[np.float32], mask: BoolArray) -> float:
 
 
 def _around(mask: BoolArray, view: Placement, shape: tuple[int, int]) -> Window:
-    """Return the tile's pixels under a mask and one mask pixel around it."""
+    """Return the ground's pixels under a mask and one mask pixel around it."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     corners = np.array([(cols[0] - 1, rows[0] - 1), (cols[-1] + 2, rows[-1] + 2)], np.float64)
     low, high = view.outside(corners)
@@ -131,7 +131,7 @@ def _around(mask: BoolArray, view: Placement, shape: tuple[int, int]) -> Window:
 
 
 def _enlarged(logits: NDArray[np.float32], window: Window, view: Placement) -> BoolArray:
-    """Return the mask in the tile's pixels of a window, by linear interpolation of logits."""
+    """Return the mask in the ground's pixels of a window, by linear interpolation of logits."""
     if view == Placement((1.0, 1.0), (0.0, 0.0)):
         return np.asarray(logits[window.slices] > 0)
     (sx, sy), (x, y) = view.inside(np.array([window.col + 0.5, window.row + 0.5])), view.zoom
@@ -149,7 +149,7 @@ def painted(
 
     The best come first, of about equal ones the largest; what they cover is theirs. A mask
     more of which is covered than ``max_hidden`` is left out, and so is one smaller than
-    ``min_area`` that ends inside the tile. Label ``k`` has score ``k - 1``.
+    ``min_area`` that ends inside the ground. Label ``k`` has score ``k - 1``.
     """
     labels = np.zeros(shape, np.int32)
     scores: list[float] = []

@@ -11,7 +11,7 @@ import contextlib
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -22,11 +22,13 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from geoiseg.errors import PromptError, WorkerError, require
-from geoiseg.tiled.prompted import Group
-from geoiseg.tiled.worker import Job, Result, run_task
+from geoiseg.models.options import ModelOptions
+from geoiseg.models.protocol import ModelInfo
+from geoiseg.tiled.cluster import GPU, WorkerPlan, local_cluster, plan_workers, visible_cards
+from geoiseg.tiled.worker import Job, Result, Task, describe, run_task
 
 AHEAD = 2
 """Tasks in flight for each worker: one that runs and one that waits for it."""
@@ -34,7 +36,8 @@ CRASHES = 3
 """How often a task may be running while its process dies before it is blamed."""
 KINDS = ("serial", "threads", "processes", "dask")
 
-Payload = Callable[[int], Group | None]
+Payload = Callable[[int], Task]
+"""Gives the task of a number in the queue."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,9 @@ class Driver(Protocol):
         ...
 
 
-def choose_driver(scheduler: str | None, workers: int | None) -> tuple[Driver, int]:
+def choose_driver(
+    scheduler: str | None, workers: int | None, device: str = "auto"
+) -> tuple[Driver, int]:
     """Return a driver and the CPU threads that the model of each worker should use.
 
     Args:
@@ -62,8 +67,10 @@ def choose_driver(scheduler: str | None, workers: int | None) -> tuple[Driver, i
             machine), or the address of a Dask scheduler; by default ``processes`` where more
             than one worker is asked for, else ``serial``.
         workers: How many; by default one, or all of a cluster's.
+        device: Of the model; a Dask cluster that is made here has one worker per card.
 
     Raises:
+        ModelError: A card is asked for that is not there.
         PromptError: No such scheduler or number of workers.
         MissingExtraError: Dask is not installed.
     """
@@ -84,8 +91,11 @@ def choose_driver(scheduler: str | None, workers: int | None) -> tuple[Driver, i
     if kind == "processes":
         return Pool(count, processes=True), threads
     require("distributed", "dask")
+    if kind == "dask" and device.startswith("cuda"):
+        plans = plan_workers(device, workers, visible_cards())
+        return Dask(None, len(plans), plans), max(1, (os.cpu_count() or 1) // len(plans))
     if kind == "dask":
-        return Dask(None, count), threads
+        return Dask(None, count, plan_workers(device, count, ())), threads
     return Dask(kind, workers), 0
 
 
@@ -97,7 +107,7 @@ class Serial:
         while queue:
             number = queue.popleft()
             try:
-                result = run_task(job, number, payload(number))
+                result = run_task(job, payload(number))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
                 yield Outcome(number, error=error)
             else:
@@ -133,7 +143,7 @@ class Pool:
                 while queue and len(flying) < self._room:
                     number = queue.popleft()
                     try:
-                        future = executor.submit(run_task, job, number, payload(number))
+                        future = executor.submit(run_task, job, payload(number))
                     except BrokenExecutor:
                         queue.appendleft(number)
                         break
@@ -179,23 +189,45 @@ def stop(executor: Executor) -> None:
 class Dask:
     """A cluster: one made here for the run, or any that has an address."""
 
-    def __init__(self, address: str | None, workers: int | None) -> None:
+    def __init__(
+        self, address: str | None, workers: int | None, plans: Sequence[WorkerPlan] = ()
+    ) -> None:
         self.address = address
         self.workers = workers
+        self.plans = plans
+        self._open = contextlib.ExitStack()
+        self._connected: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connected = None
+        self._open.close()
+
+    def _client(self) -> Any:
+        if self._connected is None:
+            self._connected = self._open.enter_context(self._connection())
+        return self._connected
+
+    def describe(self, job_model: str, running: ModelOptions) -> ModelInfo:
+        """Return what a worker's model says of itself, so that none is loaded here.
+
+        Raises:
+            GeoisegError: The worker can not load it.
+        """
+        client = self._client()
+        cards = {GPU: 1} if self._cards(running.device, client) else None
+        info: ModelInfo = client.submit(
+            describe, job_model, running, pure=False, resources=cards
+        ).result()
+        return info
 
     @contextlib.contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _connection(self) -> Iterator[Any]:
         distributed: Any = require("distributed", "dask")
         if self.address is None:
-            with (
-                distributed.LocalCluster(
-                    n_workers=self.workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs="ERROR",
-                ) as cluster,
-                distributed.Client(cluster) as client,
-            ):
+            with local_cluster(self.plans) as client:
                 yield client
             return
         try:
@@ -212,13 +244,18 @@ class Dask:
         """Yield outcomes as they come; Dask gives a dead worker's tasks to another."""
         distributed: Any = require("distributed", "dask")
         cancelled = distributed.client.CancelledError
-        with self._client() as client:
+        with self:
+            client = self._client()
             flying: dict[Any, int] = {}
+            cards = {GPU: 1} if self._cards(job.running.device, client) else None
             while queue or flying:
-                room = AHEAD * max(1, self._threads(client)) - len(flying)
+                able = self._cards(job.running.device, client) if cards else self._threads(client)
+                room = AHEAD * max(1, able) - len(flying)
                 for _ in range(min(room, len(queue))):
                     number = queue.popleft()
-                    future = client.submit(run_task, job, number, payload(number), pure=False)
+                    future = client.submit(
+                        run_task, job, payload(number), pure=False, resources=cards
+                    )
                     flying[future] = number
                 try:
                     done = distributed.wait(list(flying), return_when="FIRST_COMPLETED").done
@@ -231,6 +268,13 @@ class Dask:
                     raise WorkerError(
                         "the Dask scheduler is gone; what was done is kept, go on with --resume"
                     ) from error
+
+    def _cards(self, device: str, client: Any) -> int:
+        """Return how many GPUs the workers offer, where the model is to run on one."""
+        if not device.startswith("cuda"):
+            return 0
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        return int(sum(worker.get("resources", {}).get(GPU, 0) for worker in workers))
 
     def _threads(self, client: Any) -> int:
         """Return how many tasks the cluster can run at once, at most ``workers``."""

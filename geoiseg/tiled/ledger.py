@@ -1,6 +1,6 @@
-"""What is known of every tile of a run, in one SQLite file beside the output.
+"""What is known of every window of a run, in one SQLite file beside the output.
 
-A tile is written in one transaction: after a kill or a crash it is there whole or not at
+A window is written in one transaction: after a kill or a crash it is there whole or not at
 all. One process writes; it holds the file for itself as long as it runs.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from geoiseg.errors import LedgerError
-from geoiseg.tiled.tile import PackedLabels, TileResult
+from geoiseg.tiled.window import PackedLabels, WindowResult
 
 SUFFIX = ".ledger"
-FORMAT = 1
+FORMAT = 2
 """Raised when the tables change; older ledgers can then not be resumed."""
 
 TABLES = """
@@ -51,8 +51,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedTile:
-    """A tile that was given up."""
+class FailedWindow:
+    """A window that was given up."""
 
     number: int
     error: str
@@ -133,37 +133,41 @@ class Ledger:
                     f" {_short(wanted.get(name))}: give the same, or remove it to begin anew"
                 )
 
-    # -- tiles -----------------------------------------------------------------------
+    # -- windows ----------------------------------------------------------------------
 
     def states(self) -> dict[int, str]:
-        """Return ``done`` or ``failed`` of every tile that was tried."""
+        """Return ``done`` or ``failed`` of every window that was tried."""
         return dict(self._db.execute("SELECT number, state FROM tile"))
 
     def forget_failures(self) -> None:
-        """Give every tile that failed a new chance."""
+        """Give every window that failed a new chance."""
         with self._db:
             self._db.execute("DELETE FROM tile WHERE state = 'failed'")
 
-    def keep(self, result: TileResult) -> None:
-        """Record what a tile has given, in place of anything recorded before."""
-        number = result.number
+    def keep(self, results: Iterable[WindowResult]) -> None:
+        """Record what some windows have given, in place of anything recorded before."""
         with self._db:
-            self._clear(number)
-            self._db.executemany(
-                "INSERT INTO piece VALUES (?, ?, ?, ?, NULL, ?)",
-                ((number, p.label, p.area, p.score, p.wkb) for p in result.pieces),
-            )
-            self._db.executemany(
-                "INSERT INTO band VALUES (?, ?, ?, ?, ?, ?)",
-                ((*pair, number, *band.shape, band.data) for pair, band in result.bands.items()),
-            )
-            if result.labels is not None:
-                row = (number, *result.labels.shape, result.labels.data)
-                self._db.execute("INSERT INTO core VALUES (?, ?, ?, ?)", row)
-            self._done(number, result.seconds)
+            for result in results:
+                self._keep(result)
+
+    def _keep(self, result: WindowResult) -> None:
+        number = result.number
+        self._clear(number)
+        self._db.executemany(
+            "INSERT INTO piece VALUES (?, ?, ?, ?, NULL, ?)",
+            ((number, p.label, p.area, p.score, p.wkb) for p in result.pieces),
+        )
+        self._db.executemany(
+            "INSERT INTO band VALUES (?, ?, ?, ?, ?, ?)",
+            ((*pair, number, *band.shape, band.data) for pair, band in result.bands.items()),
+        )
+        if result.labels is not None:
+            row = (number, *result.labels.shape, result.labels.data)
+            self._db.execute("INSERT INTO core VALUES (?, ?, ?, ?)", row)
+        self._done(number, result.seconds)
 
     def keep_items(self, number: int, items: Iterable[Item], seconds: Mapping[str, float]) -> None:
-        """Record what became of the prompted objects of a tile."""
+        """Record what became of the prompted objects of a window."""
         with self._db:
             self._clear(number)
             self._db.executemany(
@@ -173,7 +177,7 @@ class Ledger:
             self._done(number, seconds)
 
     def fail(self, number: int, error: str, attempts: int) -> None:
-        """Record that a tile was given up."""
+        """Record that a window was given up."""
         with self._db:
             self._clear(number)
             row = (number, "failed", attempts, error, None)
@@ -187,15 +191,15 @@ class Ledger:
         row = (number, "done", 1, None, json.dumps(dict(seconds)))
         self._db.execute("INSERT INTO tile VALUES (?, ?, ?, ?, ?)", row)
 
-    def failures(self) -> list[FailedTile]:
-        """Return the tiles that were given up, by number."""
+    def failures(self) -> list[FailedWindow]:
+        """Return the windows that were given up, by number."""
         rows = self._db.execute(
             "SELECT number, error, attempts FROM tile WHERE state = 'failed' ORDER BY number"
         )
-        return [FailedTile(*row) for row in rows]
+        return [FailedWindow(*row) for row in rows]
 
     def seconds(self) -> dict[str, float]:
-        """Return the wall time of each phase, all tiles together."""
+        """Return the wall time of each phase, all windows together."""
         total: dict[str, float] = {}
         for (text,) in self._db.execute("SELECT seconds FROM tile WHERE state = 'done'"):
             for phase, spent in json.loads(text).items():
@@ -217,7 +221,7 @@ class Ledger:
         return one, other
 
     def areas(self) -> Iterator[tuple[int, int, int]]:
-        """Yield tile, label and area of every piece, in order; other tables may change."""
+        """Yield window, label and area of every piece, in order; other tables may change."""
         for number in sorted(self.states()):
             rows = self._db.execute(
                 "SELECT tile, label, area FROM piece WHERE tile = ? ORDER BY label", (number,)
@@ -225,19 +229,19 @@ class Ledger:
             yield from rows.fetchall()
 
     def number_objects(self, rows: Iterable[tuple[int | None, int, int]]) -> None:
-        """Record which object each piece belongs to, as object, tile, label; None drops it."""
+        """Record which object each piece belongs to, as object, window, label; None drops it."""
         with self._db:
             self._db.executemany("UPDATE piece SET object = ? WHERE tile = ? AND label = ?", rows)
 
     def pieces(self) -> Iterator[tuple[int, int, float, bytes]]:
-        """Yield object, area, score and WKB of the numbered pieces, by object and tile."""
+        """Yield object, area, score and WKB of the numbered pieces, by object and window."""
         return self._db.cursor().execute(
             "SELECT object, area, score, wkb FROM piece WHERE object IS NOT NULL"
             " ORDER BY object, tile, label"
         )
 
     def core_labels(self, number: int) -> tuple[PackedLabels, dict[int, int]] | None:
-        """Return the labels of a tile's core, and the object of each; None without any."""
+        """Return the labels of a window's core, and the object of each; None without any."""
         row = self._db.execute(
             "SELECT height, width, data FROM core WHERE tile = ?", (number,)
         ).fetchone()

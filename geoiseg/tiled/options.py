@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from geoiseg.errors import PromptError
 from geoiseg.models.options import ModelOptions
+from geoiseg.words.options import WordsOptions
 
 STRICT = ("sam", "mobilesam", "edgetam")
 """Families of models whose scores and logits are those of segment-anything, whose automatic
@@ -28,7 +30,7 @@ class AutomaticOptions:
     """Share of a mask beyond which it gives way to better ones on the same ground: this is
     both non-maximum suppression and what keeps slivers away."""
     scales: tuple[int, ...] = (4, 2, 1)
-    """Reductions at which the tile is looked at, coarse ones first: larger objects need
+    """Reductions at which a window is looked at, coarse ones first: larger objects need
     them."""
     batch: int = 16
     """Points that are answered together; what they find spares the model later ones."""
@@ -58,10 +60,14 @@ class MapOptions:
 
     gsd: float | None = None
     """Metres per pixel to work at; the raster's own by default."""
-    tile: int = 1024
-    """Side of a tile in pixels."""
+    window: int | None = None
+    """Side in pixels of what the model looks at, which decides the result; the model's own
+    chip by default."""
     overlap: int = 128
-    """Pixels that neighbouring tiles share."""
+    """Pixels that neighbouring windows share."""
+    tile: int = 1024
+    """Side in pixels of what is done at a time, and lost with a worker: as many whole windows
+    as fit, one at least. It does not change the result."""
     min_area: int = 64
     """Least area of an object in pixels; smaller ones are left out."""
     aoi: Any = None
@@ -69,23 +75,40 @@ class MapOptions:
     label: str = ""
     """Label of every object found."""
     attempts: int = 2
-    """How often a tile is tried before it is given up and reported."""
-    automatic: AutomaticOptions | None = None
-    """How objects are found without prompts; by default what suits the model."""
+    """How often a window is tried before it is given up and reported."""
+    automatic: AutomaticOptions | Mapping[str, Any] | None = None
+    """How objects are found without prompts; what is not given, by name, suits the model."""
+    words: WordsOptions | None = None
+    """What is looked for in words or by example, instead of all objects."""
+    keep_embeddings: bool = False
+    """Whether what the model makes of a window is written to the cache of embeddings, so that
+    another run need not encode it. What is there is read in any case."""
     running: ModelOptions = field(default_factory=ModelOptions)
     """How the model runs."""
 
     def __post_init__(self) -> None:
+        if not 64 <= self.tile <= 1 << 20:
+            raise PromptError(f"a tile is 64 to 1048576 pixels wide, got {self.tile}")
         if self.min_area < 1:
             raise PromptError(f"min_area is at least 1 pixel, got {self.min_area}")
         if self.attempts < 1:
-            raise PromptError(f"a tile is tried at least once, got {self.attempts} attempts")
+            raise PromptError(f"a window is tried at least once, got {self.attempts} attempts")
         if self.gsd is not None and not (math.isfinite(self.gsd) and self.gsd > 0):
             raise PromptError(f"gsd is a positive number of metres per pixel, got {self.gsd!r}")
+
+    def window_for(self, chip_size: int) -> int:
+        """Return the side of a window for a model with chips of that size."""
+        return max(chip_size, 64, 2 * self.overlap) if self.window is None else self.window
+
+    def automatic_for(self, family: str) -> AutomaticOptions:
+        """Return how objects are found by a model of a family."""
+        if isinstance(self.automatic, AutomaticOptions):
+            return self.automatic
+        return AutomaticOptions.for_family(family, **(self.automatic or {}))
 
     def deciding(self) -> dict[str, Any]:
         """Return, ready for JSON, the options on which the result depends."""
         values = asdict(self)
-        for name in ("aoi", "attempts"):
+        for name in ("aoi", "attempts", "keep_embeddings", "tile", "window"):
             del values[name]
         return values

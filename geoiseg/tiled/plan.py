@@ -1,8 +1,12 @@
-"""How a raster is cut: overlapping tiles to look at, whose cores are its parts exactly."""
+"""What a model looks at: overlapping windows of a raster, whose cores are its parts exactly.
+
+The windows depend on the raster and the model only. A tile is some of them that are done
+together: its size decides how much is in memory, and never what comes out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from geoiseg.errors import PromptError
@@ -14,9 +18,9 @@ class Seam:
     """A border between the cores of two neighbours, and what both of them see around it."""
 
     first: int
-    """Number of the upper or left tile."""
+    """Number of the upper or left window."""
     second: int
-    """Number of the lower or right tile."""
+    """Number of the lower or right window."""
     band: Window
     """In pixels of the level: half an overlap to either side of the border, along the cores."""
     upright: bool
@@ -24,27 +28,27 @@ class Seam:
 
 
 @dataclass(frozen=True, slots=True)
-class TilePlan:
-    """Square tiles of one pyramid level, numbered row by row.
+class WindowPlan:
+    """Square windows of one pyramid level, numbered row by row.
 
-    The last tile of a row or column is moved back inside to its full size, so that all
-    tiles show the model as much as they can. A core ends amid the overlap of its tile with
-    the next; the cores cover each pixel exactly once.
+    The last window of a row or column is moved back inside to its full size, so that all
+    windows show the model as much as they can. A core ends amid the overlap of its window
+    with the next; the cores cover each pixel exactly once.
     """
 
     shape: tuple[int, int]
     """Rows and columns of the level."""
     size: int
-    """Side of a tile in pixels."""
+    """Side of a window in pixels."""
     overlap: int
     """Pixels that neighbours share, at least."""
 
     def __post_init__(self) -> None:
         if not 64 <= self.size <= 16384:
-            raise PromptError(f"a tile is 64 to 16384 pixels wide, got {self.size}")
+            raise PromptError(f"a window is 64 to 16384 pixels wide, got {self.size}")
         if not 2 <= self.overlap <= self.size // 2:
             raise PromptError(
-                f"the overlap is 2 pixels to half a tile ({self.size // 2}), got {self.overlap}"
+                f"the overlap is 2 pixels to half a window ({self.size // 2}), got {self.overlap}"
             )
         if self.overlap % 2:
             raise PromptError(f"the overlap must be even, got {self.overlap}")
@@ -55,7 +59,7 @@ class TilePlan:
 
     @property
     def count(self) -> tuple[int, int]:
-        """Tiles down and across."""
+        """Windows down and across."""
         return self._count(0), self._count(1)
 
     def __len__(self) -> int:
@@ -63,23 +67,23 @@ class TilePlan:
         return down * across
 
     def place(self, number: int) -> tuple[int, int]:
-        """Return row and column of a tile in the plan.
+        """Return row and column of a window in the plan.
 
         Raises:
-            PromptError: There is no tile of that number.
+            PromptError: There is no window of that number.
         """
         if not 0 <= number < len(self):
-            raise PromptError(f"there are {len(self)} tiles, numbered from 0; got {number}")
+            raise PromptError(f"there are {len(self)} windows, numbered from 0; got {number}")
         return divmod(number, self.count[1])
 
     def _span(self, index: int, axis: int) -> tuple[int, int]:
-        """Return where a tile starts and stops along an axis."""
+        """Return where a window starts and stops along an axis."""
         length = self.shape[axis]
         start = max(0, min(index * (self.size - self.overlap), length - self.size))
         return start, min(start + self.size, length)
 
     def _border(self, index: int, axis: int) -> int:
-        """Return where the core of tile ``index - 1`` ends and that of ``index`` starts."""
+        """Return where the core of window ``index - 1`` ends and that of ``index`` starts."""
         if index == 0:
             return 0
         if index == self._count(axis):
@@ -87,20 +91,20 @@ class TilePlan:
         return (self._span(index, axis)[0] + self._span(index - 1, axis)[1]) // 2
 
     def window(self, number: int) -> Window:
-        """Return what is read for a tile, in pixels of the level."""
+        """Return what is read for a window, in pixels of the level."""
         row, col = self.place(number)
         (top, bottom), (left, right) = self._span(row, 0), self._span(col, 1)
         return Window(top, left, bottom - top, right - left)
 
     def core(self, number: int) -> Window:
-        """Return what a tile answers for, in pixels of the level."""
+        """Return what a window answers for, in pixels of the level."""
         row, col = self.place(number)
         top, bottom = self._border(row, 0), self._border(row + 1, 0)
         left, right = self._border(col, 1), self._border(col + 1, 1)
         return Window(top, left, bottom - top, right - left)
 
     def seams_of(self, number: int) -> Iterator[Seam]:
-        """Yield the borders that a tile shares with others: right, lower, left, upper."""
+        """Yield the borders that a window shares with others: right, lower, left, upper."""
         row, col = self.place(number)
         down, across = self.count
         if col + 1 < across:
@@ -113,7 +117,7 @@ class TilePlan:
             yield self._level(number - across)
 
     def seams_after(self, number: int) -> Iterator[Seam]:
-        """Yield the borders of a tile with its right and its lower neighbour."""
+        """Yield the borders of a window with its right and its lower neighbour."""
         return (seam for seam in self.seams_of(number) if seam.first == number)
 
     def _upright(self, number: int) -> Seam:
@@ -126,23 +130,23 @@ class TilePlan:
         band = Window(core.stop[0] - half, core.col, 2 * half, core.width)
         return Seam(number, number + self.count[1], band, upright=False)
 
-    def tiles_under(self, window: Window) -> Iterator[int]:
-        """Yield the tiles whose cores meet a window of the level, by number."""
-        first = divmod(self.tile_of(window.col, window.row), self.count[1])
-        last = divmod(self.tile_of(window.stop[1] - 1, window.stop[0] - 1), self.count[1])
+    def windows_under(self, window: Window) -> Iterator[int]:
+        """Yield the windows whose cores meet a window of the level, by number."""
+        first = divmod(self.window_of(window.col, window.row), self.count[1])
+        last = divmod(self.window_of(window.stop[1] - 1, window.stop[0] - 1), self.count[1])
         for row in range(first[0], last[0] + 1):
             for col in range(first[1], last[1] + 1):
                 yield row * self.count[1] + col
 
-    def tile_of(self, x: float, y: float) -> int:
-        """Return the number of the tile whose core holds a place in pixels of the level.
+    def window_of(self, x: float, y: float) -> int:
+        """Return the number of the window whose core holds a place in pixels of the level.
 
-        A place beyond the raster belongs to the nearest tile.
+        A place beyond the raster belongs to the nearest window.
         """
         return self._index(y, 0) * self.count[1] + self._index(x, 1)
 
     def _index(self, at: float, axis: int) -> int:
-        """Return the place in its row or column of the tile whose core holds a position."""
+        """Return the place in its row or column of the window whose core holds a position."""
         last = self._count(axis) - 1
         index = max(0, min(last, int(at // (self.size - self.overlap))))
         while index < last and at >= self._border(index + 1, axis):
@@ -150,3 +154,17 @@ class TilePlan:
         while index > 0 and at < self._border(index, axis):
             index -= 1
         return index
+
+    def tiles(self, numbers: Iterable[int], side: int) -> list[tuple[int, ...]]:
+        """Return windows by tiles, a tile row by row: squares of windows, one at least.
+
+        Args:
+            numbers: Of the windows that are wanted.
+            side: Of a tile in pixels, at most.
+        """
+        along = max(1, (side - self.overlap) // (self.size - self.overlap))
+        found: dict[tuple[int, int], list[int]] = {}
+        for number in numbers:
+            row, col = self.place(number)
+            found.setdefault((row // along, col // along), []).append(number)
+        return [tuple(found[place]) for place in sorted(found)]

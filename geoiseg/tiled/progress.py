@@ -12,15 +12,17 @@ MEGA = 1e6
 
 
 class Progress:
-    """A bar in the terminal or the notebook; none where the output is no terminal.
+    """A bar in the terminal or the notebook; none where the output is a file or a pipe.
 
     Args:
-        pixels: Of all tiles of the run.
+        pixels: Of the whole run.
         done: Of those that an earlier run has done.
-        shown: Whether to show it; None leaves that to the terminal.
+        shown: Whether to show it; None where there is somebody to see it.
     """
 
     def __init__(self, pixels: int, done: int, shown: bool | None) -> None:
+        if shown is None and in_notebook():
+            shown = True  # tqdm would take the notebook's output for a file
         disable = None if shown is None else not shown
         self._bar = tqdm(
             total=round(pixels / MEGA, 3),
@@ -33,15 +35,15 @@ class Progress:
             " [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
         )
 
-    def tile(self, pixels: int, tiles: int, failed: int) -> None:
-        """Say that one more tile is done.
+    def done(self, pixels: int, parts: int, failed: int) -> None:
+        """Say that one more tile or group is done.
 
         Args:
-            pixels: Of its core.
-            tiles: That are done by now.
+            pixels: Of it.
+            parts: Windows or groups that are done by now.
             failed: That were given up by now.
         """
-        self._bar.set_postfix_str(f"{tiles} tiles" + (f", {failed} failed" if failed else ""),
+        self._bar.set_postfix_str(f"{parts} done" + (f", {failed} failed" if failed else ""),
                                   refresh=False)  # fmt: skip
         self._bar.update(pixels / MEGA)
 
@@ -51,3 +53,9 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:  # fmt: skip
         self._bar.close()
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")

@@ -27,7 +27,7 @@ from geoiseg.prompts import Prompts
 from geoiseg.readers import Raster
 from geoiseg.session import Session
 from geoiseg.tiled.ledger import Item
-from geoiseg.tiled.plan import TilePlan
+from geoiseg.tiled.plan import WindowPlan
 
 LARGEST_GROUP = 64
 """Objects that are done, and lost with a worker, together."""
@@ -59,8 +59,6 @@ class GroupResult:
     number: int
     items: tuple[Item, ...]
     seconds: dict[str, float]
-    peak: int = 0
-    """Most bytes that the process which made it ever held."""
 
 
 def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> GroupResult:
@@ -90,7 +88,7 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
 
 
 def grouped(
-    objects: Sequence[PromptedObject], grid: Grid, level: int, plan: TilePlan, aoi: Any = None
+    objects: Sequence[PromptedObject], grid: Grid, level: int, plan: WindowPlan, aoi: Any = None
 ) -> list[Group]:
     """Return the objects in groups, those of one tile together, tiles in order.
 
@@ -114,7 +112,7 @@ def grouped(
         if aoi is not None and not shapely.intersects(aoi, _hull(xy)):
             continue
         middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
-        by_tile.setdefault(plan.tile_of(*middle.tolist()), []).append((position, xy))
+        by_tile.setdefault(plan.window_of(*middle.tolist()), []).append((position, xy))
     if not by_tile:
         raise PromptError("no object of the prompts lies in the area of interest")
     groups = []

@@ -14,7 +14,8 @@ SHOWN = 20
 class FailedArea:
     """A part of the raster that is missing in the output."""
 
-    tile: int
+    window: int
+    """Number of the window; of the group where there are prompts."""
     bounds: tuple[float, float, float, float]
     """``xmin, ymin, xmax, ymax`` in the raster's CRS."""
     error: str
@@ -38,12 +39,14 @@ class MapReport:
     model: str
     tiles: int
     """In the area of interest; groups of objects where there are prompts."""
+    windows: int
+    """What the model looked at, the same whatever the tiles; 0 where there are prompts."""
     objects: int
     """Written."""
     area_m2: float
     """Of all objects together; 0 where the CRS has no metres."""
     megapixels: float
-    """Of the tiles that this run did."""
+    """Of the windows that this run did."""
     seconds: float
     """Wall time of this run."""
     peak_mb: float
@@ -53,11 +56,11 @@ class MapReport:
     failures: tuple[FailedArea, ...] = ()
     missing: tuple[MissingObject, ...] = ()
     redo: str = "segment_raster(..., resume=True)"
-    """What to run to do the failed tiles again."""
+    """What to run to do the failed windows again."""
 
     @property
     def complete(self) -> bool:
-        """Whether every tile was done and every prompted object found."""
+        """Whether every window was done and every prompted object found."""
         return not (self.failures or self.missing)
 
     @property
@@ -91,10 +94,11 @@ class MapReport:
         for failed in self.failures[:SHOWN]:
             bounds = ", ".join(f"{value:.10g}" for value in failed.bounds)
             lines.append(
-                f"tile {failed.tile} at ({bounds}) failed {failed.attempts} times: {failed.error}"
+                f"window {failed.window} at ({bounds}) failed {failed.attempts} times:"
+                f" {failed.error}"
             )
         if len(self.failures) > SHOWN:
-            lines.append(f"... and {len(self.failures) - SHOWN} more tiles")
+            lines.append(f"... and {len(self.failures) - SHOWN} more windows")
         if self.failures:
             lines.append(f"do them again with: {self.redo}")
         lines += [f"object {item.name}: {item.error}" for item in self.missing[:SHOWN]]

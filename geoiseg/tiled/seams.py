@@ -1,4 +1,4 @@
-"""Objects that go on in the next tile, found by what both tiles see around their border."""
+"""Objects that go on in the next window, found by what both windows see around their border."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Labels = NDArray[np.integer[Any]]
 def matches(first: Labels, second: Labels) -> list[tuple[int, int]]:
     """Return the pairs of labels that stand for one object, ascending.
 
-    Compared are connected parts, not whole labels: a river that turns back within one tile
+    Compared are connected parts, not whole labels: a river that turns back within one window
     meets the border twice, and is matched at both places. A part is matched only with the
     one that it shares most with, and only if that holds the other way round, too: fields
-    that one tile sees apart and the other as one stay apart, but for the largest.
+    that one window sees apart and the other as one stay apart, but for the largest.
 
     Args:
-        first: ``(y, x)`` labels of one tile in the band around the border, 0 = background.
+        first: ``(y, x)`` labels of one window in the band around the border, 0 = background.
         second: ``(y, x)`` labels of its neighbour in the same band.
     """
     both = (first > 0) & (second > 0)

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.embeddings import EmbeddingCache, default_store
+from geoiseg.errors import GeoisegError, ModelError
 from geoiseg.models.options import ModelOptions
-from geoiseg.models.protocol import Model
+from geoiseg.models.protocol import (
+    BoolArray,
+    Embedding,
+    Masks,
+    Model,
+    ModelInfo,
+    PixelPrompts,
+)
 from geoiseg.models.registry import get_model
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
-from geoiseg.tiled.tile import TileJob, TileResult, segment_tile
+from geoiseg.tiled.window import WindowJob, WindowResult, segment_window
+
+log = logging.getLogger(__name__)
 
 KEPT = 4
 """Runs whose raster and model a process keeps open; a Dask worker may serve several."""
 
-Result = TileResult | GroupResult
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What a worker is sent: the windows of a tile, or a group of prompted objects."""
+
+    numbers: tuple[int, ...]
+    """Of the windows, or of the group alone, as the ledger has them."""
+    group: Group | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a worker sends back; no pixels of the raster."""
+
+    parts: tuple[WindowResult | GroupResult, ...]
+    peak: int = 0
+    """Most bytes that the process ever held."""
+
 
 _lock = threading.Lock()
-_kept: OrderedDict[str, tuple[TileJob | GroupJob, Model]] = OrderedDict()
+_kept: OrderedDict[str, tuple[WindowJob | GroupJob, Model, EmbeddingCache]] = OrderedDict()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,45 +61,79 @@ class Job:
 
     key: str
     """Names the run."""
-    work: TileJob | GroupJob
+    work: WindowJob | GroupJob
     model: str | Model
     running: ModelOptions
     threads: int = 0
     """CPU threads that the model may use; 0 leaves it the choice."""
 
 
-def run_task(job: Job, number: int, group: Group | None) -> Result:
-    """Return the result of one tile or group.
+def run_task(job: Job, task: Task) -> Result:
+    """Return the results of one tile or group.
 
     Args:
         job: The run.
-        number: Of the tile or group.
-        group: The objects, where prompts are given.
+        task: What to do.
 
     Raises:
         GeoisegError: The pixels can not be read, or the model failed.
     """
-    work, model = _prepared(job)
-    result: Result
+    work, model, cache = _prepared(job)
     if isinstance(work, GroupJob):
-        if group is None:
-            raise ValueError(f"group {number} came without its objects")
-        result = segment_group(work, model, number, group)
-    else:
-        result = segment_tile(work, model, number)
-    return replace(result, peak=peak_memory())
+        if task.group is None:
+            raise ValueError(f"group {task.numbers} came without its objects")
+        group = segment_group(work, model, task.numbers[0], task.group)
+        return Result((group,), peak_memory())
+    windows = tuple(segment_window(work, model, number, cache) for number in task.numbers)
+    if work.keep_embeddings and cache.disk is not None:
+        cache.disk.flush()  # a worker may be ended as soon as its last task is done
+    return Result(windows, peak_memory())
 
 
-def _prepared(job: Job) -> tuple[TileJob | GroupJob, Model]:
-    """Return the run with its raster and model as this process opened them first."""
+def _prepared(job: Job) -> tuple[WindowJob | GroupJob, Model, EmbeddingCache]:
+    """Return the run with its raster, model and cache as this process opened them first."""
     with _lock:
         if job.key not in _kept:
             if job.threads:
                 limit_threads(job.threads)
-            _kept[job.key] = (job.work, get_model(job.model, job.running))
+            _kept[job.key] = (job.work, get_model(job.model, job.running), _cache())
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)
         return _kept[job.key]
+
+
+def describe(model: str, running: ModelOptions) -> ModelInfo:
+    """Return what a model that is loaded here says of itself."""
+    return get_model(model, running).info
+
+
+class StandIn:
+    """What is known of a model that only workers load."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.info = info
+
+    def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:  # noqa: ARG002
+        """Refuse: there is no model here."""
+        raise ModelError(f"{self.info.name} is loaded in the workers alone")
+
+    def decode(
+        self,
+        embedding: Embedding,  # noqa: ARG002
+        prompts: PixelPrompts,  # noqa: ARG002
+        previous: NDArray[np.float32] | None = None,  # noqa: ARG002
+    ) -> Masks:
+        """Refuse: there is no model here."""
+        raise ModelError(f"{self.info.name} is loaded in the workers alone")
+
+
+def _cache() -> EmbeddingCache:
+    """Return the cache of this machine; no window comes twice, so none is kept in memory."""
+    try:
+        return EmbeddingCache(0, default_store())
+    except GeoisegError as error:
+        log.warning("%s; going on without kept embeddings", error)
+        return EmbeddingCache(0)
 
 
 def forget(key: str) -> None:

@@ -23,7 +23,7 @@ from geoiseg.grid import Grid, Window
 from geoiseg.label_raster import label_dtype, stripes, write_windows
 from geoiseg.tiled.assemble import MappedObject
 from geoiseg.tiled.ledger import Ledger
-from geoiseg.tiled.plan import TilePlan
+from geoiseg.tiled.plan import WindowPlan
 
 FORMATS = (".gpkg", ".parquet", ".tif")
 """What is written in batches."""
@@ -41,6 +41,10 @@ class Provenance:
     weights: str
     gsd: float | None
     source: str
+    words: str = ""
+    """What was looked for; empty where it was all objects."""
+    negative: str = ""
+    """What it should not be."""
 
 
 def check_mapped_format(path: Path) -> str:
@@ -78,6 +82,8 @@ def frames(
             "gsd": np.full(len(batch), np.nan if about.gsd is None else about.gsd),
             "source": [about.source] * len(batch),
         }
+        said = {"words": about.words, "words_negative": about.negative}
+        table |= {name: [value] * len(batch) for name, value in said.items() if value}
         yield gpd.GeoDataFrame(table, geometry=shapes, crs=grid.crs)
 
 
@@ -175,7 +181,7 @@ def _failed(path: Path, error: BaseException) -> ExportError:
     return ExportError(f"can not write {path}: {reason}; is the disk full?")
 
 
-def write_label_raster(ledger: Ledger, plan: TilePlan, grid: Grid, path: Path, top: int) -> None:
+def write_label_raster(ledger: Ledger, plan: WindowPlan, grid: Grid, path: Path, top: int) -> None:
     """Write each pixel's object, 0 where there is none, as a cloud-optimised GeoTIFF.
 
     Args:
@@ -193,11 +199,11 @@ def write_label_raster(ledger: Ledger, plan: TilePlan, grid: Grid, path: Path, t
 
 
 def _label_windows(
-    ledger: Ledger, plan: TilePlan, grid: Grid, dtype: str
+    ledger: Ledger, plan: WindowPlan, grid: Grid, dtype: str
 ) -> Iterator[tuple[Window, NDArray[Any]]]:
     for window in stripes(grid):
         pixels = np.zeros(window.shape, dtype)
-        for number in plan.tiles_under(window):
+        for number in plan.windows_under(window):
             kept = ledger.core_labels(number)
             if kept is None:
                 continue

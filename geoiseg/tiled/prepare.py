@@ -1,0 +1,196 @@
+"""A run that is ready to start: everything that can be is opened and checked before."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from geoiseg.errors import GeoisegError, ModelError, PromptError
+from geoiseg.export import check_format
+from geoiseg.framing import level_for_gsd
+from geoiseg.grid import Grid
+from geoiseg.models.protocol import Model
+from geoiseg.models.registry import get_model
+from geoiseg.prompt_file import read_prompts
+from geoiseg.readers import Raster, open_raster
+from geoiseg.tiled.aoi import read_aoi, windows_in
+from geoiseg.tiled.drivers import Dask, Driver, Serial
+from geoiseg.tiled.options import AutomaticOptions, MapOptions
+from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.prompted import Group, GroupJob, grouped
+from geoiseg.tiled.window import WindowJob
+from geoiseg.tiled.wording import SIDE, Wording, read_wording
+from geoiseg.tiled.worker import Job, StandIn
+from geoiseg.tiled.writer import check_mapped_format
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Everything is open, and everything was checked."""
+
+    raster: Raster
+    model: Model
+    out: Path
+    options: MapOptions
+    level: int
+    plan: WindowPlan
+    numbers: Sequence[int]
+    """Windows or groups to do."""
+    groups: tuple[Group, ...] | None
+    """Where there are prompts."""
+    job: Job
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the pixels that are worked on."""
+        return self.raster.grid.level(self.level)
+
+    @property
+    def wording(self) -> Wording | None:
+        """What is looked for in words or by example; None where it is all objects."""
+        return self.job.work.words if isinstance(self.job.work, WindowJob) else None
+
+    def tasks(self, numbers: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return windows by tiles, or groups one by one."""
+        if self.groups is not None:
+            return [(number,) for number in numbers]
+        return self.plan.tiles(numbers, self.options.tile)
+
+    def pixels(self, number: int) -> int:
+        """Return how much of the raster a window stands for."""
+        if self.groups is not None:
+            return 0
+        core = self.plan.core(number)
+        return core.height * core.width
+
+    def bounds(self, number: int) -> tuple[float, float, float, float]:
+        """Return ``xmin, ymin, xmax, ymax`` in the raster's CRS of a window's core or a group."""
+        if self.groups is not None:
+            return self.groups[number].bounds
+        return self.grid.window(self.plan.core(number)).bounds
+
+
+def prepared(
+    source: Any,
+    out: Path,
+    model: str | Model,
+    prompts: str | Path | None,
+    options: MapOptions,
+    driving: tuple[Driver, int],
+) -> Run:
+    """Return the run with everything opened and checked that can be.
+
+    ``driving`` is who does the tasks, and the CPU threads of each model.
+
+    Raises:
+        GeoisegError: The raster, the output, the model, the prompts or the options are at
+            fault.
+    """
+    suffix = check_mapped_format(out) if prompts is None else check_format(out)
+    if not out.absolute().parent.is_dir():
+        raise PromptError(f"can not write {out}: the folder {out.parent} does not exist")
+    raster = open_raster(source)
+    driver, threads = driving
+    loaded = _model(model, options, driver)
+    level = level_for_gsd(raster.grid, options.gsd)
+    grid = raster.grid.level(level)
+    aoi = read_aoi(options.aoi, grid)
+    _ = raster.stretch  # found once, before workers ask for it
+    words = None if options.words is None else read_wording(options.words, raster, level, loaded)
+    if words is not None and prompts is not None:
+        raise PromptError("give prompts, or words and examples, not both")
+    side = options.window_for(loaded.info.chip_size if words is None else SIDE)
+    plan = WindowPlan(grid.shape, side, options.overlap)
+    groups = None
+    work: WindowJob | GroupJob
+    if prompts is None:
+        numbers: Sequence[int] = windows_in(plan, aoi)
+        area = None if aoi is None else shapely.to_wkb(aoi)
+        work = WindowJob(raster, level, plan, _automatic(options, loaded), options.min_area,
+                         area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
+    else:
+        said = read_prompts(Path(prompts), raster.grid.crs, options.gsd)
+        tiles = WindowPlan(grid.shape, max(options.tile, 2 * options.overlap), options.overlap)
+        groups = tuple(grouped(said, raster.grid, level, tiles, aoi))
+        numbers = range(len(groups))
+        work = GroupJob(raster, options.gsd)
+    job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
+              options.running, threads)  # fmt: skip
+    return Run(raster, loaded, out, options, level, plan, numbers, groups, job)
+
+
+def _automatic(options: MapOptions, model: Model) -> AutomaticOptions:
+    return options.automatic_for(model.info.family)
+
+
+def _model(model: str | Model, options: MapOptions, driver: Driver) -> Model:
+    """Return the model, or what workers with cards say of it: this process need not have one."""
+    far = options.running.device.startswith("cuda") and options.words is None
+    if far and isinstance(driver, Dask) and isinstance(model, str):
+        return StandIn(driver.describe(model, options.running))
+    return get_model(model, options.running)
+
+
+def check_sendable(job: Job, driver: Driver) -> None:
+    """Find out here, not in every worker, that something can not be sent.
+
+    Raises:
+        ModelError: The raster or the model can not be pickled.
+    """
+    if isinstance(driver, Serial) or not getattr(driver, "processes", True):
+        return
+    try:
+        pickle.dumps(job)
+    except GeoisegError:
+        raise
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{job.work.raster.name} or the model can not be sent to other processes: give"
+            f" both by name or path ({error})"
+        ) from error
+
+
+def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
+    """Return, ready for JSON, all that decides the result."""
+    info, stretch = run.model.info, run.raster.stretch
+    values = run.options.deciding()
+    work = run.job.work
+    if isinstance(work, WindowJob):
+        values["automatic"] = repr(work.automatic)
+        values["aoi"] = _digest(work.aoi)
+        values["labels"] = work.keep_labels
+        values["window"] = run.plan.size
+        values["words"] = _words(run)
+    else:
+        chosen = repr([group.positions for group in run.groups or ()])
+        values["prompts"] = _digest(Path(str(prompts)).read_bytes() + chosen.encode())
+        del values["automatic"]
+    return {
+        **values,
+        "raster": run.raster.source_id,
+        "bands": list(run.raster.bands),
+        "stretch": [list(stretch.low), list(stretch.high)],
+        "level": run.level,
+        "model": f"{info.name}@{info.weights_hash}",
+    }
+
+
+def _words(run: Run) -> dict[str, Any] | None:
+    """Return what is looked for and by what, ready for JSON."""
+    words = run.wording
+    if words is None:
+        return None
+    engine = words.engine(run.model)
+    how = "none" if words.how is None else _digest(pickle.dumps(words.how))
+    return {**asdict(words.options), "engine": f"{engine.name}@{engine.weights}", "how": how}
+
+
+def _digest(data: bytes | None) -> str:
+    return "none" if data is None else hashlib.sha256(data).hexdigest()[:16]

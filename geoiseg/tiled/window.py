@@ -1,0 +1,242 @@
+"""One window: read once, embedded, prompted, painted, traced. What every driver runs."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+from geoiseg.embeddings import EmbeddingCache
+from geoiseg.errors import RasterError
+from geoiseg.grid import Window
+from geoiseg.image import Chip
+from geoiseg.models.protocol import BoolArray, Embedding, Model
+from geoiseg.readers import Raster
+from geoiseg.segmenter import Segmenter, unpacked
+from geoiseg.tiled.automatic import View, find_objects
+from geoiseg.tiled.candidates import Placement
+from geoiseg.tiled.looks import MARGIN, Look, look_at
+from geoiseg.tiled.options import AutomaticOptions
+from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.wording import Wording, find_words
+from geoiseg.vectorize import polygons_from_labels
+
+T = TypeVar("T")
+LIGHT = 1
+"""How hard zlib tries: label images are long runs, and more effort gains little."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLabels:
+    """A label image, compressed: kilobytes where the pixels would be megabytes."""
+
+    shape: tuple[int, int]
+    data: bytes
+
+    @classmethod
+    def of(cls, labels: NDArray[np.integer[Any]]) -> PackedLabels:
+        """Return ``(y, x)`` labels packed."""
+        rows, columns = labels.shape
+        return cls((rows, columns), zlib.compress(labels.astype("<u4").tobytes(), LIGHT))
+
+    def unpacked(self) -> NDArray[np.int32]:
+        """Return the ``(y, x)`` labels."""
+        flat = np.frombuffer(zlib.decompress(self.data), "<u4")
+        return flat.reshape(self.shape).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of an object that lies in the core of a window."""
+
+    label: int
+    """In the label image of its window, from 1."""
+    wkb: bytes
+    """Polygon or MultiPolygon in whole pixels of the level."""
+    area: int
+    """In pixels of the level."""
+    score: float
+    """The model's own estimate of the mask's IoU, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """All that a window hands on; no pixels of the raster."""
+
+    number: int
+    pieces: tuple[Piece, ...] = ()
+    bands: dict[tuple[int, int], PackedLabels] = field(default_factory=dict)
+    """Labels around each seam, by the numbers of its two windows."""
+    labels: PackedLabels | None = None
+    """Labels of the core, where a label raster is wanted."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of ``read``, ``find`` and ``trace``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowJob:
+    """What all windows of a run have in common. Pickled, so parameters only."""
+
+    raster: Raster
+    level: int
+    plan: WindowPlan
+    automatic: AutomaticOptions
+    min_area: int
+    aoi: bytes | None = None
+    """Area of interest in pixels of the level, WKB."""
+    keep_labels: bool = False
+    """Whether the labels of the cores are wanted."""
+    words: Wording | None = None
+    """What is looked for, instead of all objects."""
+    keep_embeddings: bool = False
+    """Whether what is encoded is written to disk."""
+
+
+def segment_window(
+    job: WindowJob, model: Model, number: int, cache: EmbeddingCache | None = None
+) -> WindowResult:
+    """Return the objects of one window.
+
+    Args:
+        job: The raster, the plan and the options.
+        model: Finds the objects.
+        number: Of the window in the plan.
+        cache: Where what was encoded before is looked for.
+
+    Raises:
+        RasterError: The pixels can not be read.
+        ModelError: The model failed.
+    """
+    window = job.plan.window(number)
+    views = _Views(job, window, Segmenter(job.raster, model, cache or EmbeddingCache(0)))
+    allowed = views.allowed()
+    if not allowed.any():
+        return WindowResult(number, seconds={"read": views.seconds})
+    started = time.perf_counter() - views.seconds
+    if job.words is None:
+        labels, scores = find_objects(
+            model, views.encoded, allowed, (window.row, window.col), job.automatic, job.min_area
+        )
+    else:
+        ground = (job.raster.grid, job.level, window, allowed)
+        labels, scores = find_words(job.words, model, views.seen(1), ground)
+    found = time.perf_counter()
+    core = job.plan.core(number)
+    middle = _cut(labels, core, window)
+    pieces = tuple(_pieces(middle, core, scores))
+    bands = {
+        (seam.first, seam.second): PackedLabels.of(_cut(labels, seam.band, window))
+        for seam in job.plan.seams_of(number)
+    }
+    kept = PackedLabels.of(middle) if job.keep_labels else None
+    spent = {
+        "read": views.seconds,
+        "find": found - started - views.seconds,
+        "trace": time.perf_counter() - found,
+    }
+    return WindowResult(number, pieces, bands, kept, spent)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A window at one reduction as the model has seen it, now or in an earlier run."""
+
+    kept: Embedding
+    valid: BoolArray
+    place: Placement
+
+    def embedding(self, model: Model) -> Embedding:  # noqa: ARG002 - as a View has it
+        """Return what the model knows of it."""
+        return self.kept
+
+
+class _Views:
+    """A window at the reductions that are asked for; counts the time that reading takes."""
+
+    def __init__(self, job: WindowJob, window: Window, segmenter: Segmenter) -> None:
+        self._job, self._window, self._segmenter = job, window, segmenter
+        self.seconds = 0.0
+
+    def allowed(self) -> BoolArray:
+        """Return ``(y, x)`` where objects may be; little work where there is no data."""
+        _, valid = self._timed(lambda: self._job.raster.read(self._window, self._job.level))
+        return valid & _within(self._job.aoi, self._window) if valid.any() else valid
+
+    def seen(self, factor: int) -> View:
+        """Return the window and its surroundings at a reduction.
+
+        Damage beyond the window is no reason to give it up: then it is looked at alone.
+        """
+        try:
+            look = self._look(factor, MARGIN)
+            chip = self._read(look)
+        except RasterError:
+            look = self._look(factor, 0)
+            chip = self._read(look)
+        return View(chip.rgb, chip.valid, look.place)
+
+    def encoded(self, factor: int) -> Encoded:
+        """Return the same encoded, from the cache where it is."""
+        try:
+            return self._encoded(self._look(factor, MARGIN))
+        except RasterError:
+            return self._encoded(self._look(factor, 0))
+
+    def _encoded(self, look: Look) -> Encoded:
+        segmenter, cache = self._segmenter, self._segmenter.cache
+        key = segmenter.key(look.frame)
+        kept = self._timed(lambda: cache.get(key))
+        if kept is None:
+            kept = segmenter.encode(self._read(look))
+            if self._job.keep_embeddings and cache.disk is not None and key.origin is not None:
+                cache.disk.keep(key, kept)
+        return Encoded(*unpacked(kept), look.place)
+
+    def _look(self, factor: int, margin: int) -> Look:
+        return look_at(self._job.raster.grid, self._job.level, self._window, factor, margin)
+
+    def _read(self, look: Look) -> Chip:
+        raster = self._job.raster
+        return self._timed(lambda: raster.chip(look.frame.window, look.frame.level))
+
+    def _timed(self, read: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        try:
+            return read()
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+def _within(aoi: bytes | None, window: Window) -> BoolArray:
+    """Return ``(y, x)`` which pixels of a window have their centre in the area of interest."""
+    if aoi is None:
+        return np.ones(window.shape, bool)
+    bottom, right = window.stop
+    part = shapely.clip_by_rect(shapely.from_wkb(aoi), window.col, window.row, right, bottom)
+    if part.is_empty:
+        return np.zeros(window.shape, bool)
+    here = Affine.translation(window.col, window.row)
+    burned = rasterize([part], out_shape=window.shape, transform=here, dtype="uint8")
+    return np.asarray(burned > 0)
+
+
+def _cut(labels: NDArray[np.int32], part: Window, window: Window) -> NDArray[np.int32]:
+    moved = Window(part.row - window.row, part.col - window.col, part.height, part.width)
+    return labels[moved.slices]
+
+
+def _pieces(
+    labels: NDArray[np.int32], core: Window, scores: NDArray[np.float64]
+) -> Iterator[Piece]:
+    shapes, numbers = polygons_from_labels(labels, Affine.translation(core.col, core.row))
+    areas = np.bincount(labels.ravel())
+    for label, wkb in zip(numbers, shapely.to_wkb(shapes), strict=True):
+        yield Piece(int(label), wkb, int(areas[label]), float(scores[label - 1]))

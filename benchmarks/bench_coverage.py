@@ -113,7 +113,8 @@ def exported(frame: gpd.GeoDataFrame, path: Path, suffix: str) -> dict[str, Any]
     export_features(result, out)
     if suffix == "parquet":
         return {"rows": len(gpd.read_parquet(out)), "bytes": out.stat().st_size}
-    rows = pyogrio.read_info(out, force_feature_count=True)["features"]
+    layer = "features" if suffix == "gpkg" else None
+    rows = pyogrio.read_info(out, layer=layer, force_feature_count=True)["features"]
     return {"rows": rows, "bytes": out.stat().st_size}
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
+import sqlite3
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,11 @@ import pyogrio
 from numpy.typing import NDArray
 
 from geoiseg.atomic import written
+from geoiseg.date_columns import is_dates, write_with_dates
 from geoiseg.errors import ExportError, GeoisegError, require
 from geoiseg.grid import Grid
 from geoiseg.label_raster import write_labels
+from geoiseg.styles import Style, embed_style, write_sidecar
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +38,33 @@ SHORT_NAMES = {
     "negative_points": "neg_points",
 }
 """Shapefile names of our own columns that are too long for it."""
+POLYGONS = {"Polygon", "MultiPolygon"}
+LINES = {"LineString", "MultiLineString"}
 SHAPEFILE_TEXT = 254
 """Bytes of a Shapefile's text field."""
 
 
 def export_features(
-    frame: gpd.GeoDataFrame, path: Path, *, grid: Grid | None = None, **options: Any
+    frame: gpd.GeoDataFrame,
+    path: Path,
+    *,
+    grid: Grid | None = None,
+    style: Style | bool = True,
+    **options: Any,
 ) -> Path:
     """Write features in the format of the path's suffix and return the path.
 
     Args:
-        frame: What ``Session.features`` gives.
+        frame: What ``Session.features`` gives, or any polygons or lines: coverages,
+            shorelines, transects.
         path: Ends in .gpkg, .shp, .geojson or .json, .fgb, .parquet or .tif.
         grid: The raster's grid; needed for .tif.
-        **options: ``layer`` (name, GeoPackage only); ``extent`` (``"raster"`` or
-            ``"features"``) and ``values`` (``"id"`` or ``"mask"``) for .tif.
+        style: How QGIS is to show it: inside a GeoPackage, and as a .qml file beside other
+            vector files. By default coloured by ``label``, if that says anything; False
+            for none. A style of somebody else's there stays.
+        **options: ``layer`` (name, GeoPackage only); ``encoding`` (Shapefile only);
+            ``extent`` (``"raster"`` or ``"features"``) and ``values`` (``"id"`` or
+            ``"mask"``) for .tif.
 
     Raises:
         ExportError: The format is unknown, the CRS does not allow it, or the file can
@@ -61,12 +79,49 @@ def export_features(
             return path
         try:
             WRITERS[suffix](storable(frame), target, **options)
+            chosen = style_of(frame) if style is True else style
+            if isinstance(chosen, Style):
+                _styled(frame, target, path, chosen, **options)
         except GeoisegError:
             raise
-        except (pyogrio.errors.DataSourceError, OSError, RuntimeError, ValueError) as error:
+        except (pyogrio.errors.DataSourceError, sqlite3.Error, OSError, LookupError, RuntimeError,
+                ValueError) as error:  # fmt: skip
             reason = " ".join(str(error).split())
             raise ExportError(f"can not write {path}: {reason}; is the disk full?") from error
     return path
+
+
+def style_of(
+    frame: gpd.GeoDataFrame, classes: Sequence[tuple[str, str]] = (), column: str = "label"
+) -> Style | None:
+    """Return a style of polygons or lines by a column; None where there is nothing to tell.
+
+    Args:
+        frame: The features.
+        classes: ``(value, colour)`` of those that have a colour already.
+        column: Column of the class.
+    """
+    if column not in frame:
+        return None
+    kinds = set(frame.geometry.geom_type.dropna().unique())
+    lines = bool(kinds) and kinds <= LINES
+    style = Style.of(frame[column], classes, column, "line" if lines else "polygon")
+    return style if style.classes and (lines or kinds <= POLYGONS) else None
+
+
+def _styled(
+    frame: gpd.GeoDataFrame, target: Path, path: Path, style: Style, layer: str = "features",
+    **_: Any,
+) -> None:  # fmt: skip
+    suffix = path.suffix.lower()
+    if suffix == ".gpkg":
+        embed_style(target, layer, style)
+        return
+    if suffix == ".shp":
+        names = short_names(frame.columns.drop(frame.geometry.name))
+        aliases = {short: name for name, short in names.items() if short != name}
+        style = replace(style, column=names.get(style.column, style.column), aliases=aliases)
+    write_sidecar(target, path, style)
 
 
 def check_format(path: Path) -> str:
@@ -111,6 +166,8 @@ def storable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 def _typed(column: pd.Series) -> pd.Series:
     kinds = {type(value) for value in column if not _missing(value)}
     clean = column.where(~column.map(_missing), None)
+    if kinds == {date}:
+        return clean
     if kinds == {bool}:
         return clean.astype("boolean")
     if kinds == {int} and all(abs(value) < 2**63 for value in clean if value is not None):
@@ -134,27 +191,36 @@ def write_layer(
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*crs.*was not provided.*")
-        pyogrio.write_dataframe(frame, path, driver=driver, layer=layer, **options)
+        dates = isinstance(frame, gpd.GeoDataFrame) and any(
+            is_dates(frame[name]) for name in frame.columns.drop(frame.geometry.name)
+        )
+        write = write_with_dates if dates else pyogrio.write_dataframe
+        write(frame, path, driver=driver, layer=layer, **options)
     found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
     if found != len(frame):
         raise ExportError(f"only {found} of {len(frame)} rows arrived in {path.name}")
 
 
-def _polygons(frame: gpd.GeoDataFrame) -> dict[str, Any]:
-    """Return options that make every layer one of MultiPolygons, empty ones included."""
+def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Return options that make every layer of one type, MultiPolygon when it is empty.
+
+    Lines become MultiLineStrings only where some are.
+    """
     kinds = set(frame.geometry.geom_type.dropna().unique())
-    if kinds <= {"Polygon", "MultiPolygon"}:
+    if kinds <= POLYGONS:
         return {"geometry_type": "MultiPolygon", "promote_to_multi": True}
+    if kinds == LINES:
+        return {"geometry_type": "MultiLineString", "promote_to_multi": True}
     return {}
 
 
 def _write_gpkg(frame: gpd.GeoDataFrame, path: Path, layer: str = "features") -> None:
-    options = {"dataset_options": {"VERSION": GPKG_VERSION}, **_polygons(frame)}
+    options = {"dataset_options": {"VERSION": GPKG_VERSION}, **_one_type(frame)}
     write_layer(frame, path, "GPKG", layer, **options)
 
 
 def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
-    write_layer(frame, path, "FlatGeobuf", **_polygons(frame))
+    write_layer(frame, path, "FlatGeobuf", **_one_type(frame))
 
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -175,7 +241,7 @@ def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
     frame.to_parquet(path, index=False, write_covering_bbox=bool(len(frame)))
 
 
-def _write_shapefile(frame: gpd.GeoDataFrame, path: Path) -> None:
+def _write_shapefile(frame: gpd.GeoDataFrame, path: Path, encoding: str = "UTF-8") -> None:
     names = short_names(frame.columns.drop(frame.geometry.name))
     renamed = {old: new for old, new in names.items() if old != new}
     if renamed:
@@ -187,16 +253,33 @@ def _write_shapefile(frame: gpd.GeoDataFrame, path: Path) -> None:
         if column.dtype == "boolean":
             stored[name] = column.astype("Int64")
         texts = [value for value in column if isinstance(value, str)]
-        if any(len(text.encode()) > SHAPEFILE_TEXT for text in texts):
+        _check_encoding(texts, name, encoding)
+        if any(len(text.encode(encoding)) > SHAPEFILE_TEXT for text in texts):
             log.warning("a Shapefile takes %d bytes of text: %s is cut", SHAPEFILE_TEXT, name)
-            stored[name] = column.map(_cut)
-    write_layer(stored, path, "ESRI Shapefile", encoding="UTF-8", **_polygons(stored))
+            stored[name] = column.map(lambda value: _cut(value, encoding))
+    write_layer(stored, path, "ESRI Shapefile", encoding=encoding, **_one_type(stored))
 
 
-def _cut(value: Any) -> Any:
+def _check_encoding(texts: list[str], name: str, encoding: str) -> None:
+    """Make sure that all texts can be written.
+
+    Raises:
+        ExportError: The encoding is unknown, or lacks a character.
+    """
+    try:
+        codecs.lookup(encoding)
+        "".join(texts).encode(encoding)
+    except LookupError as error:
+        raise ExportError(f"{encoding!r} is no encoding; use e.g. UTF-8 or CP1252") from error
+    except UnicodeEncodeError as error:
+        lacking = str(error.object)[error.start]
+        raise ExportError(f"{encoding} has no {lacking!r}, as in {name}; use UTF-8") from error
+
+
+def _cut(value: Any, encoding: str) -> Any:
     if not isinstance(value, str):
         return value
-    return value.encode()[:SHAPEFILE_TEXT].decode(errors="ignore")
+    return value.encode(encoding)[:SHAPEFILE_TEXT].decode(encoding, errors="ignore")
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

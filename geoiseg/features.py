@@ -24,6 +24,7 @@ FIXED_COLUMNS = (
     "label",
     "area_m2",
     "perimeter_m",
+    "compactness",
     "score",
     "model",
     "weights",
@@ -37,6 +38,8 @@ FIXED_COLUMNS = (
     "updated",
 )
 """Columns of every table of features, before the user's own and the geometry."""
+OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
+"""Those that tell of the geometry."""
 
 
 def now() -> str:
@@ -118,6 +121,25 @@ def measure(geometry: Any, crs: Any) -> tuple[float, float]:
     return area, perimeter
 
 
+def compactness(area: float, perimeter: float) -> float:
+    """Return ``4 pi area / perimeter²``: 1 for a disk, less for all else (Polsby, Popper 1991)."""
+    return 4 * math.pi * area / perimeter**2 if perimeter > 0 else math.nan
+
+
+def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the features with geoiseg's own measures, where they have them, true."""
+    present = [name for name in OUR_MEASURES if name in frame]
+    if not present:
+        return frame
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    sizes = [measure(shape, frame.crs) for shape in shapes]
+    found = np.array([(*size, compactness(*size)) for size in sizes]).reshape(-1, 3)
+    renewed = frame.copy()
+    for name in present:
+        renewed[name] = found[:, OUR_MEASURES.index(name)]
+    return renewed
+
+
 def _geographic(geometry: Any, crs: pyproj.CRS) -> Any:
     try:
         return reproject_geometry(geometry, crs, crs.geodetic_crs)
@@ -134,6 +156,7 @@ def feature_row(feature: Feature, crs: Any) -> dict[str, Any]:
         "label": feature.label,
         "area_m2": area,
         "perimeter_m": perimeter,
+        "compactness": compactness(area, perimeter),
         "score": math.nan if feature.score is None else feature.score,
         "model": feature.model,
         "weights": feature.weights,
@@ -159,7 +182,7 @@ def to_frame(features: Iterable[Feature], crs: Any) -> gpd.GeoDataFrame:
     frame = gpd.GeoDataFrame(table, geometry=geometry, crs=as_crs(crs))
     if not listed:
         whole = {"id", "positive_points", "negative_points", "boxes", "scribbles"}
-        real = {"area_m2", "perimeter_m", "score", "gsd"}
+        real = {"area_m2", "perimeter_m", "compactness", "score", "gsd"}
         kinds = {n: "int64" if n in whole else "float64" if n in real else "str" for n in names}
         frame = frame.astype(kinds)
     return frame

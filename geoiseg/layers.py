@@ -14,7 +14,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,22 @@ import shapely
 
 from geoiseg.atomic import written
 from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError
-from geoiseg.export import GPKG_VERSION, storable, write_layer
+from geoiseg.export import GPKG_VERSION, storable, style_of, write_layer
 from geoiseg.features import FIXED_COLUMNS, Feature, free_name, plain_value, to_frame
 from geoiseg.grid import as_crs
 from geoiseg.growing import MOST_CHIPS
 from geoiseg.image import Stretch
 from geoiseg.outline import OutlineOptions
-from geoiseg.prompts import prompt_from_dict, prompt_to_dict
+from geoiseg.prompts import Text, prompt_from_dict, prompt_to_dict
+from geoiseg.schema import Schema
 from geoiseg.segmenter import Step
+from geoiseg.styles import embed_style
+from geoiseg.words.like import Classifier
 
 FORMAT = 1
+"""Version of the project file's structure."""
 GROW = "grow"
 """Kind of the row that says that an object was followed beyond its chip."""
-"""Version of the project file's structure."""
 META, FEATURES, PROMPTS = "geoiseg", "features", "prompts"
 """Names of the tables."""
 
@@ -63,6 +66,12 @@ class Project:
     """The object in progress."""
     classes: tuple[tuple[str, str], ...] = ()
     """``(name, colour)`` of each class, in order; older files have none."""
+    classifier: Classifier | None = None
+    """Classes that were taught by a few clicks; older files have none."""
+    schema: Schema = field(default_factory=Schema)
+    """The fields of each class; older files have none."""
+    snap: float = 0.0
+    """Metres within which a new feature takes over its neighbours' borders."""
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -82,12 +91,15 @@ def save_project(project: Project, path: Path) -> None:
                 {"key": list(values := _meta(project)), "value": list(values.values())}
             )
             options = {"dataset_options": {"VERSION": GPKG_VERSION}} if not target.exists() else {}
-            features = storable(to_frame(project.features, project.crs))
+            features = storable(project.schema.typed(to_frame(project.features, project.crs)))
             multi = {"geometry_type": "MultiPolygon", "promote_to_multi": True}
             write_layer(features, target, "GPKG", FEATURES, **multi, **options)
             prompts = _prompt_rows(project)
             write_layer(prompts, target, "GPKG", PROMPTS, geometry_type="Unknown")
             write_layer(meta, target, "GPKG", META)
+            style = style_of(features, project.classes)
+            if style is not None:
+                embed_style(target, FEATURES, style)
         except GeoisegError:
             raise
         except (pyogrio.errors.DataSourceError, sqlite3.Error, RuntimeError, ValueError) as error:
@@ -121,6 +133,9 @@ def _meta(project: Project) -> dict[str, str]:
         "gsd": project.gsd,
         "outline": asdict(project.options),
         "classes": [list(item) for item in project.classes],
+        "classifier": None if project.classifier is None else project.classifier.to_dict(),
+        "schema": project.schema.to_dict(),
+        "snap": project.snap,
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -157,7 +172,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
     if step.grow:
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
     for prompt in step.prompts:
-        yield prompt.kind, prompt.positive, prompt_to_dict(prompt), prompt.geometry(crs)
+        place = None if isinstance(prompt, Text) else prompt.geometry(crs)
+        yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
 
 
 def step_of(said: list[Any], gsd: float | None) -> Step:
@@ -224,6 +240,9 @@ def load_project(path: Path) -> Project:
             features=tuple(_features(path, steps)),
             steps=steps.get(None, ()),
             classes=_classes(values.get("classes", [])),
+            classifier=_classifier(values.get("classifier")),
+            schema=Schema.from_dict(values.get("schema", {})),
+            snap=float(values.get("snap", 0.0)),
         )
     except ProjectError:
         raise
@@ -248,6 +267,10 @@ def _classes(items: Any) -> tuple[tuple[str, str], ...]:
     return classes
 
 
+def _classifier(data: Any) -> Classifier | None:
+    return None if data is None else Classifier.from_dict(data)
+
+
 def _read(path: Path, layer: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -268,9 +291,10 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
 def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
     info = pyogrio.read_info(path, layer=FEATURES)
     kinds = {
-        str(name): bool if str(dtype) == "bool" else int
+        str(name): reader
         for name, dtype in zip(info["fields"], info["dtypes"], strict=True)
-        if str(dtype).startswith(("int", "bool"))
+        for start, reader in _READERS.items()
+        if str(dtype).startswith(start)
     }
     frame = _read(path, FEATURES)
     own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
@@ -295,6 +319,10 @@ def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator
             created=str(row["created"]),
             updated=str(row["updated"]),
         )
+
+
+_READERS: dict[str, Any] = {"int": int, "bool": bool, "datetime64[D]": lambda text: text[:10]}
+"""What brings a value back as it was, by the type of its column in the file."""
 
 
 def _single(geometry: Any) -> Any:

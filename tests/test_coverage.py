@@ -14,7 +14,7 @@ import rasterio
 import rasterio.features
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -93,6 +93,7 @@ def sound(geometries: Any) -> bool:
     st.sampled_from([(0.0, 0.0, 0), (4.0, 0.0, 0), (4.0, 2.0, 0), (4.0, 2.0, 2), (9.0, 12.0, 3)]),
     st.sampled_from([UTM, "EPSG:4326"]),
 )
+@example(659, 5, 0.5, 0.2, "area", (4.0, 0.0, 0), "EPSG:4326")  # GEOS: TopologyException
 def test_random_regions_never_give_an_overlapping_coverage(
     seed: int, regions: int, sigma: float, jitter: float, rule: str, how: tuple[float, float, int],
     crs: str,
@@ -115,7 +116,9 @@ def test_random_regions_never_give_an_overlapping_coverage(
     has_ground = ~shapely.is_empty(cleaned)
     assert set(report.lost) == set(np.flatnonzero(~has_ground & ~shapely.is_empty(given)))
     resolved, after = (report.features[f"area_{when}"] for when in ("resolved", "after"))
-    assert ((after - resolved).abs() <= (1.01**2 - 1) * resolved + 1e-9).all()
+    # The bound is a share of what a feature had then; slivers may have left it since.
+    had = report.features.max(axis=1)
+    assert ((after - resolved).abs() <= (1.01**2 - 1) * had + 1e-9).all()
 
 
 @settings(max_examples=40, deadline=None)

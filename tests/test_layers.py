@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -25,6 +26,7 @@ from geoiseg.errors import ExportError, ProjectError, SessionError
 from geoiseg.layers import is_project
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompt_file import read_prompts
+from geoiseg.styles import Style
 from tests.conftest import Disk
 
 
@@ -131,7 +133,8 @@ def test_a_new_session_never_overwrites_an_old_project(disk: Disk, tmp_path: Pat
 
 def test_gdal_sees_plain_layers(disk: Disk, tmp_path: Path) -> None:
     path = worked_session(disk).save(tmp_path / "a.gpkg")
-    assert {name for name, _ in pyogrio.list_layers(path)} == {"features", "prompts", "geoiseg"}
+    names = {name for name, _ in pyogrio.list_layers(path)}
+    assert names - {"layer_styles"} == {"features", "prompts", "geoiseg"}
     features = pyogrio.read_dataframe(path, layer="features")
     assert features.crs == "EPSG:32631"
     assert features.is_valid.all()
@@ -308,3 +311,11 @@ def test_a_full_disk_is_said_and_nothing_is_lost(disk: Disk, tmp_path: Path) -> 
         assert len(geoiseg.Session.load(tmp_path / "b.gpkg").features) == accepted
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_colour_that_is_none_does_not_keep_a_style_from_being_made():
+    style = Style.of(["field", "lake"], [("field", "red;background:url(x)"), ("lake", "#123456")])
+    colours = dict(style.classes)
+    assert colours["lake"] == "#123456"
+    assert re.fullmatch("#[0-9a-fA-F]{6}", colours["field"])
+    assert "url" not in style.qml()

@@ -11,6 +11,8 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
+from PIL import Image
 
 from geoiseg.demo.scene import make_scene
 from tests.conftest import needed
@@ -23,9 +25,9 @@ BOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE = 512
 
 
-def test_all_four_are_there() -> None:
+def test_all_five_are_there() -> None:
     assert [book.stem for book in BOOKS] == [
-        "01-quick-start", "02-coastline", "03-fields", "04-scripting",
+        "01-quick-start", "02-coastline", "03-fields", "04-scripting", "05-shores",
     ]  # fmt: skip
 
 
@@ -149,3 +151,43 @@ def test_a_notebook_takes_the_users_own_file(
     before = own.stat().st_mtime_ns
     run("04-scripting", tmp_path, monkeypatch)
     assert own.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_shores_without_the_scenes_measure_a_known_shift(
+    tmp_path: Path, scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEOISEG_TEST_DATA", str(tmp_path / "none"))
+    said = "".join(run("05-shores", tmp_path, monkeypatch))
+    assert said.splitlines()[0].startswith("no scenes there: set GEOISEG_TEST_DATA")
+    change = gpd.read_file(tmp_path / "change.gpkg", layer="transects")
+    assert change.crs == scene.crs
+    seen = change.dropna(subset=["epr"])
+    assert len(seen) > 5
+    # The shore was moved east by 1.5 m a year, which a slanted transect sees less of.
+    assert 0.5 < seen["epr"].abs().median() <= 1.6
+    assert (seen["nsm_m"].abs() <= seen["sce_m"] + 1e-6).all()
+    for name in ("shoreline.png", "change.png"):
+        picture = np.asarray(Image.open(tmp_path / name))
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+    assert {file.name for file in tmp_path.glob("*.qgz")} == {"change.qgz", "shoreline.qgz"}
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_shores_of_olinda_and_the_ucayali(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEOISEG_TEST_DATA", str(data.resolve()))
+    run("05-shores", tmp_path, monkeypatch)
+    shore = gpd.read_file(tmp_path / "shoreline.gpkg", layer="shoreline")
+    truth = gpd.read_file(data / "scenes" / "coast_olinda_l7" / "labels.geojson").to_crs(shore.crs)
+    away = [truth.boundary[0].distance(shapely.Point(xy))
+            for xy in shapely.get_coordinates(shapely.segmentize(shore.geometry[0], 50))]  # fmt: skip
+    assert shore.length.max() > 8_000
+    assert np.median(away) < 28.5  # a pixel
+    change = gpd.read_file(tmp_path / "change.gpkg", layer="transects")
+    assert (change["dates"] >= 3).mean() > 0.5
+    assert change["epr"].abs().median() > 1
+    rows = (tmp_path / "change-by-date.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["date", "1995", "2005", "2015", "2020"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from geoiseg.cli.vector_file import measured_anew, read_layer
 from geoiseg.coverage import CleanOptions
 from geoiseg.coverage import clean as clean_coverage
 from geoiseg.coverage.options import RULES
 from geoiseg.errors import ExportError
 from geoiseg.export import check_format, export_features
+from geoiseg.features import measured_anew
+from geoiseg.vector_file import read_layer
 
 _METRES = click.FloatRange(min=0)
 

@@ -80,24 +80,46 @@ class Borders:
         vertices = np.bincount(self.item_ring, length[self.items], minlength=len(self.ring_part))
         return np.unique(self.ring_part[vertices < 3])
 
-    def polygons(self) -> Lines:
-        """Return ``(count,)`` the parts as Polygons; no ring may be too short."""
-        xy, line = shapely.get_coordinates(self.lines, return_index=True)
-        start = np.searchsorted(line, np.arange(len(self.lines) + 1))
-        length = (np.diff(start) - 1)[self.items]
+    def polygons(self, parts: Index | None = None) -> Lines:
+        """Return parts as Polygons; no ring may be too short.
+
+        Args:
+            parts: ``(p,)`` which, ascending; all by default.
+        """
+        items, flipped, item_ring, ring_part = (
+            self.items, self.flipped, self.item_ring, self.ring_part
+        )  # fmt: skip
+        lines = self.lines
+        if parts is not None:
+            wanted = np.zeros(self.count, bool)
+            wanted[parts] = True
+            rings = wanted[ring_part]
+            chosen = rings[item_ring]
+            items, flipped = items[chosen], flipped[chosen]
+            item_ring = (np.cumsum(rings) - 1)[item_ring[chosen]]
+            ring_part = (np.cumsum(wanted) - 1)[ring_part[rings]]
+            used, items = np.unique(items, return_inverse=True)
+            lines = lines[used]
+        xy, line = shapely.get_coordinates(lines, return_index=True)
+        start = np.searchsorted(line, np.arange(len(lines) + 1))
+        length = (np.diff(start) - 1)[items]
         offset = np.repeat(np.cumsum(length) - length, length)
         step = np.arange(len(offset)) - offset
-        flipped = np.repeat(self.flipped, length)
-        low, high = start[:-1][self.items], start[1:][self.items] - 1
-        vertex = np.where(flipped, np.repeat(high, length) - step, np.repeat(low, length) + step)
-        ring = np.repeat(self.item_ring, length)
-        rings = shapely.linearrings(xy[vertex], indices=ring)
-        polygons: Lines = shapely.polygons(rings, indices=self.ring_part)
+        backward = np.repeat(flipped, length)
+        low, high = start[:-1][items], start[1:][items] - 1
+        vertex = np.where(backward, np.repeat(high, length) - step, np.repeat(low, length) + step)
+        outlines = shapely.linearrings(xy[vertex], indices=np.repeat(item_ring, length))
+        polygons: Lines = shapely.polygons(outlines, indices=ring_part)
         return polygons
 
-    def areas(self) -> NDArray[np.float64]:
-        """Return ``(count,)`` the areas of the parts."""
-        signed = np.where(self.flipped, -1.0, 1.0) * self.swept()[self.items]
+    def areas(self, swept: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return ``(count,)`` the areas of the parts; negative where one is inside out.
+
+        Args:
+            swept: What ``swept`` returns, if it is known.
+        """
+        each = self.swept() if swept is None else swept
+        signed = np.where(self.flipped, -1.0, 1.0) * each[self.items]
         return sums(self.ring_part[self.item_ring], signed, self.count)
 
     def swept(self, origin: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

@@ -14,7 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from geoiseg.coverage.borders import sums
 from geoiseg.coverage.frame import Frame, Originals
 from geoiseg.coverage.options import CleanOptions
-from geoiseg.coverage.partition import Partition, gaps_closed, partitioned, slivers_moved
+from geoiseg.coverage.partition import (
+    Change,
+    Partition,
+    gaps_closed,
+    partitioned,
+    slivers_moved,
+)
 from geoiseg.coverage.pinches import opened
 from geoiseg.coverage.rank import ranks
 from geoiseg.coverage.report import Report
@@ -92,29 +98,47 @@ def _cleaned(
     partition, gaps = gaps_closed(partition, options.gap, frame.cell)
     partition, slivers = slivers_moved(partition, options.sliver_width)
     partition = settled(partition, originals, frame.cell)
-    final = reshaped(partition, options)
+    shaped = reshaped(partition, options)
+    final, more_gaps, more_slivers = _narrowed(shaped, partition, options, frame, originals)
     cleaned = _returned(final, frame, originals, len(given))
-    stages = [_areas(stage, len(given)) for stage in (met, partition, final)]
+    stages = [_areas(stage, len(given)) for stage in (met, partition, shaped, final)]
+    resolved = stages[1] + stages[3] - stages[2]  # what was settled last is no reshaping
     areas = {
         "area_before": shapely.area(given),
-        "area_resolved": stages[1],
-        "area_after": stages[2],
+        "area_resolved": resolved,
+        "area_after": stages[3],
     }
     index = table.index if table is not None else pd.RangeIndex(len(given))
     gone = shapely.is_empty(cleaned) & ~shapely.is_empty(given)
     report = Report(
         pd.DataFrame(areas, index=index),
         overlaps,
-        gaps,
-        slivers,
+        gaps + more_gaps,
+        slivers + more_slivers,
         repaired,
         tuple(index[gone]),
         (int(shapely.get_num_coordinates(given).sum()),
          int(shapely.get_num_coordinates(cleaned).sum())),
-        (float(stages[0].sum()), float(stages[1].sum()), float(stages[2].sum())),
+        (float(stages[0].sum()), float(resolved.sum()), float(stages[3].sum())),
         (bool(shapely.coverage_is_valid(given)), bool(shapely.coverage_is_valid(cleaned))),
     )  # fmt: skip
     return cleaned, report
+
+
+def _narrowed(
+    shaped: Partition, before: Partition, options: CleanOptions, frame: Frame, originals: Originals
+) -> tuple[Partition, Change, Change]:
+    """Return the reshaped partition without the gaps and slivers that reshaping has made.
+
+    What was just wide enough before may be narrower after.
+    """
+    if shaped is before:
+        return shaped, Change(), Change()
+    closed, gaps = gaps_closed(shaped, options.gap, frame.cell)
+    closed, slivers = slivers_moved(closed, options.sliver_width)
+    if not gaps.count and not slivers.count:
+        return shaped, gaps, slivers
+    return settled(closed, originals, frame.cell), gaps, slivers
 
 
 def polygonal(geometries: Geometries) -> tuple[Geometries, int]:

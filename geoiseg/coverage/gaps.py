@@ -49,7 +49,7 @@ def find_gaps(features: Geometries, owner: Index, width: float, cell: float) -> 
     near = _Near(shapely.STRtree(features), owner, 2 * cell)
     inside, cuts = [np.zeros(0, object)], [np.zeros(0, object)]
     for tile in _tiles(features, width):
-        narrow = _narrow(near.tree, tile, width)
+        narrow = _narrow(near.tree, tile, width, cell)
         narrow = narrow[shapely.area(narrow) > cell * width]
         if not len(narrow):
             continue
@@ -75,7 +75,7 @@ def _tiles(features: Geometries, width: float) -> Iterator[tuple[float, float, f
 
 
 def _narrow(
-    tree: shapely.STRtree, tile: tuple[float, float, float, float], width: float
+    tree: shapely.STRtree, tile: tuple[float, float, float, float], width: float, cell: float
 ) -> Geometries:
     """Return the narrow parts of the background in a tile: it less what a disk can reach."""
     core = shapely.box(*tile)
@@ -83,12 +83,25 @@ def _narrow(
     near = tree.geometries[np.sort(tree.query(around))]
     if not len(near):
         return np.zeros(0, object)
-    ground = around - shapely.coverage_union_all(near)
+    ground = _less(around, shapely.coverage_union_all(near), cell)
     mitred: dict[str, Any] = {"join_style": "mitre", "mitre_limit": MITRE}
     core_of_it = shapely.buffer(ground, -width / 2, **mitred)
     reached = shapely.buffer(core_of_it, width * (0.5 + MARGIN), **mitred)
-    narrow: Geometries = shapely.get_parts((ground - reached) & core)
+    narrow: Geometries = shapely.get_parts(shapely.intersection(_less(ground, reached, cell), core))
     return np.extract(shapely.get_type_id(narrow) == shapely.GeometryType.POLYGON, narrow)
+
+
+def _less(one: Any, other: Any, cell: float) -> Any:
+    """Return what a geometry has and another has not.
+
+    Where rounding errors defeat GEOS (seen with 3.14: "unable to assign free hole to a
+    shell"), vertices are rounded to the grid.
+    """
+    try:
+        return shapely.difference(one, other)
+    except shapely.errors.GEOSException:
+        repaired = shapely.make_valid([one, other], method="structure")
+        return shapely.difference(*repaired, grid_size=cell)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

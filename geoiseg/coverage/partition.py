@@ -35,6 +35,9 @@ class Change:
     count: int = 0
     area: float = 0.0
 
+    def __add__(self, other: Change) -> Change:
+        return Change(self.count + other.count, self.area + other.area)
+
 
 def partitioned(features: NDArray[Any], rank: Index, cell: float) -> tuple[Partition, Change]:
     """Return the partition that features make, overlaps given to the lowest rank.

@@ -36,7 +36,7 @@ def opened(borders: Borders, owner: Index, cell: float) -> Borders:
         pinched = _pinched(borders, ends, owner)
         if not len(pinched):
             break
-        moved = borders.with_lines(ends.moved(borders, pinched, CELLS * cell))
+        moved = borders.with_lines(ends.moved(borders, pinched, cell))
         polygons = moved.polygons()
         if not (shapely.is_valid(polygons).all() and (moved.areas() > 0).all()):
             break
@@ -64,8 +64,11 @@ class _Ends:
 
         return cls(np.concatenate([vertex(0), vertex(-1)]), np.concatenate([vertex(1), vertex(-2)]))
 
-    def moved(self, borders: Borders, items: Index, reach: float) -> NDArray[Any]:
-        """Return lines whose ends in the holes at the begins of ring items are moved."""
+    def moved(self, borders: Borders, items: Index, cell: float) -> NDArray[Any]:
+        """Return lines whose ends in the holes at the begins of ring items are moved.
+
+        By a few cells of the rounding grid, so that they stay on it.
+        """
         before = _before(borders)
         count = len(borders.lines)
         lines = borders.lines.copy()
@@ -78,7 +81,8 @@ class _Ends:
             among = here[(turn <= width) | (here == out) | (here == back)]
             middle = self.angle[back] + width / 2
             shortest = np.hypot(*(self.towards[among] - self.xy[among]).T).min()
-            step = min(reach, shortest / 4) * np.array([np.cos(middle), np.sin(middle)])
+            reach = min(CELLS * cell, shortest / 4)
+            step = np.round(reach / cell * np.array([np.cos(middle), np.sin(middle)])) * cell
             for end in among:
                 xy = shapely.get_coordinates(lines[end % count]).copy()
                 xy[0 if end < count else -1] = self.xy[end] + step

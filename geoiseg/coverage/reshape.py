@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.coverage.borders import Borders, sums
+from geoiseg.coverage.clashes import Near, clashing, lines_around
 from geoiseg.coverage.frame import Originals
 from geoiseg.coverage.options import CleanOptions
 from geoiseg.coverage.partition import Index, Partition
@@ -33,7 +35,7 @@ def reshaped(partition: Partition, options: CleanOptions) -> Partition:
     if not len(partition.borders.lines):
         return partition
     if options.simplify > 0:
-        limit = np.full(len(partition.borders.lines), options.simplify)
+        limit = np.full(len(partition.borders.lines), float(options.simplify))
         partition = _bounded(partition, simplified, limit, options)
     if options.smooth:
         lines = partition.borders.lines
@@ -73,7 +75,7 @@ def straightened(partition: Partition, originals: Originals, cell: float) -> Par
     lines = np.where(collapsed, borders.lines, lines)
     for _ in range(2):
         straight = borders.with_lines(lines)
-        bad = _clashing(straight, partition.owner, np.arange(len(lines)))
+        bad = clashing(straight, partition.owner, np.arange(len(lines)))
         if not len(bad):
             return Partition(straight, partition.owner)
         lines[bad] = borders.lines[bad]
@@ -167,17 +169,20 @@ def _bounded(
     limit, least, candidate = limit.copy(), limit * HELD**HOLDS, lines.copy()
     stale = limit > 0
     unseen = np.ones(len(lines), bool)
+    after, near = before.copy(), Near.of(borders, 4 * float(limit.max(initial=0.0)))
     for number in range(ROUNDS):
         candidate[stale] = lines[stale]
         moving = stale & (limit > 0)
         candidate[moving] = shape(lines[moving], limit[moving])
+        after[stale] = replace(borders, lines=candidate[stale]).swept(middle)
         shaped = borders.with_lines(candidate.copy())
         unseen |= stale
-        bad = _too_different(beside, before, shaped.swept(middle), options)
+        bad = _too_different(beside, before, after, options)
         if not len(bad):
-            bad = _clashing(shaped, owner, np.flatnonzero(unseen))
+            seen = np.flatnonzero(unseen)
+            bad = clashing(shaped, owner, seen, near, after)
             if not len(bad) and not unseen.all():
-                bad = _clashing(shaped, owner, np.arange(len(lines)))
+                bad = clashing(shaped, owner, np.arange(len(lines)))
             unseen[:] = False
             if not len(bad):
                 return Partition(shaped, owner)
@@ -195,7 +200,7 @@ def _held(borders: Borders, bad: Index, limit: Lengths) -> NDArray[np.bool_]:
     stale[bad] = True
     if not (stale & (limit > 0)).any():
         parts = borders.sides[bad].ravel()
-        stale[_around(borders, parts[parts >= 0])] = True
+        stale[lines_around(borders, parts[parts >= 0])] = True
     return stale & (limit > 0)
 
 
@@ -235,50 +240,3 @@ def _to_blame(number: Index, before: Lengths, change: Lengths, bound: float) -> 
     most = np.zeros(count)
     np.maximum.at(most, number, pull)
     return np.flatnonzero((pull > 0) & (pull >= most[number] / 2))
-
-
-def _clashing(borders: Borders, owner: Index, lines: Index) -> Index:
-    """Return the lines that cross or touch others, or make a part too small.
-
-    Args:
-        borders: The partition.
-        owner: ``(count,)`` the owner of each part.
-        lines: Those that may: the others were looked at before.
-    """
-    short = borders.too_short()
-    if len(short):
-        return _around(borders, short)
-    polygons = borders.polygons()
-    parts = np.unique(borders.sides[lines])
-    parts = parts[parts >= 0]
-    # Nobody's ground counts too: features around a hole that has turned inside out need not
-    # overlap.
-    wrong = parts[~shapely.is_valid(polygons[parts]) | (borders.areas()[parts] <= 0)]
-    owned = np.flatnonzero(owner >= 0)
-    mine = parts[owner[parts] >= 0]
-    if 2 * len(mine) < len(owned):
-        near = shapely.STRtree(polygons[owned]).query(polygons[mine])[1]
-        owned = owned[np.unique(near)]
-    edges = shapely.coverage_invalid_edges(polygons[owned])
-    edges = edges[~shapely.is_empty(edges)]
-    if not len(edges) and not len(wrong):
-        return np.zeros(0, np.intp)
-    touched = shapely.STRtree(borders.lines).query(edges, predicate="intersects")[1]
-    return np.unique(np.concatenate([_crossing(borders, wrong), touched]))
-
-
-def _crossing(borders: Borders, parts: Index) -> Index:
-    """Return the lines of parts that cross themselves or each other; all if none is seen to."""
-    around = _around(borders, parts)
-    lines = borders.lines[around]
-    one, other = shapely.STRtree(lines).query(lines, predicate="crosses")
-    crossing = ~shapely.is_simple(lines)
-    crossing[one] = crossing[other] = True
-    return around[crossing] if crossing.any() else around
-
-
-def _around(borders: Borders, parts: Index) -> Index:
-    """Return the lines on whose left or right there is one of the parts."""
-    chosen = np.zeros(borders.count + 1, bool)
-    chosen[parts] = True
-    return np.flatnonzero(chosen[borders.sides].any(axis=1))

@@ -25,6 +25,10 @@ class Fitted:
     neighbours: NDArray[Any]
     """``(n,)`` the neighbours, each of the same shape, with a vertex more wherever the new
     border begins or ends on a straight side. With these, all are a valid coverage."""
+    cut: float = 0.0
+    """Square metres that the neighbours had already and that were taken off."""
+    filled: float = 0.0
+    """Square metres of gap that were added."""
 
 
 def snap_to_neighbours(
@@ -63,12 +67,14 @@ def snap_to_neighbours(
     partition = _without_slivers(partition, mine, width)
     partition = settled(partition, originals, frame.cell)
     fitted = grouped_by_owner(partition, mine + 1)
+    cut = float(shapely.area(shapely.difference(new[0], fitted[-1])))
+    filled = float(shapely.area(shapely.difference(fitted[-1], new[0])))
     moved = np.abs(shapely.area(fitted[:-1]) - shapely.area(given[:-1]))
     same = moved <= 4 * frame.cell * shapely.length(given[:-1])  # not cut by another neighbour
     fitted = shapely.transform(fitted, lambda xy: frame.back(originals.restore(xy)))
     kept = around.copy()
     kept[near[same]] = fitted[:-1][same]
-    return Fitted(fitted[-1], kept)
+    return Fitted(fitted[-1], kept, cut, filled)
 
 
 def _without_slivers(partition: Partition, mine: int, width: float) -> Partition:

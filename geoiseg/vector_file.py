@@ -1,4 +1,4 @@
-"""Vector files that commands read: whatever GDAL's drivers open, said in one line if not."""
+"""Vector files of any kind: whatever GDAL's drivers open, said in one line if not."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ import pyogrio
 import shapely
 
 from geoiseg.errors import ProjectError
-from geoiseg.features import measure
-
-OUR_MEASURES = ("area_m2", "perimeter_m")
 
 
 def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -45,19 +42,6 @@ def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
         raise ProjectError(f"{path} has no geometry; give a layer of polygons or lines")
     return frame.reset_index(drop=True)
-
-
-def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the features with geoiseg's own area and perimeter, where they have them, true."""
-    present = [name for name in OUR_MEASURES if name in frame]
-    if not present:
-        return frame
-    shapes = np.asarray(frame.geometry.array, dtype=object)
-    found = np.array([measure(shape, frame.crs) for shape in shapes]).reshape(-1, 2)
-    renewed = frame.copy()
-    for name in present:
-        renewed[name] = found[:, OUR_MEASURES.index(name)]
-    return renewed
 
 
 def polygons_in(frame: gpd.GeoDataFrame, path: Path) -> shapely.Geometry:

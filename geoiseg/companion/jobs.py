@@ -1,0 +1,242 @@
+"""The four long jobs: from files to a file, as the commands of the same names do them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from geoiseg.companion.fields import Fields
+from geoiseg.errors import CancelledError, ExportError, GeoreferenceError, PromptError
+from geoiseg.models.options import ModelOptions
+from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.outline import OutlineOptions
+from geoiseg.readers import open_raster
+from geoiseg.segmenter import Watch
+
+Told = Callable[[float | None, str], None]
+LISTED = 20
+"""Objects that were not found which an answer names."""
+
+
+def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+    """Write the objects that a file of prompts marks, and return how many were found."""
+    from geoiseg.batch import ObjectResult, segment_objects
+    from geoiseg.export import check_format
+    from geoiseg.prompt_file import read_prompts
+    from geoiseg.schema import read_schema
+    from geoiseg.session import Session
+
+    raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
+    bands, gsd = fields.numbers("bands") or None, fields.number("gsd", None)
+    shape = OutlineOptions(
+        float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
+    )
+    snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
+    name, running = _model(fields)
+    fields.done()
+    check_format(out)
+    tell(0.0, f"opening {raster}")
+    model = get_model(name, running)
+    session = Session(open_raster(raster, bands), model, gsd=gsd, outline=shape)
+    session.snap = float(snap)
+    if schema is not None:
+        session.schema = read_schema(schema)
+    objects = read_prompts(prompts, session.raster.grid.crs, gsd)
+    results: list[ObjectResult] = []
+
+    def keep(result: ObjectResult) -> None:
+        results.append(result)
+        tell(len(results) / len(objects), f"{len(results)} of {len(objects)} objects")
+        _heed(watch)
+
+    _heed(watch)
+    segment_objects(session, objects, keep)
+    lost = [result for result in results if result.feature_id is None]
+    if len(lost) == len(results):
+        raise PromptError(f"no object was found: {lost[0].error if lost else 'there are none'}")
+    session.export(out)
+    missing = [f"object {result.name}: {result.error}" for result in lost]
+    return {
+        "out": str(out), "found": len(results) - len(lost), "objects": len(objects),
+        "problems": missing[:LISTED],
+    }  # fmt: skip
+
+
+def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+    """Write the objects of a whole raster, and return how many there are."""
+    from geoiseg.tiled import AutomaticOptions, MapOptions, segment_raster
+    from geoiseg.tiled.ledger import ledger_path
+
+    raster, out = fields.text("raster"), fields.path("out")
+    bands, resume = fields.numbers("bands") or None, fields.flag("resume")
+    again = fields.flag("again")  # a companion died on this very request
+    how = {"scheduler": fields.text("scheduler", None), "workers": fields.whole("workers", None)}
+    look = fields.path("quicklook", None)
+    asked = {
+        "spacing": fields.whole("spacing", None),
+        "min_score": fields.number("min_score", None),
+        "min_stability": fields.number("min_stability", None),
+        "max_hidden": fields.number("max_hidden", None),
+        "scales": fields.numbers("scales") or None,
+        "batch": fields.whole("batch", None),
+    }
+    cutting: dict[str, Any] = {
+        "gsd": fields.number("gsd", None),
+        "window": fields.whole("window", None),
+        "overlap": fields.whole("overlap", 128),
+        "tile": fields.whole("tile", 1024),
+        "min_area": fields.whole("min_area", 64),
+        "aoi": fields.path("aoi", None),
+        "label": fields.text("label", ""),
+        "words": _words(fields),
+    }
+    name, running = _model(fields)
+    fields.done()
+    tell(0.0, f"opening {raster}")
+    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    family = get_model(name, running).info.family
+    automatic = AutomaticOptions.for_family(family, **given)
+    options = MapOptions(automatic=automatic, running=running, **cutting)
+    with contextlib.redirect_stderr(Bar(watch, tell)):
+        report = segment_raster(
+            open_raster(raster, bands), out, model=name, options=options, progress=True,
+            resume=resume or (again and ledger_path(out).exists()), quicklook=look, **how,
+        )  # fmt: skip
+    return {
+        "out": str(out), "objects": report.objects, "area_m2": report.area_m2,
+        "failed": len(report.failures), "problems": report.problems(),
+    }  # fmt: skip
+
+
+def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+    """Write the polygons of a file as a clean coverage, and return what was changed."""
+    from geoiseg.coverage import CleanOptions
+    from geoiseg.coverage import clean as clean_coverage
+    from geoiseg.export import export_features
+    from geoiseg.features import measured_anew
+    from geoiseg.vector_file import read_layer
+
+    source, out = fields.path("input"), _vectors(fields.path("out"))
+    options = CleanOptions(
+        rule=fields.text("rule", "order"),
+        classes=fields.names("classes"),
+        column=fields.text("column", None),
+        gap=float(fields.number("gap", 0.0)),
+        sliver=fields.number("sliver", None),
+        simplify=float(fields.number("simplify", 0.0)),
+        smooth=fields.whole("smooth", 0),
+        square=fields.flag("square"),
+        max_area_change=float(fields.number("max_change", 0.01)),
+    )
+    fields.done()
+    tell(0.05, f"reading {source.name}")
+    frame = read_layer(source)
+    _heed(watch)
+    tell(0.2, f"cleaning {len(frame)} features")
+    cleaned, report = clean_coverage(frame, options)
+    _heed(watch)
+    tell(0.9, f"writing {len(cleaned)} features")
+    export_features(measured_anew(cleaned), out)
+    return {"out": str(out), "features": len(cleaned), "report": str(report), "problems": []}
+
+
+def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+    """Write shorelines, or transects with rates of change, and return how long or many."""
+    from geoiseg.export import export_features
+    from geoiseg.shore_layer import LineOptions, changed, drawn
+    from geoiseg.shoreline import TransectOptions
+    from geoiseg.vector_file import read_layer
+
+    source, out = fields.path("input"), _vectors(fields.path("out"))
+    between = fields.names("between")
+    if len(between) not in (0, 2):
+        raise GeoreferenceError(f"between names two classes, got {', '.join(between)}")
+    options = LineOptions(
+        extent=fields.path("extent", None),
+        between=(between[0], between[1]) if between else None,
+        column=fields.text("column", "label"),
+        date=fields.text("date", "date"),
+        margin=float(fields.number("margin", 0.0)),
+        deviation=float(fields.number("deviation", 0.0)),
+        centre=fields.flag("centre"),
+    )
+    spacing, length = fields.number("spacing", None), fields.number("length", None)
+    side, pick = fields.text("side", "both"), fields.text("pick", "nearest")
+    baseline = fields.path("baseline", None)
+    fields.done()
+    tell(0.05, f"reading {source.name}")
+    frame = read_layer(source)
+    _heed(watch)
+    tell(0.2, f"drawing the lines of {len(frame)} features")
+    lines = drawn(frame, source, options)
+    if not len(lines):
+        raise GeoreferenceError("there is no shoreline inside the extent")
+    _heed(watch)
+    facts = {"out": str(out), "lines": len(lines), "problems": []}
+    if spacing is not None:
+        tell(0.6, "measuring the change along transects")
+        how = TransectOptions(float(spacing), float(length or 10 * spacing), side)
+        lines = changed(lines, how, options.date, pick, baseline)
+        facts |= {"transects": len(lines), "measured": int(lines["epr"].notna().sum())}
+    else:
+        facts["length_m"] = float(lines["length_m"].sum())
+    _heed(watch)
+    tell(0.9, f"writing {len(lines)} lines")
+    export_features(lines, out)
+    return facts
+
+
+class Bar(io.TextIOBase):
+    """Reads a progress bar that is written to it, and stops who writes where it is asked to."""
+
+    def __init__(self, watch: Watch, tell: Told) -> None:
+        self._watch = watch
+        self._tell = tell
+
+    def write(self, text: str, /) -> int:
+        """Take part of a bar."""
+        found = re.search(r"(\d+)%\|", text)
+        if found:
+            detail = text.rpartition("|")[2].strip()
+            self._tell(min(1.0, int(found[1]) / 100), detail)
+        _heed(self._watch)
+        return len(text)
+
+
+def _words(fields: Fields) -> Any:
+    """Return what is looked for in words or by example; None where it is all objects."""
+    from geoiseg.words.options import WordsOptions
+
+    text, negative = fields.text("text", ""), fields.text("negative", "")
+    engine, threshold = fields.text("engine", ""), fields.number("threshold", None)
+    like, taught = fields.text("like", None), fields.text("taught", None)
+    if text or like or taught:
+        return WordsOptions(text, negative, engine, threshold, like, taught)
+    if negative or engine or threshold is not None:
+        raise PromptError("negative, engine and threshold go with a text or with examples")
+    return None
+
+
+def _heed(watch: Watch) -> None:
+    if watch.cancelled():
+        raise CancelledError("stopped")
+
+
+def _model(fields: Fields) -> tuple[str, ModelOptions]:
+    running = ModelOptions(
+        fields.text("device", "auto"), fields.text("precision", "auto"),
+        fields.text("backend", "auto"),
+    )  # fmt: skip
+    return fields.text("model", DEFAULT_MODEL), running
+
+
+def _vectors(out: Path) -> Path:
+    from geoiseg.export import check_format
+
+    if check_format(out) == ".tif":
+        raise ExportError(f"{out.name!r}: this is written as vectors; use e.g. .gpkg")
+    return out

@@ -1,0 +1,188 @@
+"""The object in progress: made of all its steps at each request, so that nothing is kept here.
+
+Whoever asks holds the steps. What was answered before is only remembered to be quick: a
+companion that has just been started gives the same answers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import shapely
+
+from geoiseg.companion.fields import Fields
+from geoiseg.companion.pipe import RequestError
+from geoiseg.embeddings import default_cache
+from geoiseg.features import measure
+from geoiseg.framing import check_inside, level_for_gsd
+from geoiseg.masks import touched_border
+from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.outline import OutlineOptions, outline
+from geoiseg.prompts import Prompts, prompt_from_dict
+from geoiseg.readers import open_raster
+from geoiseg.segmenter import Outcome, Segmenter, Step, Watch
+from geoiseg.uncertainty import look, suggest
+
+REMEMBERED = 16
+"""Answers that are kept, so that a click costs one step and undo none; some MB each."""
+OPEN = 4
+"""Rasters that stay open."""
+
+Told = Callable[[float | None, str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What is asked about an object."""
+
+    key: tuple[Any, ...]
+    segmenter: Segmenter
+    steps: tuple[Step, ...]
+
+
+class Objects:
+    """Answers to prompts on a few open rasters."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[Any, ...], Segmenter] = OrderedDict()
+        self._answers: OrderedDict[tuple[Any, ...], Outcome | None] = OrderedDict()
+
+    def open(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+        """Return facts about a raster, once it and the model are ready for the first click."""
+        tell(None, "opening")
+        view = self._view(fields, with_steps=False)
+        fields.done()
+        watch.phase("opening")
+        raster, model = view.segmenter.raster, view.segmenter.model
+        _ = raster.stretch  # found once, before the first click waits for it
+        return {
+            "name": raster.name,
+            "bands": list(raster.bands),
+            "shape": list(raster.grid.shape),
+            "crs": None if raster.grid.crs is None else raster.grid.crs.to_wkt(),
+            "gsd": raster.grid.pixel_size_metres(),
+            "model": model.info.name,
+        }
+
+    def answer(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+        """Return the object that the steps stand for, in the raster's CRS.
+
+        ``wkb`` is hexadecimal; None where nothing says yet where the object is, or where
+        nothing was found.
+        """
+        view = self._view(fields)
+        options = OutlineOptions(
+            float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
+        )
+        fields.done()
+        watch.tell = lambda text: tell(None, text)
+        outcome = self._outcome(view, watch)
+        if outcome is None:
+            return {"wkb": None}
+        mask, raster = outcome.mask, view.segmenter.raster
+        shape = outline(mask, options)
+        if shape is None:
+            return {"wkb": None}
+        area, perimeter = measure(shape, raster.grid.crs)
+        sides = outcome.frame.open_sides(raster.grid)
+        goes_on = (
+            outcome.grown.full
+            if outcome.grown is not None
+            else touched_border(mask.array, sides) > 0
+        )
+        return {
+            "wkb": shapely.to_wkb(shape, hex=True),
+            "score": mask.score,
+            "area_m2": _finite(area),
+            "perimeter_m": _finite(perimeter),
+            "gsd": mask.grid.pixel_size_metres(),
+            "settled": outcome.settled,
+            "goes_on": goes_on,
+            "model": view.segmenter.model.info.name,
+            "milliseconds": {name: round(t, 1) for name, t in outcome.milliseconds.items()},
+        }
+
+    def suggest(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+        """Return where a click would help most, in the raster's CRS; None where none would."""
+        view = self._view(fields)
+        fields.done()
+        outcome = self._outcome(view, watch)
+        if outcome is None or outcome.grown is not None or outcome.mask.is_empty:
+            return {"at": None}
+        tell(None, "looking where the model is unsure")
+        prompts = Prompts(tuple(item for step in view.steps for item in step.prompts))
+        seen = look(view.segmenter, prompts, outcome, None, watch)
+        place = suggest(seen, outcome.mask.array, prompts.to_pixel(seen.grid))
+        return {"at": None if place is None else [place.x, place.y]}
+
+    def _view(self, fields: Fields, *, with_steps: bool = True) -> View:
+        name, bands = fields.text("raster"), fields.numbers("bands") or None
+        model = fields.text("model", DEFAULT_MODEL)
+        key = (name, bands, model, _stamp(name))
+        if key not in self._open:
+            self._open[key] = Segmenter(open_raster(name, bands), get_model(model), default_cache())
+            while len(self._open) > OPEN:
+                self._open.popitem(last=False)
+        self._open.move_to_end(key)
+        segmenter = self._open[key]
+        steps = tuple(map(step_of, fields.items("steps"))) if with_steps else ()
+        raster = segmenter.raster
+        for step in steps:
+            level_for_gsd(raster.grid, step.gsd)
+            for prompt in step.prompts:
+                check_inside(prompt, raster.grid, raster.name)
+        return View(key, segmenter, steps)
+
+    def _outcome(self, view: View, watch: Watch) -> Outcome | None:
+        """Return the object after all steps, made from the longest beginning that is known."""
+        steps = view.steps
+        known = len(steps)
+        while known and (view.key, steps[:known]) not in self._answers:
+            known -= 1
+        outcome = self._answers[view.key, steps[:known]] if known else None
+        for count in range(known + 1, len(steps) + 1):
+            if any(prompt.positive for step in steps[:count] for prompt in step.prompts):
+                outcome = view.segmenter.run(steps[:count], outcome, watch)
+            self._answers[view.key, steps[:count]] = outcome
+            while len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        return outcome
+
+
+def step_of(given: Any) -> Step:
+    """Return a step of an object: prompts given together, or how far to follow it.
+
+    Raises:
+        RequestError: It is no step.
+        PromptError: One of its prompts is none.
+    """
+    fields = Fields(given)
+    prompts = tuple(map(_prompt, fields.items("prompts")))
+    gsd, grow = fields.number("gsd", None), fields.whole("grow", 0)
+    fields.done()
+    if bool(prompts) == bool(grow):
+        raise RequestError(f"a step has prompts or says how far to follow, got {given!r:.60}")
+    return Step(prompts, None if gsd is None else float(gsd), grow)
+
+
+def _prompt(given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        raise RequestError(f"a prompt is an object, got {given!r:.60}")
+    return prompt_from_dict(given)
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """Return what changes with a file's content; None where it is no file."""
+    try:
+        status = os.stat(name)  # noqa: PTH116 - a name may be a URL or a VSI path
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _finite(value: float) -> float | None:
+    return None if value != value else float(value)  # noqa: PLR0124 - NaN is not JSON

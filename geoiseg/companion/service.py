@@ -1,0 +1,154 @@
+"""Requests from the pipe, done one after the other; a request can be called off at any time."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import platform
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from geoiseg import __version__
+from geoiseg.companion import PROTOCOL
+from geoiseg.companion.fields import Fields
+from geoiseg.companion.pipe import Pipe, RequestError
+from geoiseg.errors import CancelledError, GeoisegError
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[Fields, Any, Callable[[float | None, str], None]], dict[str, Any]]
+
+
+@dataclass(eq=False)
+class Asked:
+    """A request that is waiting or being done."""
+
+    number: int
+    what: str
+    params: Any
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+class Service:
+    """Does what is asked, in one thread: one model, one raster, one order of things."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._waiting: queue.SimpleQueue[Asked] = queue.SimpleQueue()
+        self._known: dict[int, Asked] = {}
+        self._objects: Any = None
+
+    def run(self) -> int:
+        """Serve until the other end is gone, and return the exit code."""
+        threading.Thread(target=self._work, name="work", daemon=True).start()
+        self._pipe.send(
+            hello=PROTOCOL, version=__version__, python=platform.python_version(),
+            executable=sys.executable, pid=os.getpid(),
+        )  # fmt: skip
+        for message in self._pipe.requests():
+            if isinstance(message, RequestError):
+                self._fail(0, message)
+            else:
+                self._take(message)
+        return 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is not answered yet."""
+        return bool(self._known)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        number, what = message.get("id"), message.get("do")
+        if isinstance(number, bool) or not isinstance(number, int) or not isinstance(what, str):
+            self._fail(0, RequestError(f"a request has id and do, got {message!r:.60}"))
+        elif what == "cancel":
+            asked = self._known.get(number)
+            if asked is not None:
+                asked.stopped.set()
+        else:
+            asked = Asked(number, what, message.get("params", {}))
+            self._known[number] = asked
+            self._waiting.put(asked)
+
+    def _work(self) -> None:
+        while True:
+            asked = self._waiting.get()
+            try:
+                self._pipe.send(id=asked.number, result=self._answer(asked))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the asker is told
+                self._fail(asked.number, error)
+            finally:
+                self._known.pop(asked.number, None)
+
+    def _answer(self, asked: Asked) -> dict[str, Any]:
+        from geoiseg.segmenter import Watch
+
+        if asked.stopped.is_set():
+            raise CancelledError("stopped")
+
+        def tell(share: float | None, text: str) -> None:
+            self._pipe.send(id=asked.number, progress=share, text=text)
+
+        do = self._how(asked.what)
+        return do(Fields(asked.params), Watch(cancelled=asked.stopped.is_set), tell)
+
+    def _how(self, what: str) -> Done:
+        """Return what does a request; libraries are loaded with the first that needs them."""
+        if what == "models":
+            return _models
+        if what in JOBS:
+            from geoiseg.companion import jobs
+
+            job: Done = getattr(jobs, JOBS[what])
+            return job
+        if what in ("open", "object", "suggest"):
+            if self._objects is None:
+                from geoiseg.companion.objects import Objects
+
+                self._objects = Objects()
+            objects = self._objects
+            known: dict[str, Done] = {
+                "open": objects.open, "object": objects.answer, "suggest": objects.suggest,
+            }  # fmt: skip
+            return known[what]
+        raise RequestError(f"{what!r} is nothing that can be done here")
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        if isinstance(error, (GeoisegError, OSError, MemoryError)):
+            text = " ".join(str(error).split()) or type(error).__name__
+        else:
+            log.error("request %s failed", number, exc_info=error)
+            text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        self._pipe.send(id=number, error={"kind": type(error).__name__, "text": text})
+
+
+JOBS = {"segment": "segment", "map": "map_raster", "clean": "clean", "shoreline": "shoreline"}
+"""Long jobs, by the names of the commands that do the same."""
+
+
+def _models(fields: Fields, watch: Any, tell: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Return the names of the models that are ready here."""
+    from geoiseg.models.listing import built_in, with_weights
+
+    fields.done()
+    ready = [model.name for model in (*built_in(), *with_weights()) if model.is_ready]
+    return {"models": sorted(ready, key=lambda name: (name != "tiny", name))}
+
+
+def serve() -> int:
+    """Serve the process's own pipes; return when the other end is gone.
+
+    What still runs then is of no use to anybody, so the process does not wait for it.
+    """
+    os.closerange(3, 256)  # what else the GIS has open is none of ours
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    code = Service(Pipe.standard()).run()
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stderr.flush()
+    os._exit(code)

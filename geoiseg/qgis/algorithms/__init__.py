@@ -1,0 +1,1 @@
+"""Processing algorithms that hand their work to the companion."""

@@ -1,0 +1,192 @@
+"""What the algorithms share: the companion, the files it reads, progress and cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..channel import Channel, CompanionError  # noqa: TID252 - QGIS names the package
+from ..environment import VARIABLE, chosen_python  # noqa: TID252
+from ..rasters import raster_of  # noqa: TID252
+
+READ = ["gpkg", "shp", "geojson", "json", "fgb", "csv", "kml", "gml"]
+"""Files that the companion opens as they are; other layers are copied to a GeoPackage."""
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
+BACKENDS = ["auto", "torch", "segment-anything", "onnxruntime", "openvino"]
+
+
+class CompanionAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm that the companion carries out, in a process of its own."""
+
+    def createInstance(self) -> Any:  # noqa: N802 - a name of QGIS
+        """Return another of the same kind."""
+        return type(self)()
+
+    def icon(self) -> QIcon:
+        """Return the plugin's icon."""
+        return QIcon(str(Path(__file__).parents[1] / "icon.svg"))
+
+    # -- parameters ------------------------------------------------------------------
+
+    def add(self, parameter: Any, text: str = "", advanced: bool = False) -> None:
+        """Add a parameter with its explanation."""
+        if text:
+            parameter.setHelp(text)
+        if advanced:
+            flag = QgsProcessingParameterDefinition.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def add_number(self, name: str, title: str, default: Any, **how: Any) -> None:
+        """Add a number; ``how``: ``least``, ``most``, ``whole``, ``advanced``, ``text``.
+
+        One without a default is optional.
+        """
+        kind = QgsProcessingParameterNumber.Integer if how.get("whole") else (
+            QgsProcessingParameterNumber.Double
+        )  # fmt: skip
+        number = QgsProcessingParameterNumber(name, title, kind, default, default is None)
+        if "least" in how:
+            number.setMinimum(how["least"])
+        if "most" in how:
+            number.setMaximum(how["most"])
+        self.add(number, how.get("text", ""), how.get("advanced", False))
+
+    def add_choice(self, name: str, title: str, choices: List[str], **how: Any) -> None:
+        """Add a choice of words, the first by default; ``how``: ``advanced``, ``text``."""
+        choice = QgsProcessingParameterEnum(name, title, choices, False, choices[0], False, True)
+        self.add(choice, how.get("text", ""), how.get("advanced", False))
+
+    def add_raster(self) -> None:
+        """Add the raster, its bands, the model and how it runs."""
+        self.add(QgsProcessingParameterRasterLayer("RASTER", "Raster"))
+        self.add(
+            QgsProcessingParameterString("MODEL", "Model", "tiny"),
+            "A name in geoiseg models, the path of a checkpoint, or hf:organisation/name.",
+        )
+        self.add_number(
+            "GSD", "Metres per pixel to work at", None, least=1e-6,
+            text="By default the raster's own pixels, or the finest at which the object fits.",
+        )  # fmt: skip
+        bands = QgsProcessingParameterBand("BANDS", "Bands", None, "RASTER", True, True)
+        self.add(bands, "One or three; by default the raster's red, green and blue.", advanced=True)
+        self.add_choice("DEVICE", "Device", DEVICES, advanced=True)
+        self.add_choice("PRECISION", "Precision", PRECISIONS, advanced=True)
+        self.add_choice("BACKEND", "Library that runs the model", BACKENDS, advanced=True)
+
+    def add_result(self, name: str, title: str) -> None:
+        """Add a number that the algorithm returns besides its layer."""
+        self.addOutput(QgsProcessingOutputNumber(name, title))
+
+    # -- what is sent ----------------------------------------------------------------
+
+    def raster(self, parameters: Any, context: Any) -> Dict[str, Any]:
+        """Return what the companion is told about the raster and the model."""
+        layer = self.parameterAsRasterLayer(parameters, "RASTER", context)
+        raster = raster_of(layer)
+        if raster is None:
+            raise QgsProcessingException("RASTER is no raster file that GDAL opens")
+        return {
+            "raster": raster.path,
+            "bands": self.parameterAsInts(parameters, "BANDS", context)
+            if parameters.get("BANDS")
+            else [],
+            "model": self.parameterAsString(parameters, "MODEL", context),
+            "gsd": self.number(parameters, "GSD", context),
+            "device": self.parameterAsString(parameters, "DEVICE", context),
+            "precision": self.parameterAsString(parameters, "PRECISION", context),
+            "backend": self.parameterAsString(parameters, "BACKEND", context),
+        }
+
+    def number(self, parameters: Any, name: str, context: Any) -> Optional[float]:
+        """Return an optional number."""
+        if parameters.get(name) is None:
+            return None
+        return float(self.parameterAsDouble(parameters, name, context))
+
+    def whole(self, parameters: Any, name: str, context: Any) -> Optional[int]:
+        """Return an optional whole number."""
+        value = self.number(parameters, name, context)
+        return None if value is None else int(value)
+
+    def words(self, parameters: Any, name: str, context: Any) -> List[str]:
+        """Return what a text lists, separated by commas."""
+        text = self.parameterAsString(parameters, name, context)
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def whole_words(self, parameters: Any, name: str, context: Any) -> List[int]:
+        """Return the whole numbers that a text lists, separated by commas."""
+        words = self.words(parameters, name, context)
+        try:
+            return [int(word) for word in words]
+        except ValueError as error:
+            got = ",".join(words)
+            text = f"{name} are whole numbers, e.g. 4,2,1; got {got}"
+            raise QgsProcessingException(text) from error
+
+    def source(self, parameters: Any, name: str, context: Any, feedback: Any) -> Optional[str]:
+        """Return a file with the features of a layer: those selected, filtered, edited."""
+        if not parameters.get(name):
+            return None
+        layer = self.parameterAsVectorLayer(parameters, name, context)
+        formats = [] if layer is not None and layer.isModified() else READ
+        path = self.parameterAsCompatibleSourceLayerPath(
+            parameters, name, context, formats, "gpkg", feedback
+        )
+        if not path:
+            raise QgsProcessingException(self.invalidSourceError(parameters, name))
+        return str(path)
+
+    # -- the companion ---------------------------------------------------------------
+
+    def carry_out(self, job: str, params: Dict[str, Any], feedback: Any) -> Dict[str, Any]:
+        """Return what the companion says about a finished job.
+
+        Raises:
+            QgsProcessingException: It failed, or the user stopped it.
+        """
+        python = chosen_python()
+        if not python:
+            raise QgsProcessingException(f"where geoiseg is, is not known; {_WHERE}")
+        channel = Channel(python)
+        channel.restarted.connect(
+            lambda why: feedback.pushWarning(f"geoiseg had ended ({why}); it goes on anew")
+        )
+        said: List[str] = [""]
+
+        def heed(share: Optional[float], text: str) -> bool:
+            if share is not None:
+                feedback.setProgress(100.0 * share)
+            if text and text != said[0]:
+                said[0] = text
+                feedback.setProgressText(text)
+            return not feedback.isCanceled()
+
+        try:
+            given = {name: value for name, value in params.items() if value is not None}
+            result: Dict[str, Any] = channel.wait(channel.ask(job, given), heed)
+        except CompanionError as error:
+            hint = f"; {_WHERE}" if error.kind == "SetupError" else ""
+            raise QgsProcessingException(f"{error}{hint}") from error
+        finally:
+            channel.stop()
+        for problem in result.get("problems", []):
+            feedback.reportError(problem, False)
+        return result
+
+
+_WHERE = f"tell it in Plugins > geoiseg > Settings, or in {VARIABLE}"

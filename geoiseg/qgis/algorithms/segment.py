@@ -1,0 +1,82 @@
+"""Segment from prompts: ``geoiseg segment``."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterVectorDestination,
+    QgsProcessingParameterVectorLayer,
+)
+
+from .base import CompanionAlgorithm
+
+
+class SegmentFromPrompts(CompanionAlgorithm):
+    """Points, boxes and lines of a layer become the outlines of the objects they mark."""
+
+    def name(self) -> str:
+        """Return the second half of the id."""
+        return "segment"
+
+    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
+        """Return the title."""
+        return "Segment from prompts"
+
+    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
+        """Return what the algorithm does."""
+        return (
+            "Outlines the objects that a layer marks on a raster. Points are clicks (field"
+            " positive: 1 or 0), polygons are boxes, or with kind = region outlines to refine,"
+            " lines are scribbles. Rows with the same value of object make one object; label and"
+            " all other fields are carried over."
+        )
+
+    def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
+        """Define parameters and outputs."""
+        self.add_raster()
+        self.add(
+            QgsProcessingParameterVectorLayer(
+                "PROMPTS", "Prompts", [QgsProcessing.TypeVectorAnyGeometry]
+            )
+        )
+        self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
+        self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
+        self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
+        self.add_number(
+            "SNAP", "Metres within which neighbours share their border", 0.0, least=0.0,
+            advanced=True,
+        )  # fmt: skip
+        schema = QgsProcessingParameterFile(
+            "SCHEMA", "Fields of each class", extension="json", optional=True
+        )
+        self.add(schema, advanced=True)
+        self.add(
+            QgsProcessingParameterVectorDestination(
+                "OUTPUT", "Objects", QgsProcessing.TypeVectorPolygon
+            )
+        )
+        self.add_result("FOUND", "Objects found")
+        self.add_result("ASKED", "Objects asked for")
+
+    def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802
+        """Return the layer of objects, and how many of those marked were found."""
+        out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        result = self.carry_out(
+            "segment",
+            {
+                **self.raster(parameters, context),
+                "prompts": self.source(parameters, "PROMPTS", context, feedback),
+                "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
+                "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
+                "square": self.parameterAsBoolean(parameters, "SQUARE", context),
+                "snap": self.parameterAsDouble(parameters, "SNAP", context),
+                "schema": self.parameterAsFile(parameters, "SCHEMA", context) or None,
+                "out": out,
+            },
+            feedback,
+        )
+        return {"OUTPUT": out, "FOUND": result["found"], "ASKED": result["objects"]}

@@ -1,0 +1,26 @@
+"""What the user chose for the map tool, kept in QGIS's settings."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from qgis.core import QgsSettings
+
+DEFAULTS: Dict[str, Any] = {
+    "model": "tiny",
+    "at_screen_scale": True,
+    "simplify": 0.0,
+    "smooth": 0,
+    "square": False,
+}
+
+
+def preference(name: str) -> Any:
+    """Return what was chosen, or the default, in the default's type."""
+    default = DEFAULTS[name]
+    return QgsSettings().value(f"geoiseg/{name}", default, type=type(default))
+
+
+def prefer(name: str, value: Any) -> None:
+    """Keep a choice."""
+    QgsSettings().setValue(f"geoiseg/{name}", value)

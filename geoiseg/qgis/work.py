@@ -1,0 +1,252 @@
+"""The object in progress: what was clicked, and what the companion makes of it.
+
+The clicks are kept here, in the order they were made, and sent together each time. So
+undo is a shorter list, another raster or model the same list again, and a companion that
+died and was started again needs to know nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QByteArray, QObject, pyqtSignal
+
+from .channel import Channel
+from .rasters import Raster
+
+FOLLOW_CHIPS = 300
+"""Chips that an object is followed through at one keystroke."""
+
+
+class Mark(NamedTuple):
+    """One thing the user did on the map."""
+
+    kind: str
+    """``point``, ``box`` or ``follow``."""
+    xy: Tuple[float, ...] = ()
+    """``x, y`` or ``xmin, ymin, xmax, ymax``, in ``crs``."""
+    positive: bool = True
+    crs: Optional[QgsCoordinateReferenceSystem] = None
+    """Of the canvas when it was drawn."""
+    gsd: Optional[float] = None
+    """Metres of a pixel to work at; None for the finest at which the object fits."""
+
+
+class Found(NamedTuple):
+    """What the companion answered."""
+
+    geometry: QgsGeometry
+    """In the coordinates of the raster layer."""
+    crs: QgsCoordinateReferenceSystem
+    facts: Dict[str, Any]
+    """``score``, ``area_m2``, ``model`` and so on."""
+
+
+class ObjectInProgress(QObject):
+    """Marks on one raster, and the outline they stand for."""
+
+    changed = pyqtSignal()
+    """The marks or the outline are others than before."""
+    trouble = pyqtSignal(str)
+    """A line for the user: what was wrong, and what to do."""
+    note = pyqtSignal(str)
+    """A line for the user that is no error."""
+    settled = pyqtSignal()
+    """Everything that was asked is answered."""
+
+    def __init__(self, channel: Channel, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.channel = channel
+        self.model = "tiny"
+        self.outline: Dict[str, Any] = {"simplify": 0.0, "smooth": 0, "square": False}
+        self.raster: Optional[Raster] = None
+        self.found: Optional[Found] = None
+        self.hint: Optional[QgsPointXY] = None
+        """Where a click would help most, in the raster's coordinates."""
+        self._marks: List[Mark] = []
+        self._undone: List[Mark] = []
+        self._answered: List[Mark] = []
+        self._asked = 0
+        self._suggesting = 0
+        channel.answered.connect(self._take)
+        channel.failed.connect(self._refused)
+        channel.restarted.connect(self._back)
+
+    # -- what there is ---------------------------------------------------------------
+
+    @property
+    def marks(self) -> Tuple[Mark, ...]:
+        """What the user did for the object, in order."""
+        return tuple(self._marks)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a mark that was taken back can be put there again."""
+        return bool(self._undone)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the outline is not yet that of the marks."""
+        return bool(self._asked)
+
+    # -- what is done ----------------------------------------------------------------
+
+    def use(self, raster: Optional[Raster]) -> None:
+        """Work on a raster from now on; the marks stay, and are looked at there."""
+        if raster == self.raster:
+            return
+        self.raster = raster
+        if raster is not None:
+            self.channel.ask("open", self._source())
+        self._again()
+
+    def add(self, mark: Mark) -> None:
+        """Take another mark."""
+        if self.raster is None:
+            self.trouble.emit("there is no raster to segment: choose a raster layer of a file")
+            return
+        if mark.kind == "follow" and (self.found is None or self.busy):
+            self.trouble.emit("there is no object to follow yet: click on one first")
+            return
+        self._marks.append(mark)
+        self._undone.clear()
+        self._again()
+
+    def undo(self) -> bool:
+        """Take the last mark back, and say whether there was one."""
+        if not self._marks:
+            return False
+        self._undone.append(self._marks.pop())
+        self._again()
+        return True
+
+    def redo(self) -> bool:
+        """Put the mark back that was taken last, and say whether there was one."""
+        if not self._undone:
+            return False
+        self._marks.append(self._undone.pop())
+        self._again()
+        return True
+
+    def clear(self) -> None:
+        """Drop the object."""
+        self._marks, self._undone = [], []
+        self._again()
+
+    def suggest(self) -> None:
+        """Ask where a click would help most; the answer shows in :attr:`hint`."""
+        if self.found is None or self.busy:
+            self.trouble.emit("there is no object yet: click on one first")
+            return
+        steps = self._steps()
+        if steps is not None:
+            self._suggesting = self.channel.ask("suggest", {**self._source(), "steps": steps})
+
+    def _again(self) -> None:
+        """Ask for the outline of the marks as they are now; an older question lapses."""
+        if self._asked:
+            self.channel.cancel(self._asked)
+        self._asked = self._suggesting = 0
+        self.hint = None
+        steps = self._steps() if self._marks and self.raster is not None else None
+        if steps is None:
+            self.found = None
+            self._answered = []
+            self.changed.emit()
+            self.settled.emit()
+            return
+        self._asked = self.channel.ask("object", {**self._source(), **self.outline, "steps": steps})
+        self.changed.emit()
+
+    def _source(self) -> Dict[str, Any]:
+        raster = self.raster
+        if raster is None:
+            return {}
+        return {"raster": raster.path, "bands": raster.bands, "model": self.model}
+
+    def _steps(self) -> Optional[List[Dict[str, Any]]]:
+        try:
+            return [self._step(mark, n) for n, mark in enumerate(self._marks)]
+        except QgsCsException:
+            self._marks.pop()
+            self.trouble.emit("that place has no coordinates in the raster's CRS")
+            return self._steps() if self._marks else None
+
+    def _step(self, mark: Mark, place: int) -> Dict[str, Any]:
+        if mark.kind == "follow":
+            before = sum(other.kind == "follow" for other in self._marks[:place])
+            return {"prompts": [], "grow": FOLLOW_CHIPS * (before + 1)}
+        move = self._to_raster(mark)
+        if mark.kind == "box":
+            box = move.transformBoundingBox(QgsRectangle(*mark.xy))
+            corners = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+            prompt: Dict[str, Any] = {"kind": "box", "box": corners}
+        else:
+            at = move.transform(QgsPointXY(*mark.xy))
+            prompt = {"kind": "point", "xy": [at.x(), at.y()], "positive": mark.positive}
+        return {"prompts": [prompt], "gsd": mark.gsd}
+
+    def _to_raster(self, mark: Mark) -> QgsCoordinateTransform:
+        context = QgsProject.instance().transformContext()
+        target = self.raster.crs if self.raster is not None else QgsCoordinateReferenceSystem()
+        return QgsCoordinateTransform(mark.crs or target, target, context)
+
+    # -- what is answered ------------------------------------------------------------
+
+    def _take(self, number: int, result: Dict[str, Any]) -> None:
+        if number and number == self._suggesting:
+            self._suggesting = 0
+            place = result["at"]
+            self.hint = QgsPointXY(*place) if place else None
+            if place is None:
+                self.note.emit(
+                    "no click is likely to help much: accept, or click where it is wrong"
+                )
+            self.changed.emit()
+        if not number or number != self._asked or self.raster is None:
+            return
+        self._asked = 0
+        self._answered = list(self._marks)
+        self.found = None
+        if result["wkb"] is not None:
+            shape = QgsGeometry()
+            shape.fromWkb(QByteArray.fromHex(result["wkb"].encode()))
+            self.found = Found(shape, self.raster.crs, result)
+        elif any(mark.positive for mark in self._marks):
+            self.trouble.emit("nothing was found there: click elsewhere, or draw a box")
+        else:
+            self.note.emit("now click on the object, or draw a box around it")
+        self.changed.emit()
+        self.settled.emit()
+
+    def _refused(self, number: int, kind: str, text: str) -> None:
+        if number and number == self._suggesting:
+            self._suggesting = 0
+        if number != self._asked:
+            if kind not in ("CancelledError", "SetupError"):
+                self.trouble.emit(text)
+            return
+        self._asked = 0
+        if kind == "SetupError":  # the marks are not at fault: they stay until it is mended
+            self.trouble.emit(f"{text}; see Settings in the tool bar")
+        else:
+            self._marks = list(self._answered)  # a step that fails leaves all as it was
+            self.trouble.emit(text)
+        self.changed.emit()
+        self.settled.emit()
+
+    def _back(self, reason: str) -> None:
+        self.note.emit(f"geoiseg had ended ({reason}); it is started again and nothing is lost")
+
+    def retry(self) -> None:
+        """Ask again, after the settings were changed."""
+        self._again()

@@ -1,0 +1,203 @@
+"""Every algorithm in ``qgis_process``, on the disk and on real scenes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+
+from geoiseg.demo.scene import make_scene
+from tests.conftest import Disk, disk_pixels, write_raster
+from tests.qgis_app import Qgis
+
+pytestmark = [pytest.mark.qgis, pytest.mark.slow]
+
+ALGORITHMS = {"geoiseg:segment", "geoiseg:map", "geoiseg:clean", "geoiseg:shoreline"}
+
+
+@pytest.fixture(scope="module")
+def qgis(tmp_path_factory: pytest.TempPathFactory) -> Qgis:
+    return Qgis.made(tmp_path_factory.mktemp("qgis"))
+
+
+def layer(path: Any) -> gpd.GeoDataFrame:
+    return gpd.read_file(path, layer=0)
+
+
+def test_lists_the_algorithms_with_all_parameters(qgis: Qgis) -> None:
+    listed = json.loads(qgis.process("--json", "list").stdout)
+    mine = listed["providers"]["geoiseg"]["algorithms"]
+    assert set(mine) == ALGORITHMS
+    wanted = {
+        "geoiseg:segment": "RASTER MODEL GSD BANDS DEVICE PRECISION BACKEND PROMPTS SIMPLIFY SMOOTH SQUARE SNAP SCHEMA OUTPUT",
+        "geoiseg:map": "RASTER MODEL GSD BANDS DEVICE PRECISION BACKEND AOI LABEL TEXT LIKE NEGATIVE TAUGHT ENGINE THRESHOLD MIN_AREA SPACING MIN_SCORE"
+        " MIN_STABILITY MAX_HIDDEN SCALES BATCH WINDOW OVERLAP TILE WORKERS SCHEDULER RESUME QUICKLOOK OUTPUT",
+        "geoiseg:clean": "INPUT RULE CLASSES COLUMN GAP SLIVER SIMPLIFY SMOOTH SQUARE MAX_CHANGE OUTPUT",
+        "geoiseg:shoreline": "INPUT EXTENT BETWEEN COLUMN MARGIN DEVIATION CENTRE DATE SPACING LENGTH SIDE PICK"
+        " BASELINE OUTPUT",
+    }
+    for name, parameters in wanted.items():
+        told = json.loads(qgis.process("--json", "help", name).stdout)
+        assert set(told["parameters"]) == set(parameters.split())
+
+
+def test_segments_from_prompts(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:
+    prompts = gpd.GeoDataFrame(
+        {"label": ["pond", "pond"], "object": ["a", "a"], "positive": [1, 0], "owner": ["Zoë", None]},
+        geometry=[shapely.Point(disk.centre), shapely.Point(disk.outside)], crs="EPSG:32631",
+    ).to_crs(3857)  # fmt: skip
+    prompts.to_file(tmp_path / "prompts.gpkg")
+    out = tmp_path / "objects.gpkg"
+    results = qgis.run(
+        "geoiseg:segment", RASTER=str(disk.path), PROMPTS=str(tmp_path / "prompts.gpkg"), SIMPLIFY=1,
+        OUTPUT=str(out),
+    )  # fmt: skip
+    assert (results["FOUND"], results["ASKED"]) == (1, 1)
+    found = layer(out)
+    assert found.crs == "EPSG:32631"
+    assert found.loc[0, ["label", "owner"]].tolist() == ["pond", "Zoë"]
+    assert found.geometry[0].area == pytest.approx(disk.truth.sum() * 4, rel=0.05)
+
+
+def test_segments_neighbours_of_the_demo_scene(qgis: Qgis, tmp_path: Path) -> None:
+    scene = make_scene(tmp_path / "scene.tif", 1024)
+    fields = np.array([row.geometry for row in scene.truth if row.name not in ("sea", "lake")])
+    largest = fields[np.argmax(shapely.area(fields))]
+    near = fields[np.argsort(shapely.distance(fields, largest.centroid))[:2]]
+    boxes = gpd.GeoDataFrame(geometry=shapely.box(*shapely.bounds(near).T), crs=scene.crs)
+    boxes.to_file(tmp_path / "boxes.gpkg")
+    out = tmp_path / "fields.gpkg"
+    results = qgis.run(
+        "geoiseg:segment", RASTER=str(scene.path), PROMPTS=str(tmp_path / "boxes.gpkg"), SNAP=16,
+        OUTPUT=str(out),
+    )  # fmt: skip
+    assert results["FOUND"] == 2
+    shapes = layer(out).geometry.to_numpy()
+    shared = shapely.area(shapely.intersection(shapes, near))
+    assert (shared / shapely.area(shapely.union(shapes, near)) > 0.6).all()
+    assert shapely.intersection(*shapes).area == 0
+
+
+def test_maps_cleans_and_draws_lines(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:
+    mapped, cleaned, lines = (tmp_path / name for name in ("m.gpkg", "c.geojson", "l.shp"))
+    look = tmp_path / "look.png"
+    results = qgis.run(
+        "geoiseg:map", RASTER=str(disk.path), LABEL="thing", SPACING=50, SCALES="2,1",
+        QUICKLOOK=str(look), OUTPUT=str(mapped),
+    )  # fmt: skip
+    assert results["FAILED"] == 0
+    assert results["OBJECTS"] == len(layer(mapped)) > 0
+    assert look.read_bytes().startswith(b"\x89PNG")
+    results = qgis.run(
+        "geoiseg:clean", INPUT=str(mapped), RULE="area", GAP=4, SIMPLIFY=1, OUTPUT=str(cleaned)
+    )
+    assert results["FEATURES"] == len(layer(cleaned)) > 0
+    results = qgis.run("geoiseg:shoreline", INPUT=str(cleaned), DEVIATION=2, OUTPUT=str(lines))
+    drawn = layer(lines)
+    assert set(drawn.geom_type) <= {"LineString", "MultiLineString"}
+    assert results["LENGTH_M"] == pytest.approx(drawn["length_m"].sum())
+
+
+def test_a_mistake_is_told_and_fails(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:
+    out = tmp_path / "never.gpkg"
+    done = qgis.process(
+        "run", "geoiseg:map", f"--RASTER={disk.path}", "--MODEL=nobody", f"--OUTPUT={out}"
+    )
+    assert done.returncode != 0
+    assert "there is no model 'nobody'" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("python", ["/usr/bin/python3", "/nowhere/python"])
+def test_says_where_to_tell_what_is_missing(
+    qgis: Qgis, disk: Disk, tmp_path: Path, python: str
+) -> None:
+    arguments = (f"--RASTER={disk.path}", f"--OUTPUT={tmp_path / 'never.gpkg'}")
+    done = qgis.process("run", "geoiseg:map", *arguments, GEOISEG_PYTHON=python)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert f"{python}" in said
+    assert "Plugins > geoiseg > Settings" in said
+
+
+def disks(folder: Path) -> dict[str, Any]:
+    """Return how to map a raster of nine disks in several tiles, quickly."""
+    raster = write_raster(folder / "disks.tif", np.tile(disk_pixels()[0], (1, 3, 3)))
+    return {
+        "RASTER": str(raster), "OUTPUT": str(folder / "map.gpkg"), "WINDOW": 256, "TILE": 256,
+        "OVERLAP": 64, "SPACING": 100, "SCALES": "2",
+    }  # fmt: skip
+
+
+def test_cancel_stops_the_companion_and_keeps_what_is_done(qgis: Qgis, tmp_path: Path) -> None:
+    parameters = disks(tmp_path)
+    stopped = qgis.script("cancel", json.dumps(parameters))
+    assert not stopped["done"]
+    assert stopped["started"] == 1
+    assert stopped["left"] == []
+    assert 0 < max(stopped["shares"]) < 100
+    assert not Path(parameters["OUTPUT"]).exists()
+    finished = qgis.script("finish", json.dumps({**parameters, "RESUME": True}))
+    assert finished["done"]
+    assert finished["results"]["OBJECTS"] == len(layer(parameters["OUTPUT"])) == 9
+    first = next(share for share in finished["shares"] if share)
+    assert first >= max(stopped["shares"])  # it goes on where it was
+    assert finished["shares"][-1] == 100
+
+
+def test_a_companion_that_dies_is_started_again(qgis: Qgis, tmp_path: Path) -> None:
+    parameters = disks(tmp_path)
+    done = qgis.script("kill", json.dumps(parameters))
+    assert done["done"]
+    assert "it goes on anew" in done["warned"][0]
+    assert done["results"]["OBJECTS"] == len(layer(parameters["OUTPUT"])) == 9
+    assert done["left"] == []
+
+
+@pytest.mark.realdata
+def test_every_algorithm_on_real_scenes(qgis: Qgis, data: Path, tmp_path: Path) -> None:
+    fields = data / "scenes" / "fields_naip_09"
+    truth = gpd.read_file(fields / "labels.geojson")
+    largest = truth.loc[truth.to_crs(5070).area.nlargest(3).index].reset_index(drop=True)
+    boxes = gpd.GeoDataFrame({"label": ["field"] * 3}, geometry=largest.envelope, crs=largest.crs)
+    boxes.to_file(tmp_path / "boxes.geojson")
+    found = tmp_path / "fields.gpkg"
+    results = qgis.run(
+        "geoiseg:segment", RASTER=str(fields / "image.tif"), PROMPTS=str(tmp_path / "boxes.geojson"),
+        OUTPUT=str(found),
+    )  # fmt: skip
+    assert results["FOUND"] == 3
+    shapes, wanted = layer(found).geometry.to_numpy(), largest.geometry.to_numpy()
+    shared = shapely.area(shapely.intersection(shapes, wanted))
+    assert (shared / shapely.area(shapely.union(shapes, wanted))).mean() > 0.7
+    cleaned = tmp_path / "clean.gpkg"
+    results = qgis.run(
+        "geoiseg:clean",
+        INPUT=str(fields / "labels.geojson"),
+        GAP=5,
+        SIMPLIFY=2,
+        OUTPUT=str(cleaned),
+    )
+    assert results["FEATURES"] == len(truth)
+    assert shapely.coverage_is_valid(shapely.get_parts(layer(cleaned).geometry.to_numpy()))
+    coast = data / "scenes" / "coast_olinda_l7"
+    lines = tmp_path / "coast.gpkg"
+    results = qgis.run(
+        "geoiseg:shoreline", INPUT=str(coast / "labels.geojson"), DEVIATION=30, OUTPUT=str(lines)
+    )
+    assert results["LENGTH_M"] > 5_000
+    mapped = tmp_path / "mapped.gpkg"
+    results = qgis.run(
+        "geoiseg:map", RASTER=str(fields / "image.tif"), AOI=str(tmp_path / "boxes.geojson"),
+        SPACING=128, SCALES=4, OUTPUT=str(mapped),
+    )  # fmt: skip
+    assert results["FAILED"] == 0
+    assert layer(mapped).crs == "EPSG:4326"
+    assert results["OBJECTS"] == len(layer(mapped)) > 0
+    assert layer(mapped).geometry.is_valid.all()

@@ -6,8 +6,9 @@ DEMO_ENV ?= .venv
 TEST_ENV ?= .venv-dev
 OUT ?= geoiseg-demo
 WORKERS ?= auto
+PLUGIN_ZIP ?= dist/geoiseg_qgis.zip
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench qgis-plugin clean
 
 demo: $(DEMO_ENV)/core
 	$(DEMO_ENV)/bin/geoiseg demo --out $(OUT)
@@ -25,6 +26,10 @@ docs: $(TEST_ENV)/dev
 
 bench: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,rounds
+
+# needs nothing but Python; QGIS installs the zip from Plugins > Install from ZIP
+qgis-plugin:
+	$(PYTHON) -m geoiseg.companion.plugin_zip $(PLUGIN_ZIP)
 
 $(DEMO_ENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(DEMO_ENV)

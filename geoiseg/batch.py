@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from geoiseg.errors import GeoreferenceError, ModelError, PromptError, RasterError
+from geoiseg.errors import GeoreferenceError, ModelError, PromptError, RasterError, SessionError
 from geoiseg.prompt_file import PromptedObject
 from geoiseg.session import Session
 
@@ -73,7 +73,7 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
         times["outline"] = (time.perf_counter() - started) * 1e3
         score = session.outcome.mask.score if session.outcome else None
         feature_id = session.accept(item.label, **item.attributes)
-    except (PromptError, GeoreferenceError, ModelError, RasterError) as error:
+    except (PromptError, GeoreferenceError, ModelError, RasterError, SessionError) as error:
         session.clear()
         return ObjectResult(item.name, item.label, None, str(error))
     return ObjectResult(item.name, item.label, feature_id, None, score, times)

@@ -108,6 +108,9 @@ class Region:
 
     polygon: Any
     """Shapely Polygon or MultiPolygon in the raster's CRS."""
+    given: bool = False
+    """Whether the outline is the object as it is, until more is said; else the model refines
+    it at once."""
     kind: ClassVar[str] = "region"
     positive: ClassVar[bool] = True
 
@@ -135,6 +138,14 @@ class Text:
 
     text: str
     """What the user typed, without surrounding blanks."""
+    negative: str = ""
+    """Words for what it is not."""
+    engine: str = ""
+    """Name and weights of what found something; empty where nothing was found yet."""
+    score: float | None = None
+    """How sure the engine was, 0..1."""
+    within: tuple[float, float, float, float] | None = None
+    """Bounds of where was looked, in the raster's CRS; None is all of the raster."""
     kind: ClassVar[str] = "text"
     positive: ClassVar[bool] = True
 
@@ -167,9 +178,32 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
             vertices = [list(vertex) for vertex in prompt.xy]
             return {"kind": "scribble", "xy": vertices, "positive": prompt.positive}
         case Region():
-            return {"kind": "region", "wkb": shapely.to_wkb(prompt.polygon, hex=True)}
+            outline = {"kind": "region", "wkb": shapely.to_wkb(prompt.polygon, hex=True)}
+            return {**outline, "given": True} if prompt.given else outline
         case Text():
-            return {"kind": "text", "text": prompt.text}
+            return _text_to_dict(prompt)
+
+
+def _text_to_dict(prompt: Text) -> dict[str, Any]:
+    more: dict[str, Any] = {
+        "negative": prompt.negative,
+        "engine": prompt.engine,
+        "score": prompt.score,
+        "within": None if prompt.within is None else list(prompt.within),
+    }
+    said = {name: value for name, value in more.items() if value not in ("", None)}
+    return {"kind": "text", "text": prompt.text, **said}
+
+
+def _text_from_dict(data: Mapping[str, Any]) -> Text:
+    score, within = data.get("score"), data.get("within")
+    if within is not None:
+        xmin, ymin, xmax, ymax = map(float, within)
+        within = (xmin, ymin, xmax, ymax)
+    return Text(
+        str(data["text"]), str(data.get("negative", "")), str(data.get("engine", "")),
+        None if score is None else float(score), within,
+    )  # fmt: skip
 
 
 def prompt_from_dict(data: Mapping[str, Any]) -> Prompt:
@@ -190,9 +224,9 @@ def prompt_from_dict(data: Mapping[str, Any]) -> Prompt:
                 vertices = tuple((float(x), float(y)) for x, y in data["xy"])
                 return Scribble(vertices, bool(data["positive"]))
             case "region":
-                return Region(shapely.from_wkb(data["wkb"]))
+                return Region(shapely.from_wkb(data["wkb"]), bool(data.get("given", False)))
             case "text":
-                return Text(str(data["text"]))
+                return _text_from_dict(data)
             case other:
                 raise PromptError(f"{other!r} is no kind of prompt")
     except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
@@ -316,4 +350,5 @@ def localise(prompt: Prompt, crs: Any, raster_crs: pyproj.CRS | None) -> Prompt:
             moved = reproject_xy(prompt.xy, source, raster_crs)
             return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)
         case Region():
-            return Region(reproject_geometry(prompt.polygon, source, raster_crs))
+            moved_outline = reproject_geometry(prompt.polygon, source, raster_crs)
+            return Region(moved_outline, prompt.given)

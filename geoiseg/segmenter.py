@@ -23,13 +23,15 @@ from geoiseg.growing import Canvas, GrowOptions, Look, amend, grow
 from geoiseg.image import Chip
 from geoiseg.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
 from geoiseg.models.protocol import BoolArray, Embedding, Model, PixelPrompts
-from geoiseg.prompts import Box, Point, Prompt, Prompts, Region, Scribble
+from geoiseg.prompts import Box, Point, Prompt, Prompts, Region, Scribble, Text
 from geoiseg.readers import Raster
 
 BORDER_SHARE = 0.02
 """A mask on more than this share of a chip's open border is looked at from further away."""
 SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
 """An object is settled when each of so many last steps changed less than this share of it."""
+GIVEN = 3.0
+"""Logits of an outline that is the object as it is: sure, but open to correction."""
 _VALID = "chip.valid"
 """Name under which a chip's validity travels with its embedding."""
 
@@ -127,6 +129,9 @@ class Segmenter:
         gsd = steps[-1].gsd
         if steps[-1].grow or (before is not None and before.grown is not None):
             return self._beyond(steps, prompts, before, watch)
+        taken = _taken(steps)
+        if taken is not None:
+            return self._as_given(taken, gsd, watch)
         frame = self._frame(prompts, gsd, before)
         outcome = self._decode(frame, prompts, before, watch)
         if gsd is None and not prompts.of(Box) and not prompts.of(Region):
@@ -146,6 +151,23 @@ class Segmenter:
             if any(prompt.positive for step in steps[:n] for prompt in step.prompts):
                 outcome = self.run(steps[:n], outcome, watch)
         return outcome
+
+    def _as_given(self, region: Region, gsd: float | None, watch: Watch) -> Outcome:
+        """Return an outline as the object, on a chip around it; nothing is decoded.
+
+        Raises:
+            PromptError: No pixel of the raster lies within it.
+        """
+        grid, level = self.raster.grid, level_for_gsd(self.raster.grid, gsd)
+        vertices = np.clip(Prompts((region,)).outline_pixels(grid), 0, grid.shape[::-1])
+        low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
+        frame = around(grid, level, self.model.info.chip_size, (*low, *high))
+        chip = frame.grid(grid)
+        array = Prompts((region,)).to_pixel(chip).mask
+        if array is None or not array.any():
+            raise PromptError("the outline holds no pixel of the raster")
+        logits = np.where(array, GIVEN, -GIVEN).astype(np.float16)
+        return Outcome(Mask(array, chip, 1.0), logits, frame, dict(watch.milliseconds))
 
     def _frame(self, prompts: Prompts, gsd: float | None, before: Outcome | None) -> Frame:
         grid = self.raster.grid
@@ -258,10 +280,7 @@ class Segmenter:
         """Return the embedding of a chip, from the cache where it is, and its valid pixels."""
         watch = watch or Watch()
         kept = self.cache.get_or_embed(self.key(frame), lambda: self._embed(frame, watch))
-        bits = kept.arrays[_VALID]
-        valid = np.unpackbits(bits, count=kept.shape[0] * kept.shape[1]).reshape(kept.shape)
-        own = {name: array for name, array in kept.arrays.items() if name != _VALID}
-        return replace(kept, arrays=own), valid.astype(bool)
+        return unpacked(kept)
 
     def key(self, frame: Frame) -> EmbeddingKey:
         """Return what names the embedding of a chip. Reads no pixels once it is on disk."""
@@ -307,6 +326,23 @@ class Segmenter:
             embedding = narrowed(embedding)
         bits = np.packbits(chip.valid.ravel())
         return replace(embedding, arrays={**embedding.arrays, _VALID: bits})
+
+
+def unpacked(kept: Embedding) -> tuple[Embedding, BoolArray]:
+    """Return the model's own part of what ``Segmenter.encode`` gave, and the valid pixels."""
+    bits = kept.arrays[_VALID]
+    valid = np.unpackbits(bits, count=kept.shape[0] * kept.shape[1]).reshape(kept.shape)
+    own = {name: array for name, array in kept.arrays.items() if name != _VALID}
+    return replace(kept, arrays=own), valid.astype(bool)
+
+
+def _taken(steps: tuple[Step, ...]) -> Region | None:
+    """Return the outline that is the object as it is, where it is all that was said."""
+    if len(steps) != 1:
+        return None
+    places = [item for item in steps[0].prompts if not isinstance(item, Text)]
+    only = places[0] if len(places) == 1 else None
+    return only if isinstance(only, Region) and only.given else None
 
 
 def _place(name: str) -> str:

@@ -26,7 +26,7 @@ from geoiseg.features import FIXED_COLUMNS, measure
 from geoiseg.history import History
 from geoiseg.models.protocol import Embedding, Masks, Model, ModelInfo
 from geoiseg.outline import OutlineOptions
-from geoiseg.prompts import Box, Point, prompt_to_dict
+from geoiseg.prompts import Box, Point, Text, prompt_to_dict
 from geoiseg.segmenter import Watch
 from tests.conftest import Disk, disk_pixels, write_raster
 
@@ -124,9 +124,11 @@ def test_odd_transforms(tmp_path: Path, transform: Affine) -> None:
     np.testing.assert_array_equal(burned.astype(bool), session.mask.array)
 
 
-def test_words_need_a_model_that_takes_them(disk: Disk) -> None:
-    with pytest.raises(PromptError, match="takes no words"):
+def test_words_that_are_not_known_are_told_so(disk: Disk) -> None:
+    with pytest.raises(PromptError, match=r"not in the vocabulary.*crop field"):
         session_of(disk).add_text("disk")
+    with pytest.raises(PromptError, match="add_text"):
+        session_of(disk).add([Text("water")])
 
 
 # -- undo ------------------------------------------------------------------------------

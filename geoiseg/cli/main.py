@@ -26,6 +26,8 @@ COMMANDS = {
     "cache": "geoiseg.cli.cache:cache",
     "clean": "geoiseg.cli.clean:clean",
     "shoreline": "geoiseg.cli.shoreline:shoreline",
+    "check": "geoiseg.cli.check:check",
+    "qgis-project": "geoiseg.cli.qgis_project:qgis_project",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""
 

@@ -17,6 +17,7 @@ from geoiseg.export import check_format
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompt_file import read_prompts
 from geoiseg.readers import open_raster
+from geoiseg.schema import read_schema
 from geoiseg.session import Session
 
 
@@ -32,6 +33,12 @@ from geoiseg.session import Session
 @click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
 @click.option("--square", is_flag=True, help="Make right angles, for buildings.")
 @click.option("--project", type=click.Path(path_type=Path), help="Also keep a project file.")
+@click.option("--schema", type=click.Path(path_type=Path),
+              help="JSON file with the fields of each class.")  # fmt: skip
+@click.option("--snap", type=click.FloatRange(min=0), default=0.0, show_default=True,
+              help="Metres within which an object takes over its neighbours' borders.")  # fmt: skip
+@click.option("--qgis", type=click.Path(path_type=Path),
+              help="Also write a QGIS project (.qgz) with raster and objects.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def segment(  # noqa: PLR0913 - click hands options over one by one
     *,
@@ -46,6 +53,9 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     smooth: int,
     square: bool,
     project: Path | None,
+    schema: Path | None,
+    snap: float,
+    qgis: Path | None,
     as_json: bool,
 ) -> None:
     """Segment the objects that PROMPTS marks on RASTER, and write them to OUT.
@@ -61,6 +71,9 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         gsd=gsd,
         outline=OutlineOptions(simplify, smooth, square),
     )
+    session.snap = snap
+    if schema is not None:
+        session.schema = read_schema(schema)
     objects = read_prompts(prompts, session.raster.grid.crs, gsd, layer)
     results: list[ObjectResult] = []
     with tqdm(total=len(objects), unit="object", disable=None, file=sys.stderr) as bar:
@@ -80,7 +93,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     if not found:
         reason = results[0].error if results else "stopped before the first"
         raise PromptError(f"no object was found: {reason}")
-    session.export(out)
+    session.export(out, project=qgis or False)
     if project is not None:
         session.save(project)
     if as_json:

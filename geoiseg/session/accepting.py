@@ -6,29 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
-from geoiseg.features import Feature, check_attribute_names, plain_value, to_frame
+from geoiseg.features import Feature, check_attribute_names, plain_value
 from geoiseg.grid import reproject_geometry
 from geoiseg.layers import foreign_features
-from geoiseg.prompts import Region
+from geoiseg.prompts import Prompts, Region, Text
 from geoiseg.segmenter import Step, Watch
-from geoiseg.session.prompting import Prompting
+from geoiseg.session.covering import Covering
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 
-class Accepting(Prompting):
+class Accepting(Covering):
     """The object in progress becomes a feature among others."""
 
     @property
     def accepted(self) -> tuple[Feature, ...]:
         """The accepted objects with all their provenance."""
         return self._state.features
-
-    @property
-    def features(self) -> gpd.GeoDataFrame:
-        """The accepted objects as a GeoDataFrame in the raster's CRS."""
-        return to_frame(self._state.features, self.raster.grid.crs)
 
     @property
     def editing(self) -> int | None:
@@ -38,12 +33,16 @@ class Accepting(Prompting):
     def accept(self, label: str | None = None, **attributes: Any) -> int:
         """Keep the object in progress and return its id.
 
+        With ``snap`` it takes over the borders of accepted features that are near; with a
+        ``schema`` its attributes are read, completed and checked.
+
         Args:
             label: Class or name; when refining a feature, None keeps its label.
             **attributes: The user's own columns.
 
         Raises:
-            SessionError: There is no object, or an attribute has a reserved name.
+            SessionError: There is no object, an attribute has a reserved name, the schema
+                asks for another value, or other features have all of its ground.
             ExportError: It is accepted, but the project file could not be saved.
         """
         check_attribute_names(attributes)
@@ -52,13 +51,19 @@ class Accepting(Prompting):
             if state.outcome is None or geometry is None:
                 raise SessionError("there is nothing to accept yet: add a point or a box first")
             plain = {name: plain_value(value) for name, value in attributes.items()}
+            plain = {**_found_by(state.steps), **plain}
             old = None if state.editing is None else self._find(state.editing)
-            feature = self._feature(geometry, label, plain, old)
             others = tuple(other for other in state.features if other is not old)
+            geometry, others = self._among(geometry, others)
+            feature = self._feature(geometry, label, plain, old)
             features = tuple(sorted((*others, feature), key=lambda one: one.id))
+            search = state.search
+            if search is not None and state.picked is not None:
+                search = replace(search, gone=search.gone | {state.picked})
             self._history.push(
-                replace(state, steps=(), outcome=None, editing=None, features=features)
-            )
+                replace(state, steps=(), outcome=None, editing=None, features=features,
+                        search=search, picked=None)
+            )  # fmt: skip
             self._autosave(f"feature {feature.id} is accepted here but not in the file")
             return feature.id
 
@@ -79,9 +84,11 @@ class Accepting(Prompting):
         }
         if old is None:
             number = max((feature.id for feature in self.accepted), default=0) + 1
-            return Feature(id=number, label=label or "", attributes=attributes, **made)
-        kept_label = old.label if label is None else label
-        return old.changed(label=kept_label, attributes={**old.attributes, **attributes}, **made)
+            full = self.schema.completed(label or "", attributes)
+            return Feature(id=number, label=label or "", attributes=full, **made)
+        kept = old.label if label is None else label
+        full = self.schema.completed(kept, {**old.attributes, **attributes})
+        return old.changed(label=kept, attributes=full, **made)
 
     def edit(self, feature_id: int, *, watch: Watch | None = None) -> None:
         """Take an accepted feature up again; ``accept`` then replaces it.
@@ -103,29 +110,33 @@ class Accepting(Prompting):
         """Change the label or attributes of an accepted feature.
 
         Raises:
-            SessionError: There is no such feature, or an attribute has a reserved name.
+            SessionError: There is no such feature, an attribute has a reserved name, or the
+                schema asks for another value.
         """
         check_attribute_names(attributes)
         with self._lock:
             old = self._find(feature_id)
             plain = {name: plain_value(value) for name, value in attributes.items()}
-            new = old.changed(
-                label=old.label if label is None else label,
-                attributes={**old.attributes, **plain},
-            )
+            kept = old.label if label is None else label
+            full = self.schema.completed(kept, {**old.attributes, **plain})
+            new = old.changed(label=kept, attributes=full)
             self._replace_features(tuple(new if one is old else one for one in self.accepted))
 
     def rename_label(self, old: str, new: str) -> int:
-        """Give another label to all features that have ``old``, and return how many."""
+        """Give another label to all features that have ``old``, and return how many.
+
+        The schema fills in defaults; what it requires may be missing and is flagged by
+        ``check_features``.
+        """
         with self._lock:
-            changed = [one for one in self.accepted if one.label == old]
+            changed = {one.id: self._renamed(one, new) for one in self.accepted if one.label == old}
             if changed:
-                self._replace_features(
-                    tuple(
-                        one.changed(label=new) if one.label == old else one for one in self.accepted
-                    )
-                )
+                self._replace_features(tuple(changed.get(one.id, one) for one in self.accepted))
             return len(changed)
+
+    def _renamed(self, feature: Feature, label: str) -> Feature:
+        full = self.schema.completed(label, feature.attributes, lenient=True)
+        return feature.changed(label=label, attributes=full)
 
     def delete(self, feature_id: int) -> None:
         """Remove an accepted feature.
@@ -140,6 +151,8 @@ class Accepting(Prompting):
     def add_features(self, frame: gpd.GeoDataFrame, label_column: str = "label") -> list[int]:
         """Take over polygons made elsewhere as accepted features, and return their ids.
 
+        The schema fills in defaults; its other demands are flagged by ``check_features``.
+
         Args:
             frame: Polygons in any CRS; other geometries are refused.
             label_column: Column with the labels, if there is one.
@@ -153,7 +166,12 @@ class Accepting(Prompting):
             if frame.crs is not None and source.grid.crs is not None:
                 moved = reproject_geometry(frame.geometry.values, frame.crs, source.grid.crs)
                 frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
-            new = foreign_features(frame, first, label_column)
+            new = [
+                replace(
+                    one, attributes=self.schema.completed(one.label, one.attributes, lenient=True)
+                )
+                for one in foreign_features(frame, first, label_column)
+            ]
             self._replace_features((*self.accepted, *new))
             return [feature.id for feature in new]
 
@@ -171,3 +189,13 @@ class Accepting(Prompting):
                 return feature
         known = ", ".join(str(feature.id) for feature in self.accepted[:10]) or "none"
         raise SessionError(f"there is no feature {feature_id!r}; accepted are: {known}")
+
+
+def _found_by(steps: tuple[Step, ...]) -> dict[str, Any]:
+    """Return the columns that say what words an object was found by, if by any."""
+    said = Prompts(tuple(item for step in steps for item in step.prompts)).of(Text)
+    if not said:
+        return {}
+    text = said[-1]
+    columns = {"words": text.text, "words_score": text.score, "words_engine": text.engine}
+    return {**columns, "words_negative": text.negative} if text.negative else columns

@@ -16,6 +16,8 @@ from geoiseg.models.registry import get_model
 from geoiseg.outline import OutlineOptions
 from geoiseg.readers import Raster
 from geoiseg.segmenter import Outcome, Segmenter, Step
+from geoiseg.words import Search
+from geoiseg.words.like import Classifier
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,12 @@ class State:
     """Id of the accepted feature that is being refined."""
     options: OutlineOptions = field(default_factory=OutlineOptions)
     """How outlines are drawn."""
+    search: Search | None = None
+    """What was looked for in words, and what was found."""
+    picked: int | None = None
+    """Number of the candidate that is the object in progress."""
+    classifier: Classifier | None = None
+    """Classes that were taught by a few clicks."""
 
 
 class Core(ABC):

@@ -70,14 +70,6 @@ class Prompting(Core):
         """
         self.add([Region(polygon)], crs, **how)
 
-    def add_text(self, text: str, **how: Any) -> None:
-        """Say in words what to look for.
-
-        Raises:
-            PromptError: The model takes no words, or the text is empty or too long.
-        """
-        self.add([Text(text)], None, **how)
-
     def add(
         self, prompts: Iterable[Prompt], crs: Any = None, *, watch: Watch | None = None
     ) -> None:
@@ -93,8 +85,8 @@ class Prompting(Core):
             raise PromptError("give at least one prompt")
         for prompt in local:
             check_inside(prompt, raster.grid, raster.name)
-            if isinstance(prompt, Text) and not self.model.info.takes_text:
-                raise PromptError(f"the model {self.model.info.name} takes no words; click instead")
+        if all(isinstance(prompt, Text) for prompt in local):
+            raise PromptError("words alone name no place: look for them with session.add_text")
         with self._lock:
             state = self._state
             steps = (*state.steps, Step(local, self.gsd))
@@ -146,7 +138,9 @@ class Prompting(Core):
         """Drop the object in progress; a feature being refined stays as it was."""
         with self._lock:
             if self._state.steps or self._state.editing is not None:
-                self._history.push(replace(self._state, steps=(), outcome=None, editing=None))
+                self._history.push(
+                    replace(self._state, steps=(), outcome=None, editing=None, picked=None)
+                )
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -7,21 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from geoiseg.coverage import CleanOptions, clean
 from geoiseg.embeddings import EmbeddingCache, default_cache
 from geoiseg.errors import ExportError, ProjectError, SessionError
-from geoiseg.export import export_features
+from geoiseg.export import check_format, export_features, style_of
+from geoiseg.features import measured_anew
 from geoiseg.framing import level_for_gsd
 from geoiseg.history import History
 from geoiseg.layers import Project, load_project, raster_path, save_project
 from geoiseg.models.protocol import Model
 from geoiseg.models.registry import DEFAULT_MODEL, get_model
 from geoiseg.outline import OutlineOptions
+from geoiseg.qgis_project import export_qgis_project
+from geoiseg.quality import QualityOptions, checked
 from geoiseg.readers import open_raster
-from geoiseg.session.accepting import Accepting
 from geoiseg.session.core import State
+from geoiseg.session.likening import Likening
+from geoiseg.words import Searcher
 
 
-class Session(Accepting):
+class Session(Likening):
     """Interactive segmentation of one raster with one model at a time.
 
     Every change can be undone. All methods may be called from any thread; one change is
@@ -58,6 +63,7 @@ class Session(Accepting):
         """
         self.raster = open_raster(raster)
         self._cache = default_cache() if cache is None else cache
+        self._searcher = Searcher(self.raster, self._cache)
         level_for_gsd(self.raster.grid, gsd)
         self.gsd = gsd
         if project is not None and Path(project).exists():
@@ -97,6 +103,9 @@ class Session(Accepting):
                     features=state.features,
                     steps=state.steps,
                     classes=self.classes,
+                    classifier=state.classifier,
+                    schema=self.schema,
+                    snap=self.snap,
                 ),
                 target,
             )
@@ -143,21 +152,57 @@ class Session(Accepting):
             cache=cache,
         )
         session.project, session.classes = Path(path), project.classes
+        session.schema, session.snap = project.schema, project.snap
         if project.crs != session.raster.grid.crs:
             raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
         outcome = session.segmenter.replay(project.steps)
         session._history = History(
-            replace(session._state, steps=project.steps, outcome=outcome, features=project.features)
+            replace(
+                session._state,
+                steps=project.steps,
+                outcome=outcome,
+                features=project.features,
+                classifier=project.classifier,
+            )
         )
         return session
 
-    def export(self, path: str | Path, **options: Any) -> Path:
+    def export(
+        self,
+        path: str | Path,
+        *,
+        coverage: CleanOptions | None = None,
+        quality: QualityOptions | None = None,
+        project: bool | str | Path = False,
+        **options: Any,
+    ) -> Path:
         """Write the accepted features in the format of the path's suffix.
 
         ``.gpkg``, ``.shp``, ``.geojson``, ``.fgb``, ``.parquet``, and ``.tif`` for a mask
-        as a cloud-optimised GeoTIFF.
+        as a cloud-optimised GeoTIFF. Vector files bring a style for QGIS, coloured by class.
+
+        Args:
+            path: Where to.
+            coverage: Write them as a clean coverage; those of the session stay as they are.
+            quality: Add the columns of ``check_features``.
+            project: Also write a QGIS project with the raster and the file: at this path, or
+                with True beside the file, as .qgz.
+            **options: As ``export_features`` takes.
 
         Raises:
             ExportError: It can not be written; an older file stays as it was.
         """
-        return export_features(self.features, Path(path), grid=self.raster.grid, **options)
+        target = Path(path)
+        check_format(target)
+        frame = self.features
+        if coverage is not None:
+            frame = measured_anew(clean(frame, coverage)[0])
+        if quality is not None:
+            frame = checked(frame, quality, self.schema)
+        options.setdefault("style", style_of(frame, self.classes) or False)
+        export_features(frame, target, grid=self.raster.grid, **options)
+        if project:
+            place = target.with_suffix(".qgz") if project is True else Path(project)
+            shown = [] if target.suffix.lower() == ".tif" else [target]
+            export_qgis_project(place, shown, self.raster)
+        return target

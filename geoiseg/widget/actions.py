@@ -60,6 +60,7 @@ COMMANDS = (
     Action("edit", "Refine the selected feature", ("e",)),
     Action("grow", "Follow the object beyond the border", ("f",)),
     Action("suggest", "Show where a click would help most", ("w",)),
+    Action("like", "Find more like the accepted features of the class", ("l",)),
     Action("preview", "Preview under the cursor on or off", ("h",)),
     Action("stop", "Stop what is going on"),
     Action("fit", "Show the whole raster", ("0",)),

@@ -366,6 +366,15 @@ async function start({ model, el, signal }) {
     on(`change:${name}`, show);
     show();
   }
+  const candidates = model.get("overlays").candidates;
+  const below = async ({ detail }) => {
+    const layer = await find(candidates);
+    layer.eachLayer((one) => {
+      const seen = one.feature.properties.score >= detail;
+      one.setStyle({ opacity: seen ? 1 : 0, fill: seen });
+    });
+  };
+  box.addEventListener("geoiseg-threshold", (event) => below(event).catch((error) => console.warn(error.message)), { signal });
   on("change:answered", () => ink.clear());
   const useTool = () => (box.dataset.tool = model.get("tool"));
   on("change:tool", useTool);

@@ -79,11 +79,11 @@ class Controller:
             case ClassChange():
                 self._change_class(message)
             case SetNumber():
-                owner.simplify = message.value
+                self._set(message)
             case LayerChange():
                 self._change_layer(message)
             case Words():
-                owner.add_text(message.text, wait=False)
+                self._words(message)
             case Export():
                 owner.export_as(message.name, message.format)
             case Upload():
@@ -107,6 +107,10 @@ class Controller:
                 owner.select(hit)
             return
         x, y = owner.frame.xy(click.at)
+        negative = click.negative or owner.tool == NEGATIVE
+        if owner.take_at(x, y, owner.frame.crs, negative=negative):
+            owner.refresh()  # takes away the mark that the page drew
+            return
         positive = owner.tool != NEGATIVE and not click.negative
         gsd = owner.scale_at(click.at, click.zoom)
         owner.add_point(x, y, positive, owner.frame.crs, gsd=gsd, wait=False)
@@ -137,7 +141,7 @@ class Controller:
         inside = [one for one in found if one.geometry.covers(here)] or found
         return min(inside, key=lambda one: one.geometry.area).id if inside else None
 
-    def _do(self, name: str) -> None:
+    def _do(self, name: str) -> None:  # noqa: C901 - one line per command
         owner = self._map
         if name in TOOL_NAMES:
             owner.tool = name
@@ -154,6 +158,8 @@ class Controller:
             getattr(owner, METHODS[name])(wait=False)
         elif name == "preview":
             owner.preview = not owner.preview
+        elif name == "like":
+            owner.more_like(wait=False)
         elif name in ("stop", "fit"):
             getattr(owner, name)()
         else:
@@ -177,6 +183,20 @@ class Controller:
             self._use_label(choice.name)
         else:
             raise SessionError(f"there is no class {choice.name!r}")
+
+    def _set(self, change: SetNumber) -> None:
+        if change.what == "threshold":
+            self._map.use_threshold(change.value, wait=False)
+        else:
+            self._map.simplify = change.value
+
+    def _words(self, words: Words) -> None:
+        if words.action == "accept":
+            self._map.accept_candidates(wait=False)
+        elif words.action == "clear":
+            self._map.clear_search(wait=False)
+        else:
+            self._map.add_text(words.text, words.negative or None, wait=False)
 
     def _change_class(self, change: ClassChange) -> None:
         owner = self._map

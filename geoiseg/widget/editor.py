@@ -121,15 +121,6 @@ class Editor(Requests):
         session = self.session
         self._prompt(lambda watch: session.add_region(outline, crs, watch=watch), None, wait=wait)
 
-    def add_text(self, text: str, *, wait: bool = True) -> None:
-        """Say in words what to look for.
-
-        Raises:
-            PromptError: The model takes no words, or the text is empty or too long.
-        """
-        session = self.session
-        self._prompt(lambda watch: session.add_text(text, watch=watch), None, wait=wait)
-
     def undo(self, *, wait: bool = True) -> None:
         """Go back one step; what is being computed just now is that step."""
         if not self.stop():
@@ -140,11 +131,13 @@ class Editor(Requests):
         self._ask(lambda _: self.session.redo(), wait=wait)
 
     def cancel(self, *, wait: bool = True) -> None:
-        """Stop the model; if it was idle, drop the object; if there was none, deselect."""
+        """Stop the model; if it was idle, drop the object, the candidates or the selection."""
         if self.stop():
             return
         if self.busy or self.session.steps or self.session.editing is not None:
             self._ask(lambda _: self.session.clear(), wait=wait)
+        elif self.session.search is not None:
+            self._ask(lambda _: self.session.clear_search(), wait=wait)
         else:
             self.select(None)
 

@@ -7,13 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from geoiseg.errors import SessionError
+from geoiseg.styles import PALETTE
 from geoiseg.widget.actions import MAX_CLASSES
 
-PALETTE = (
-    "#ffd400", "#00b0ff", "#ff4081", "#00e676", "#d05cff",
-    "#ff9100", "#1de9b6", "#ff5252", "#8c9eff",
-)  # fmt: skip
-"""Bright on imagery, and told apart by most colour-blind people side by side."""
 FIRST = "object"
 """The class there is when none was named."""
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")

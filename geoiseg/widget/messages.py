@@ -150,9 +150,13 @@ class LayerChange:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text prompt."""
+    """A text to look for, or what to do with what was found."""
 
     text: str
+    negative: str = ""
+    """What it should not be."""
+    action: str = "find"
+    """``find``, ``accept`` all that is shown, or ``clear``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +324,8 @@ def _class(content: Mapping[str, Any], _: Sequence[Any]) -> ClassChange:
 
 
 def _set(content: Mapping[str, Any], _: Sequence[Any]) -> SetNumber:
-    what = _one_of(content, "what", ("simplify",))
-    return SetNumber(what, _number(content, "value", 0, 20))
+    what = _one_of(content, "what", ("simplify", "threshold"))
+    return SetNumber(what, _number(content, "value", 0, 20 if what == "simplify" else 1))
 
 
 def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:
@@ -367,6 +371,15 @@ def _upload(content: Mapping[str, Any], buffers: Sequence[Any]) -> Upload:
     return Upload(name, bytes(buffers[0]))
 
 
+def _words(content: Mapping[str, Any], _: Sequence[Any]) -> Words:
+    action = _one_of({"action": "find", **content}, "action", ("find", "accept", "clear"))
+    if action != "find":
+        return Words("", "", action)
+    negative = content.get("negative", "")
+    said = _text(content, "negative", MAX_TEXT) if negative else ""
+    return Words(_text(content, "text", MAX_TEXT), said)
+
+
 _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = {
     "tile": _tile,
     "untile": lambda content, _: TileCancel(_matching(content, "id", _ID)),
@@ -379,7 +392,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = 
     "class": _class,
     "set": _set,
     "layer": _layer,
-    "words": lambda content, _: Words(_text(content, "text", MAX_TEXT)),
+    "words": _words,
     "export": _export,
     "upload": _upload,
     "ready": lambda *_: Ready(),

@@ -43,18 +43,24 @@ class Scene:
         )
         self.features = ipyleaflet.LayerGroup(name="features")
         self.outline = ipyleaflet.GeoJSON(data=collection([]), name="outline")
+        self.candidates = ipyleaflet.GeoJSON(data=collection([]), name="candidates")
         self.prompts = ipyleaflet.LayerGroup(name="prompts")
         self.hints = ipyleaflet.LayerGroup(name="suggested click")
         for layer in (
-            self.preview, self.mask, self.features, self.outline, self.prompts, self.hints,
+            self.preview, self.mask, self.features, self.candidates, self.outline, self.prompts,
+            self.hints,
         ):  # fmt: skip
             map_.add(layer)
-        bridge.overlays = {"mask": self.mask.model_id, "preview": self.preview.model_id}
+        bridge.overlays = {
+            "mask": self.mask.model_id, "preview": self.preview.model_id,
+            "candidates": self.candidates.model_id,
+        }  # fmt: skip
         self._groups: dict[int, ipyleaflet.GeoJSON] = {}
         self._drawn: dict[int, tuple[Any, ...]] = {}
         self._shown_mask: Any = None
         self._shown_prompts: tuple[Prompt, ...] = ()
         self._shown_outline: Any = None
+        self._shown_candidates: Any = None
         self._shown_hint: Suggestion | None = None
         self._seq = 0
 
@@ -113,6 +119,29 @@ class Scene:
         drawn = [] if geometry is None else [as_json(frame.on_map(geometry), style)]
         self.outline.data = collection(drawn)
 
+    def draw_candidates(self, session: Session, frame: MapFrame) -> None:
+        """Show what was found by words: outlines coloured by score.
+
+        All are sent, those below the threshold unseen, so that the page's slider needs no
+        answer from here.
+        """
+        search = session.search
+        closed = frozenset() if search is None else search.gone | search.rejected
+        candidates = () if search is None else search.candidates
+        threshold = 0.0 if search is None else search.threshold
+        shown = (candidates, closed, threshold, session.picked)
+        if shown == self._shown_candidates:
+            return
+        self._shown_candidates = shown
+        drawn = []
+        for one in candidates:
+            if one.number in closed or one.number == session.picked:
+                continue
+            feature = as_json(frame.on_map(one.geometry), score_style(one.score, threshold))
+            feature["properties"] |= {"score": one.score, "number": one.number}
+            drawn.append(feature)
+        self.candidates.data = collection(drawn)
+
     def draw_features(
         self, session: Session, frame: MapFrame, labels: Labels, selected: int | None
     ) -> None:
@@ -160,6 +189,15 @@ def as_json(geometry: Any, style: dict[str, Any], feature: Feature | None = None
         "geometry": shapely.geometry.mapping(rounded),
         "properties": {**known, "style": style},
     }
+
+
+def score_style(score: float, threshold: float) -> dict[str, Any]:
+    """Return Leaflet's style of a candidate: red at a score of 0, over yellow, to green."""
+    seen = score >= threshold
+    return {
+        "color": f"hsl({round(130 * score)}, 95%, 50%)", "weight": 2, "dashArray": "5 3",
+        "fill": seen, "fillOpacity": 0.12, "opacity": 1.0 if seen else 0.0, "interactive": False,
+    }  # fmt: skip
 
 
 def look(feature: Feature, labels: Labels, selected: int | None) -> dict[str, Any]:

@@ -25,11 +25,11 @@ from geoiseg.widget.controller import Controller
 from geoiseg.widget.labelling import Labelling
 from geoiseg.widget.labels import FIRST, Labels
 from geoiseg.widget.lookout import Lookout
-from geoiseg.widget.looks import Looks
 from geoiseg.widget.project import open_session
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayers
 from geoiseg.widget.scene import Scene
 from geoiseg.widget.toolbar import Toolbar
+from geoiseg.widget.wording import Wording
 from geoiseg.widget.worker import Job, Urgency
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
+class SegmentMap(ipywidgets.VBox, Wording, Labelling):  # type: ignore[misc]
     """A map on which clicks, boxes and strokes become polygons.
 
     ``m.map`` is an ordinary ipyleaflet Map. Everything the mouse can do is a method, and
@@ -234,6 +234,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             self.scene.draw_prompts(self.session, frame)
             self.scene.draw_outline(self.session, frame, colour)
             self.scene.draw_hint(self.suggestion, frame, self.session.raster.grid.crs)
+            self.scene.draw_candidates(self.session, frame)
             self.scene.draw_features(self.session, frame, self._labels, self.selected)
             if self.model != self.session.model.info.name:
                 self.model = self.session.model
@@ -258,7 +259,7 @@ class SegmentMap(ipywidgets.VBox, Looks, Labelling):  # type: ignore[misc]
             "count": len(session.accepted),
             "model": session.model.info.name,
             "models": [[name, self._about(name)] for name in self.model_choices],
-            "takes_text": session.model.info.takes_text,
+            "words": self.words_state(),
             "can_grow": session.goes_on,
             "simplify": self.simplify,
             "preview": self.preview,

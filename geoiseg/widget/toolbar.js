@@ -58,6 +58,7 @@ class Ui {
     this.parts = {
       rail: h("div", { className: "gs-rail gs-card", role: "toolbar", ariaLabel: "Tools" }),
       classes: h("div", { className: "gs-classes" }),
+      finder: h("div", { className: "gs-finder" }),
       menu: h("div", { className: "gs-menu gs-card" }),
       panel: h("div", { className: "gs-panel gs-card", hidden: true }),
       foot: h("div", { className: "gs-foot" }),
@@ -65,7 +66,8 @@ class Ui {
       bar: h("div", { className: "gs-bar gs-card", hidden: true }),
     };
     this.parts.foot.append(this.parts.line, this.parts.bar);
-    const { rail, classes, menu, panel, foot } = this.parts;
+    const { rail, classes, finder, menu, panel, foot } = this.parts;
+    classes.append(this.chips = h("div", { className: "gs-chips" }), finder);
     this.root = h("div", { className: "geoiseg-ui" }, rail, classes, menu, panel, foot);
     for (const part of [rail, classes, menu, panel, foot]) this.shield(part);
     box.appendChild(this.root);
@@ -142,7 +144,8 @@ class Ui {
     for (const button of this.parts.menu.querySelectorAll("button")) {
       button.classList.toggle("gs-on", button.dataset.name === this.open);
     }
-    this.part("classes", [state.label, state.labels, state.takes_text], () => this.classes(state));
+    this.part("classes", [state.label, state.labels], () => this.classes(state));
+    this.find(state.words);
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
@@ -157,10 +160,10 @@ class Ui {
       return; // do not pull a field away from under the user's hands
     }
     this.shown[name] = now;
-    this.parts[name].replaceChildren(...build().filter(Boolean));
+    (name === "classes" ? this.chips : this.parts[name]).replaceChildren(...build().filter(Boolean));
   }
 
-  classes({ label, labels, takes_text }) {
+  classes({ label, labels }) {
     const chips = labels.map(([name, colour], n) => {
       const key = n < 9 ? h("kbd", {}, String(n + 1)) : null;
       const dot = h("i", { style: `background:${colour}` });
@@ -172,17 +175,40 @@ class Ui {
       return chip;
     });
     const add = h("button", { type: "button", className: "gs-chip gs-add", title: "Add a class", icon: "plus", onclick: () => this.adding(add) });
-    const words = takes_text ? this.words() : null;
-    return [h("div", { className: "gs-chips" }, ...chips, add), words];
+    return [...chips, add];
   }
 
-  words() {
-    const field = h("input", { type: "text", maxLength: 500, placeholder: "Describe what to find…", ariaLabel: "Text prompt" });
-    const ask = (event) => {
-      event.preventDefault();
-      if (field.value.trim()) this.send({ kind: "words", text: field.value.trim() });
-    };
-    return h("form", { className: "gs-words gs-card", onsubmit: ask }, field, h("button", { type: "submit" }, "Find"));
+  /** The text field, built once, and what was found by it. */
+  find(words) {
+    const { finder } = this.parts;
+    if (!this.finding) {
+      const field = h("input", { type: "text", maxLength: 500, placeholder: "Find: water, buildings, fields…", ariaLabel: "Text prompt" });
+      const ask = (event) => {
+        event.preventDefault();
+        // "field -road": what begins with a minus is what it should not be
+        const [text, ...not] = field.value.split(/\s-(?=\S)/).map((part) => part.trim());
+        if (text) this.send({ kind: "words", text, ...(not.length ? { negative: not.join(", ") } : {}) });
+      };
+      this.finding = h("form", { className: "gs-words gs-card", onsubmit: ask }, field, h("button", { type: "submit" }, "Find"));
+      this.found = h("div", { className: "gs-found gs-card", hidden: true });
+      finder.append(this.finding, this.found);
+    }
+    this.found.hidden = !words;
+    if (!words || !changed(this.shown.words, words)) return void (this.shown.words = words);
+    this.shown.words = words;
+    const { scores, threshold, text } = words;
+    const count = (least) => `${scores.filter((score) => score >= least).length} of ${scores.length}`;
+    const shown = h("output", {}, count(threshold));
+    const slider = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: threshold, ariaLabel: "Least score", title: "Least score of what is shown" });
+    slider.addEventListener("input", () => {
+      shown.textContent = count(Number(slider.value));
+      this.box.dispatchEvent(new CustomEvent("geoiseg-threshold", { detail: Number(slider.value) }));
+    });
+    slider.addEventListener("change", () => this.send({ kind: "set", what: "threshold", value: Number(slider.value) }));
+    const act = (action) => () => this.send({ kind: "words", action });
+    const accept = h("button", { type: "button", className: "gs-main", title: "Accept all that are shown", "data-name": "accept-found", onclick: act("accept") }, "Accept all");
+    const drop = h("button", { type: "button", className: "gs-x", title: "Drop the candidates", icon: "close", "data-name": "drop-found", onclick: act("clear") });
+    this.found.replaceChildren(h("span", { title: words.note }, text), slider, shown, accept, drop);
   }
 
   nameField(value, done) {

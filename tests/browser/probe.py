@@ -40,14 +40,6 @@ class BrokenModel(GrabCut):
         return super().decode(embedding, prompts, previous)
 
 
-class WordsModel(GrabCut):
-    """A real engine that says it takes words."""
-
-    info = ModelInfo(
-        "words", "classic", "Apache-2.0", "takes words", chip_size=256, takes_text=True
-    )
-
-
 def state_of(m: SegmentMap) -> dict[str, Any]:
     """Return what a test wants to know of a map, ready for JSON."""
     session = m.session
@@ -76,6 +68,17 @@ def state_of(m: SegmentMap) -> dict[str, Any]:
             for f in session.accepted
         ],
         "editing": session.editing,
+        "search": None
+        if session.search is None
+        else {
+            "text": session.search.query.text,
+            "threshold": session.search.threshold,
+            "all": [
+                [one.number, one.score, centre(one.geometry)] for one in session.search.candidates
+            ],
+            "shown": [one.number for one in session.candidates],
+            "picked": session.picked,
+        },
         "selected": m.selected,
         "status": dict(m.toolbar.status),
         "zoom": m.map.zoom,

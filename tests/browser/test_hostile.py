@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,11 @@ class Attack:
         before = self.m.state["answered"]
         self.tell("bridge", custom('{"kind": "ready"}'))
         state = self.m.until(lambda s: s["answered"] > before and "phase" not in s["status"])
+        while True:  # the buttons follow the mask
+            time.sleep(0.5)
+            state, earlier = self.m.state, state
+            if state == earlier:
+                break
         return {key: value for key, value in state.items() if key not in ("answered", "status")}
 
 
@@ -237,7 +243,7 @@ ASKED = {
     "there is no class 'y'": '{"kind":"class","change":"colour","name":"y","to":"#000000"}',
     "no layer": '{"kind": "layer", "layer": "nowhere", "opacity": 0.5}',
     "choose another name": '{"kind": "export", "name": "precious", "format": "gpkg"}',
-    "takes no words": '{"kind": "words", "text": "\'; drop table features; --"}',
+    "not in the vocabulary": '{"kind": "words", "text": "\'; drop table features; --"}',
 }
 """Well-formed, and impossible: what is logged and shown, and what asks for it."""
 UPLOADS = {

@@ -294,8 +294,7 @@ def page(open_shared: Open, voila: Server) -> MapPage:
     """One page in Voila for tests that leave no trace."""
     return open_shared(
         voila,
-        NEW + f"m = SegmentMap('{scene(voila).name}', project=False)\n"
-        "m._models['words'] = probe.WordsModel()\nm.refresh()",
+        NEW + f"m = SegmentMap('{scene(voila).name}', project=False)",
     )
 
 
@@ -407,17 +406,3 @@ def test_panels_change_model_outline_and_look(m: MapPage) -> None:
     assert max(grey) - min(grey) < 12 < max(before) - min(before)
     m.page.locator(".gs-panel select").first.select_option("rgb")
     m.press("layers")
-
-
-def test_text_field_only_for_models_that_take_words(m: MapPage) -> None:
-    assert m.page.locator(".gs-words").count() == 0
-    assert m.page.locator("button[data-name=grow]:visible").count() == 0
-    m.press("settings")
-    m.page.locator(".gs-panel select").select_option("words")
-    m.page.wait_for_selector(".gs-words input:visible")
-    m.press("settings")
-    m.click(*disc("blue"))
-    m.until(lambda s: s["centre"])
-    m.page.locator(".gs-words input").fill("a blue pond")
-    m.page.keyboard.press("Enter")
-    m.until(lambda s: s["steps"] == [["point", True], ["text", True]])

@@ -1,0 +1,60 @@
+"""How well the head knows classes on scenes that it was not fitted to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from geoiseg.models.protocol import Model
+from geoiseg.models.tiny.words import CLASSES, Layers
+from geoiseg.training.scenes import read_scenes
+from geoiseg.training.words.labels import of_scene
+from geoiseg.training.words.material import Places, described, views
+
+Figures = dict[str, dict[str, float]]
+
+
+def figures(layers: Layers, model: Model, folder: Path) -> Figures:
+    """Return precision, recall and IoU of each class over all held-out scenes.
+
+    A cell counts for a class where it is known whether it belongs to it: all cells of the
+    class masks, those within an outlined field or building, and beyond buildings that they
+    are none. What lies between outlined fields counts as no field, though some of it is.
+
+    Args:
+        layers: The head.
+        model: ``tiny``.
+        folder: Data folder.
+    """
+    rng = np.random.default_rng(1)
+    counts = np.zeros((len(CLASSES), 3))
+    for scene in read_scenes(folder, held_out=True):
+        for view in views(of_scene(scene, folder), rng, changed=False):
+            features, bits = described(model, view)
+            counts += _counts(layers(features).argmax(axis=1), bits)
+    found: Figures = {}
+    for name, (both, only_said, only_true) in zip(CLASSES, counts.tolist(), strict=True):
+        found[name] = {
+            "precision": _share(both, both + only_said),
+            "recall": _share(both, both + only_true),
+            "iou": _share(both, both + only_said + only_true),
+        }
+    return found
+
+
+def _counts(said: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Return ``(class, 3)`` cells said and true, only said, only true."""
+    allowed = Places(np.zeros((0, 0), np.float16), bits).allowed > 0
+    known = allowed.sum(axis=1) == 1
+    rows = []
+    for number in range(len(CLASSES)):
+        true = known & allowed[:, number]
+        told = (known | ~allowed[:, number]) & (bits > 0)
+        own = said == number
+        rows.append([(own & true).sum(), (own & told & ~true).sum(), (~own & true).sum()])
+    return np.array(rows, float)
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 3) if whole else 0.0

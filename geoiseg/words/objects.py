@@ -1,0 +1,102 @@
+"""From how likely each pixel is to objects: connected, cleaned, split where they only touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.models.protocol import BoolArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOptions:
+    """What counts as an object."""
+
+    likely: float = 0.4
+    """Least probability of a pixel of an object."""
+    min_area: int = 48
+    """Pixels of the smallest object."""
+    min_hole: int = 32
+    """Holes of fewer pixels are filled."""
+    neck: float = 0.0
+    """Objects that hang together by necks narrower than this share of their own depth are
+    split there; 0 splits none."""
+
+
+def find_objects(
+    likelihood: FloatArray, valid: BoolArray, options: ObjectOptions
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return ``(y, x)`` labels, 0 where there is no object, and each label's mean likelihood.
+
+    Args:
+        likelihood: ``(y, x)`` in 0..1.
+        valid: ``(y, x)`` True where there is data and objects are wanted.
+        options: What counts as an object.
+    """
+    mask = ((likelihood > options.likely) & valid).astype(np.uint8)
+    mask = _opened(mask)
+    _fill(mask, options.min_hole)
+    mask &= valid.view(np.uint8)
+    _, labels = cv2.connectedComponents(mask, connectivity=4)
+    numbers = np.asarray(labels, np.int32)
+    if options.neck:
+        numbers = _split(mask, numbers, options.neck)
+    return _numbered(numbers, likelihood, options.min_area)
+
+
+def _opened(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a mask without spurs of one pixel."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, cross), np.uint8)
+
+
+def _fill(mask: NDArray[np.uint8], smallest: int) -> None:
+    """Fill the small holes of a mask in place."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < smallest
+    small[0] = False  # what is no hole
+    if count > 1 and small.any():
+        mask[small[parts]] = 1
+
+
+def _split(mask: NDArray[np.uint8], labels: NDArray[np.int32], neck: float) -> NDArray[np.int32]:
+    """Return labels with objects split at their necks.
+
+    Seeds are what is left of the depth map above a share of the greatest depth near by; the
+    watershed of the depth gives each pixel to a seed.
+    """
+    from skimage.segmentation import watershed
+
+    depth = np.asarray(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5))[1:-1, 1:-1]
+    top = depth
+    for _ in range(4):  # the greatest depth within reach, as of a ball as large as it is deep
+        near = cv2.dilate(top, np.ones((15, 15), np.uint8))
+        top = np.where(near * 0.9 > top, near * 0.9, top).astype(np.float32)
+    deep = ((depth >= neck * top) & (mask > 0)).astype(np.uint8)
+    _, seeds = cv2.connectedComponents(deep, connectivity=8)
+    if int(seeds.max()) <= int(labels.max()):
+        return labels
+    parts: Any = watershed(-depth, seeds, mask=mask > 0)  # type: ignore[no-untyped-call]
+    return np.asarray(parts, np.int32)
+
+
+def _numbered(
+    labels: NDArray[np.int32], likelihood: FloatArray, min_area: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the labels of large enough objects from 1 on, most likely ones first."""
+    flat = labels.ravel()
+    areas = np.bincount(flat)
+    sums = np.bincount(flat, weights=likelihood.ravel(), minlength=len(areas))
+    means = sums / np.maximum(areas, 1)
+    kept = np.flatnonzero(areas >= min_area)
+    kept = kept[kept > 0]
+    kept = kept[np.lexsort((kept, -means[kept]))]
+    number = np.zeros(len(areas), np.int32)
+    number[kept] = np.arange(1, len(kept) + 1)
+    return number[labels], means[kept]

@@ -16,6 +16,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 
 from geoiseg import SegmentMap, Session
 from geoiseg.errors import (
@@ -144,6 +145,64 @@ def test_everything_the_mouse_does_is_a_method(m: SegmentMap, disk: Disk) -> Non
     m.simplify = 2
     settle(m)
     assert m.session.options.simplify == 2
+
+
+def plot_by(m: SegmentMap, disk: Disk, *sides: float) -> gpd.GeoDataFrame:
+    """Return a rectangle: metres left, below, right and above the disk's centre."""
+    box = shapely.affinity.translate(shapely.box(*sides), *disk.centre)
+    return gpd.GeoDataFrame({"label": ["plot"]}, geometry=[box], crs=m.features.crs)
+
+
+def test_snap_is_set_kept_told_of_and_undone(m: SegmentMap, disk: Disk) -> None:
+    m.add_features(plot_by(m, disk, -150, -150, -60, 150))
+    plot = m.feature(1).geometry
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    free = m.geometry
+    assert free.intersection(plot).area > 100
+    say(m, kind="set", what="snap", value=5)
+    assert m.snap == m.session.snap == m.toolbar.state["snap"] == 5
+    assert m.toolbar.state["snap_unit"] == "m"
+    assert load_project(Path("p.gpkg")).snap == 5, "it is not in the file before an accept"
+    say(m, kind="do", name="accept")
+    mine, theirs = m.feature(2).geometry, m.feature(1).geometry
+    assert mine.intersection(theirs).area < 1e-6
+    assert shapely.coverage_is_valid([mine, theirs])
+    left = free.difference(mine).area
+    note = m.toolbar.status["note"]
+    assert f"saved to p.gpkg: {left:,.0f} m² left to neighbours" in note
+    assert note.endswith("vertices added to feature 1")
+    assert len(theirs.exterior.coords) > len(plot.exterior.coords)
+    m.undo()  # one step, the neighbour's vertices included
+    assert m.feature(1).geometry.equals_exact(plot)
+    assert m.geometry.equals_exact(free)
+    m.snap = 0
+    settle(m)
+    m.accept()
+    assert m.feature(2).geometry.equals_exact(free)
+    assert m.toolbar.status["note"] == "Feature 2 accepted as field, saved to p.gpkg"
+    for wrong in (-1, math.nan, math.inf, "5", None, True):
+        with pytest.raises(SessionError, match="snap is a length in metres, 0 for none; got"):
+            m.snap = wrong
+    assert m.snap == 0
+
+
+def test_a_gap_that_is_filled_is_told_and_a_far_neighbour_is_not(m: SegmentMap, disk: Disk) -> None:
+    say(m, kind="click", at=on_map(m, disk.centre), zoom=16, negative=False)
+    _, low, right, high = m.geometry.bounds
+    say(m, kind="do", name="accept")
+    x, y = disk.centre
+    m.delete(1)
+    m.add_features(plot_by(m, disk, right - x + 3, low - y, right - x + 60, high - y))
+    m.snap = 10
+    m.add_point(*disk.centre)
+    m.accept()
+    assert " m² of gap filled; vertices added to feature 1" in m.toolbar.status["note"]
+    assert "left to neighbours" not in m.toolbar.status["note"]
+    m.undo()
+    m.snap = 1
+    settle(m)
+    m.accept()
+    assert m.toolbar.status["note"] == "Feature 2 accepted as field, saved to p.gpkg"
 
 
 def test_scale_is_that_of_the_screen(m: SegmentMap, disk: Disk) -> None:

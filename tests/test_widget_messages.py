@@ -19,6 +19,7 @@ from geoiseg.widget.messages import (
     Export,
     LayerChange,
     MessageError,
+    SetNumber,
     TileRequest,
     Upload,
     View,
@@ -36,6 +37,7 @@ def test_good_messages_become_values() -> None:
     drag = {"kind": "drag", "box": True, "at": [[1, 2], [3, 4]], "zoom": 9.5, "negative": False}
     assert parse(drag) == Drag(True, ((1.0, 2.0), (3.0, 4.0)), 9.5, negative=False)
     assert parse({"kind": "view", "bounds": [[-1, -2], [1, 2]], "zoom": 3}) == View(-1, -2, 1, 2, 3)
+    assert parse({"kind": "set", "what": "snap", "value": 5}) == SetNumber("snap", 5.0)
     assert parse({"kind": "export", "name": "my fields", "format": "gpkg"}) == Export(
         "my fields", "gpkg"
     )
@@ -101,6 +103,9 @@ def test_no_path_gets_into_the_name_of_an_export(name: Any) -> None:
         {"kind": "class", "change": "drop", "name": "a"},
         {"kind": "set", "what": "simplify", "value": 1e9},
         {"kind": "set", "what": "folder", "value": 1},
+        {"kind": "set", "what": "snap", "value": -1}, {"kind": "set", "what": "snap", "value": "5"},
+        {"kind": "set", "what": "snap", "value": 100_001}, {"kind": "set", "what": "snap"},
+        {"kind": "set", "what": "snap", "value": math.nan}, {"kind": "set", "what": "__class__"},
         {"kind": "layer", "layer": "f", "bands": [1, 2]},
         {"kind": "layer", "layer": "f", "bands": [0]},
         {"kind": "layer", "layer": "f", "bands": "123"},

@@ -41,9 +41,7 @@ class Covering(Prompting):
 
     @snap.setter
     def snap(self, width: float) -> None:
-        if not (math.isfinite(width) and width >= 0):
-            raise SessionError(f"snap is a length in metres, 0 for none; got {width!r}")
-        self._snap = float(width)
+        self._snap = checked_snap(width)
 
     @property
     def schema(self) -> Schema:
@@ -106,7 +104,7 @@ class Covering(Prompting):
         fitted = snap_to_neighbours(geometry, shapes, self._snap, self.raster.grid.crs)
         if fitted.geometry.is_empty:
             raise SessionError("accepted features have all of this ground already;"
-                               " delete or refine one, or set session.snap = 0")  # fmt: skip
+                               " delete or refine one, or set snap to 0")  # fmt: skip
         self.fitted = fitted
         log.info("fitted in: %.1f m² taken off, %.1f m² filled", fitted.cut, fitted.filled)
         kept = (_with(one, shape) for one, shape in zip(others, fitted.neighbours, strict=True))
@@ -115,6 +113,18 @@ class Covering(Prompting):
     @abstractmethod
     def _replace_features(self, features: tuple[Feature, ...]) -> None:
         """Make these the accepted features: one step to undo."""
+
+
+def checked_snap(width: Any) -> float:
+    """Return a width that features can snap within.
+
+    Raises:
+        SessionError: It is no finite number from 0 on.
+    """
+    number = isinstance(width, (int, float)) and not isinstance(width, bool)
+    if not (number and math.isfinite(width) and width >= 0):
+        raise SessionError(f"snap is a length in metres, 0 for none; got {width!r}")
+    return float(width)
 
 
 def _with(feature: Feature, geometry: Any) -> Feature:

@@ -187,6 +187,8 @@ class Controller:
     def _set(self, change: SetNumber) -> None:
         if change.what == "threshold":
             self._map.use_threshold(change.value, wait=False)
+        elif change.what == "snap":
+            self._map.use_snap(change.value, wait=False)
         else:
             self._map.simplify = change.value
 

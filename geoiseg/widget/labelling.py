@@ -49,7 +49,7 @@ class Labelling(Editor):
             if self.label == old:
                 self.label = new.strip()
             if not self.session.rename_label(old, new.strip()):
-                self._save_labels()
+                self._save_existing()
 
         self._ask(change, wait=wait)
 
@@ -68,7 +68,7 @@ class Labelling(Editor):
         self._take_labels(labels)
         self.refresh()
         if self._has_file:
-            self._ask(lambda _: self._save_labels(), wait=wait)
+            self._ask(lambda _: self._save_existing(), wait=wait)
 
     def _take_labels(self, labels: Labels) -> None:
         """Show other classes, and have the session save them with whatever it saves next."""
@@ -79,7 +79,7 @@ class Labelling(Editor):
     def _has_file(self) -> bool:
         return self.session.project is not None and self.session.project.exists()
 
-    def _save_labels(self) -> None:
+    def _save_existing(self) -> None:
         if self._has_file:
             self.session.save()
 
@@ -99,7 +99,7 @@ class Labelling(Editor):
         def change_and_learn(watch: Watch) -> Any:
             result = change(watch)
             if self._learn_labels():  # from a feature that was saved before its class was known
-                self._save_labels()
+                self._save_existing()
             return result
 
         return super()._perform(change_and_learn, watch, job)

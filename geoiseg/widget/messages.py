@@ -23,6 +23,8 @@ MAX_NAME = 60
 """Characters of a class's or a file's name."""
 MAX_UPLOAD = 64 << 20
 """Bytes of an uploaded layer."""
+MOST = {"simplify": 20.0, "threshold": 1.0, "snap": 100_000.0}
+"""Numbers that can be set, from 0 to this much."""
 FORMATS = ("gpkg", "geojson", "shp", "fgb", "parquet", "tif")
 """Formats the page may ask for."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -131,7 +133,7 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True)
 class SetNumber:
-    """A slider: ``simplify`` in pixels."""
+    """A slider or field: ``simplify`` in pixels, ``threshold`` of a score, ``snap`` in metres."""
 
     what: str
     value: float
@@ -324,8 +326,8 @@ def _class(content: Mapping[str, Any], _: Sequence[Any]) -> ClassChange:
 
 
 def _set(content: Mapping[str, Any], _: Sequence[Any]) -> SetNumber:
-    what = _one_of(content, "what", ("simplify", "threshold"))
-    return SetNumber(what, _number(content, "value", 0, 20 if what == "simplify" else 1))
+    what = _one_of(content, "what", tuple(MOST))
+    return SetNumber(what, _number(content, "value", 0, MOST[what]))
 
 
 def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:

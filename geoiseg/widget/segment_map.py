@@ -22,12 +22,12 @@ from geoiseg.session import Session
 from geoiseg.widget.actions import PICK, POINT, REGION, TOOLS
 from geoiseg.widget.bridge import Bridge
 from geoiseg.widget.controller import Controller
-from geoiseg.widget.labelling import Labelling
 from geoiseg.widget.labels import FIRST, Labels
 from geoiseg.widget.lookout import Lookout
 from geoiseg.widget.project import open_session
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayers
 from geoiseg.widget.scene import Scene
+from geoiseg.widget.snapping import Snapping
 from geoiseg.widget.toolbar import Toolbar
 from geoiseg.widget.wording import Wording
 from geoiseg.widget.worker import Job, Urgency
@@ -40,7 +40,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class SegmentMap(ipywidgets.VBox, Wording, Labelling):  # type: ignore[misc]
+class SegmentMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
     """A map on which clicks, boxes and strokes become polygons.
 
     ``m.map`` is an ordinary ipyleaflet Map. Everything the mouse can do is a method, and
@@ -165,10 +165,11 @@ class SegmentMap(ipywidgets.VBox, Wording, Labelling):  # type: ignore[misc]
         chosen = self.label if label is None else label
 
         def change(_: Watch) -> int:
-            self._selected = None
+            self._selected, before = None, self.session.accepted
             number = self.session.accept(chosen, **attributes)
             kept = f", saved to {self.session.project.name}" if self.session.project else ""
-            self._note = f"Feature {number} accepted as {chosen}{kept}"
+            fitted = self._fitted_note(number, before)
+            self._note = f"Feature {number} accepted as {chosen}{kept}{fitted and f': {fitted}'}"
             return number
 
         return self._ask(change, wait=wait) or 0
@@ -262,6 +263,8 @@ class SegmentMap(ipywidgets.VBox, Wording, Labelling):  # type: ignore[misc]
             "words": self.words_state(),
             "can_grow": session.goes_on,
             "simplify": self.simplify,
+            "snap": self.snap,
+            "snap_unit": self._snap_unit,
             "preview": self.preview,
             "preview_possible": self.lookout.quick,
             "layers": [layer.describe() for layer in self.rasters],

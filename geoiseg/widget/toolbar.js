@@ -149,8 +149,8 @@ class Ui {
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
-    const { model, models, simplify, preview, preview_possible, layers, project, folder, count } = state;
-    this.part("panel", [this.open, model, models, simplify, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
+    const { model, models, simplify, snap, preview, preview_possible, layers, project, folder, count } = state;
+    this.part("panel", [this.open, model, models, simplify, snap, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
   }
 
   part(name, now, build) {
@@ -306,18 +306,27 @@ class Ui {
     return h("div", { className: "gs-row" }, h("span", {}, name), h("div", {}, ...fields.filter(Boolean)));
   }
 
-  settingsPanel({ model, models, simplify, preview, preview_possible }) {
+  settingsPanel({ model, models, simplify, snap, snap_unit, preview, preview_possible }) {
     const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
     const slider = h("input", { type: "range", min: 0, max: 10, step: 0.5, value: simplify, ariaLabel: "Simplify" });
     slider.addEventListener("input", () => (shown.textContent = `${slider.value} px`));
     slider.addEventListener("change", () => this.send({ kind: "set", what: "simplify", value: Number(slider.value) }));
+    const most = this.model.get("max_snap");
+    const near = h("input", { type: "number", min: 0, max: most, step: "any", value: snap, ariaLabel: "Snap" });
+    near.addEventListener("change", () => {
+      const wanted = near.validity.valid ? Number(near.value) : NaN; // an empty field is 0
+      if (wanted >= 0) return this.send({ kind: "set", what: "snap", value: wanted });
+      near.value = this.model.get("state").snap;
+      this.say({ error: `Snap is 0 to ${most} ${snap_unit}; 0 is off` });
+    });
     const live = h("input", { type: "checkbox", checked: preview, onchange: () => this.do("preview") });
     const why = preview_possible ? "" : " (the model is too slow for it here)";
     return [
       h("section", {}, this.row("Model", picker), about ? h("p", {}, about) : null),
-      h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices.")),
+      h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices."),
+        this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
     ];
   }

@@ -8,7 +8,7 @@ import traitlets
 
 from geoiseg.widget.actions import COMMANDS, TOOLS, table
 from geoiseg.widget.listener import Listener
-from geoiseg.widget.messages import FORMATS, MAX_UPLOAD
+from geoiseg.widget.messages import FORMATS, MAX_UPLOAD, MOST
 
 
 class Toolbar(Listener):
@@ -21,6 +21,7 @@ class Toolbar(Listener):
     commands = traitlets.List(table(COMMANDS)).tag(sync=True)
     formats = traitlets.List(list(FORMATS)).tag(sync=True)
     max_upload = traitlets.Int(MAX_UPLOAD).tag(sync=True)
+    max_snap = traitlets.Float(MOST["snap"]).tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     """Tool, classes, model, layers and what is possible just now."""
     status = traitlets.Dict().tag(sync=True)

@@ -59,6 +59,7 @@ def state_of(m: SegmentMap) -> dict[str, Any]:
         "labels": list(m.labels.items),
         "steps": [[p.kind, p.positive] for step in session.steps for p in step.prompts],
         "gsd": session.gsd,
+        "snap": session.snap,
         "mask_pixels": None if m.mask is None else int(np.count_nonzero(m.mask.array)),
         "centre": centre(geometry),
         "area": None if geometry is None else float(geometry.area),

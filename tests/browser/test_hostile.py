@@ -58,7 +58,10 @@ TYPES: list[Any] = [
     {"kind": "class", "change": "drop", "name": "field"},
     {"kind": "class", "change": "colour", "name": "field", "to": "red;background:url(//x)"},
     {"kind": "layer", "layer": "../f0", "opacity": 1}, {"kind": "layer", "layer": "f", "bands": "1"},
-    {"kind": "set", "what": "folder", "value": 1}, {"kind": "upload", "name": "a.gpkg"},
+    {"kind": "set", "what": "folder", "value": 1}, {"kind": "set", "what": "snap"},
+    {"kind": "set", "what": "snap", "value": "5"}, {"kind": "set", "what": "snap", "value": True},
+    {"kind": "set", "what": ["snap"], "value": 5}, {"kind": "set", "what": "snap", "value": [5]},
+    {"kind": "upload", "name": "a.gpkg"},
 ]  # fmt: skip
 RANGES: list[Any] = [
     {**CLICK, "at": [NAN, 15.0]}, {**CLICK, "at": [46.9, INF]}, {**CLICK, "at": [-INF, NAN]},
@@ -68,6 +71,9 @@ RANGES: list[Any] = [
     {"kind": "move", "at": [1e9, 0], "zoom": 3},
     {"kind": "view", "bounds": [[NAN, 0], [1, 1]], "zoom": 3},
     {"kind": "view", "bounds": [[1, 1], [-1, -1]], "zoom": 3},
+    {"kind": "set", "what": "snap", "value": NAN}, {"kind": "set", "what": "snap", "value": INF},
+    {"kind": "set", "what": "snap", "value": -1}, {"kind": "set", "what": "snap", "value": 1e6},
+    {"kind": "set", "what": "snap", "value": 10**400},
     {"kind": "set", "what": "simplify", "value": NAN}, {"kind": "layer", "layer": "f", "opacity": INF},
     {"kind": "layer", "layer": "f", "stretch": [NAN, INF]},
     {"kind": "layer", "layer": "f", "bands": [10**40]},

@@ -40,6 +40,8 @@ FIXED_COLUMNS = (
 """Columns of every table of features, before the user's own and the geometry."""
 OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
 """Those that tell of the geometry."""
+CUT_NAMES = {"perim_m": "perimeter_m", "compactnes": "compactness"}
+"""What a Shapefile of ours calls those whose names are too long for it."""
 
 
 def now() -> str:
@@ -127,16 +129,22 @@ def compactness(area: float, perimeter: float) -> float:
 
 
 def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the features with geoiseg's own measures, where they have them, true."""
-    present = [name for name in OUR_MEASURES if name in frame]
+    """Return the features with geoiseg's own measures, where they have them, true.
+
+    Files of older versions have area and perimeter, and no compactness: they get it.
+    """
+    known = {**{name: name for name in OUR_MEASURES}, **CUT_NAMES}
+    present = {name: measured for name, measured in known.items() if name in frame}
     if not present:
         return frame
     shapes = np.asarray(frame.geometry.array, dtype=object)
     sizes = [measure(shape, frame.crs) for shape in shapes]
     found = np.array([(*size, compactness(*size)) for size in sizes]).reshape(-1, 3)
     renewed = frame.copy()
-    for name in present:
-        renewed[name] = found[:, OUR_MEASURES.index(name)]
+    for name, measured in present.items():
+        renewed[name] = found[:, OUR_MEASURES.index(measured)]
+    if {"area_m2", "perimeter_m"} <= present.keys() and "compactness" not in present:
+        renewed.insert(renewed.columns.get_loc("perimeter_m") + 1, "compactness", found[:, 2])
     return renewed
 
 

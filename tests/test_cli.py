@@ -77,6 +77,8 @@ def test_segment_reports_as_json(capsys, disk: Disk, prompts: Path, tmp_path: Pa
     assert report["objects"][0]["object"] == "a"
     truth = disk.truth.sum() * 4
     assert report["objects"][0]["area_m2"] == pytest.approx(truth, rel=0.1)
+    one = report["objects"][0]
+    assert one["compactness"] == pytest.approx(4 * np.pi * one["area_m2"] / one["perimeter_m"] ** 2)
     assert set(report["objects"][0]["milliseconds"]) == {"read", "embed", "decode", "outline"}
     assert len(pyogrio.read_dataframe(out)) == 3
     project = pyogrio.read_dataframe(tmp_path / "p.gpkg", layer="features")

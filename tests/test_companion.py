@@ -149,6 +149,8 @@ def test_answers_as_a_session_does(companions: Callable[[], Companion], disk: Di
     session.add_point(*disk.outside, positive=False)
     assert shape(both).equals_exact(session.geometry, 0)
     assert both["area_m2"] == session.geometry.area
+    around = session.geometry.length
+    assert both["compactness"] == pytest.approx(4 * np.pi * both["area_m2"] / around**2)
     assert both["score"] == pytest.approx(session.mask.score)
     assert iou(shape(both), disk) > 0.95
     again = one.ask("object", raster=raster, steps=steps[:1])  # undo is a shorter list

@@ -96,6 +96,23 @@ def test_classes_come_back_and_older_files_have_none(disk: Disk, tmp_path: Path)
     assert geoiseg.Session.load(path).classes == session.classes[:1]
 
 
+def test_an_older_project_has_no_compactness_and_gets_it(disk: Disk, tmp_path: Path) -> None:
+    path = worked_session(disk).save(tmp_path / "a.gpkg")
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        for (trigger,) in base.execute("select name from sqlite_master where type='trigger'"):
+            base.execute(f'drop trigger "{trigger}"')  # they call functions that SQLite lacks
+        base.execute("alter table features drop column compactness")
+        base.commit()
+    assert "compactness" not in gpd.read_file(path, layer="features")
+    again = geoiseg.Session.load(path)
+    sizes = again.features
+    assert sizes["compactness"].tolist() == pytest.approx(
+        (4 * np.pi * sizes.area / sizes.length**2).tolist()
+    )
+    again.save()
+    assert gpd.read_file(path, layer="features")["compactness"].notna().all()
+
+
 @pytest.mark.parametrize(
     "classes", ["7", '"ab"', '[["a"]]', '[["a", 7]]', '[["a", "b", "c"]]', "[7]"]
 )

@@ -22,7 +22,7 @@ from geoiseg.errors import (
     SessionError,
     UnknownModelError,
 )
-from geoiseg.features import FIXED_COLUMNS, measure
+from geoiseg.features import FIXED_COLUMNS, measure, measured_anew
 from geoiseg.history import History
 from geoiseg.models.protocol import Embedding, Masks, Model, ModelInfo
 from geoiseg.outline import OutlineOptions
@@ -481,6 +481,30 @@ def test_measures_are_metres_on_the_ground() -> None:
     outer, inner = (abs(geod.geometry_area_perimeter(p)[0]) for p in
                     (cell, shapely.box(5.002, 60.002, 5.004, 60.004)))  # fmt: skip
     assert measure(in_degrees, "EPSG:4326")[0] == pytest.approx(outer - inner, rel=1e-9)
+
+
+def test_tables_are_measured_anew() -> None:
+    disc = shapely.Point(500_000, 0).buffer(100, quad_segs=64)
+    bar = shapely.box(500_000, 0, 501_000, 10)
+
+    def table(**columns: float) -> gpd.GeoDataFrame:
+        return gpd.GeoDataFrame(columns, index=[7, 3], geometry=[disc, bar], crs="EPSG:32631")
+
+    true = [1.0, 4 * np.pi * 10_000 / 2020**2]
+    now = measured_anew(table(area_m2=1.0, perimeter_m=1.0, compactness=0.0, score=0.5))
+    assert now["compactness"].tolist() == pytest.approx(true, rel=1e-3)
+    assert now["perimeter_m"].tolist() == pytest.approx([disc.length, 2020])
+    assert now.index.tolist() == [7, 3]
+    older = measured_anew(table(area_m2=1.0, perimeter_m=1.0, score=0.5))
+    assert older.columns.tolist() == [
+        "area_m2", "perimeter_m", "compactness", "score", "geometry"]  # fmt: skip
+    assert older["compactness"].tolist() == now["compactness"].tolist()
+    cut = measured_anew(table(area_m2=1.0, perim_m=1.0, compactnes=0.0))  # a Shapefile's names
+    assert cut.columns.tolist() == ["area_m2", "perim_m", "compactnes", "geometry"]
+    assert cut["compactnes"].tolist() == now["compactness"].tolist()
+    assert cut["perim_m"].tolist() == now["perimeter_m"].tolist()
+    theirs = table(area=1.0)  # not one of ours: nobody's columns are touched
+    assert measured_anew(theirs) is theirs
 
 
 def test_prompt_dictionaries_are_small() -> None:

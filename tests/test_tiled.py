@@ -322,6 +322,12 @@ def test_every_format_says_the_same(small, tmp_path):
     gpkg, parquet = gpd.read_file(tmp_path / "out.gpkg"), gpd.read_parquet(tmp_path / "out.parquet")
     assert gpkg.crs == parquet.crs
     assert gpkg["area_m2"].tolist() == parquet["area_m2"].tolist()
+    round_ones = 4 * np.pi * gpkg.area / gpkg.length**2
+    for table in (gpkg, parquet):
+        assert list(table.columns[:6]) == [
+            "id", "label", "area_m2", "perimeter_m", "compactness", "score"]  # fmt: skip
+        assert table["compactness"].tolist() == pytest.approx(round_ones.tolist())
+        assert table["compactness"].between(0, 1).all()
     assert (
         parquet.normalize()
         .geom_equals(

@@ -117,6 +117,7 @@ def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str
                 "score": result.score,
                 "area_m2": _number(feature["area_m2"]),
                 "perimeter_m": _number(feature["perimeter_m"]),
+                "compactness": _number(feature["compactness"]),
                 "milliseconds": {k: round(v, 1) for k, v in result.milliseconds.items()},
             }
         rows.append(row)

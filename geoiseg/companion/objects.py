@@ -17,7 +17,7 @@ import shapely
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
 from geoiseg.embeddings import default_cache
-from geoiseg.features import measure
+from geoiseg.features import compactness, measure
 from geoiseg.framing import check_inside, level_for_gsd
 from geoiseg.masks import touched_border
 from geoiseg.models.registry import DEFAULT_MODEL, get_model
@@ -99,6 +99,7 @@ class Objects:
             "score": mask.score,
             "area_m2": _finite(area),
             "perimeter_m": _finite(perimeter),
+            "compactness": _finite(compactness(area, perimeter)),
             "gsd": mask.grid.pixel_size_metres(),
             "settled": outcome.settled,
             "goes_on": goes_on,

@@ -23,7 +23,7 @@ from .work import Found
 
 LABEL_FIELDS = ("label", "class", "name")
 """Fields that take the class; the first that the layer has."""
-OWN_FIELDS = ("score", "area_m2", "perimeter_m", "model", "gsd", "source")
+OWN_FIELDS = ("score", "area_m2", "perimeter_m", "compactness", "model", "gsd", "source")
 """Fields that take what the companion says, where the layer has them."""
 NEW_FIELDS = (
     "label:string(80)", "score:double", "area_m2:double", "model:string(80)", "source:string(254)",

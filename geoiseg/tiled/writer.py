@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ExportError, require
 from geoiseg.export import GPKG_VERSION
-from geoiseg.features import measure
+from geoiseg.features import compactness, measure
 from geoiseg.grid import Grid, Window
 from geoiseg.label_raster import label_dtype, stripes, write_windows
 from geoiseg.tiled.assemble import MappedObject
@@ -75,6 +75,7 @@ def frames(
             "label": [about.label] * len(batch),
             "area_m2": np.array([area for area, _ in sizes], np.float64),
             "perimeter_m": np.array([length for _, length in sizes], np.float64),
+            "compactness": np.array([compactness(*size) for size in sizes], np.float64),
             "score": np.array([item.score for item in batch], np.float64),
             "pieces": np.array([item.pieces for item in batch], np.int64),
             "model": [about.model] * len(batch),

@@ -80,8 +80,10 @@ def test_the_metadata_is_what_qgis_asks_for() -> None:
     metadata = configparser.ConfigParser(interpolation=None)
     metadata.read(PLUGIN / "metadata.txt", encoding="utf-8")
     general = metadata["general"]
-    for name in ("name", "description", "about", "author", "email", "license", "icon"):
+    for name in ("name", "description", "about", "author", "license", "icon"):
         assert general[name].strip()
+    for name in ("email", "tracker", "repository", "homepage"):  # of whoever publishes it
+        assert "example" not in general.get(name, "publisher")
     assert general["version"] == __version__
     assert general["qgisMinimumVersion"] == "3.22"
     assert general["hasProcessingProvider"] == "yes"

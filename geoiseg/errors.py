@@ -49,6 +49,10 @@ class ProjectError(GeoisegError, ValueError):
     """A project file can not be read or does not belong to this raster."""
 
 
+class VectorError(GeoisegError, OSError):
+    """A vector file can not be read or written."""
+
+
 class ExportError(GeoisegError, OSError):
     """A file can not be written; what was there before is untouched."""
 
@@ -73,12 +77,17 @@ class MissingExtraError(GeoisegError, ImportError):
     """An optional dependency is not installed."""
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Import ``module``, or say which extra brings it.
+PACKAGES = {"skimage": "scikit-image"}
+"""Names by which pip knows modules of other names."""
+
+
+def require(module: str, extra: str = "") -> ModuleType:
+    """Import ``module``, or say what brings it.
 
     Args:
         module: Dotted name of the optional dependency.
-        extra: The extra of geoiseg that installs it.
+        extra: The extra of geoiseg that installs it; empty where geoiseg itself does, and a
+            small environment left it out.
 
     Raises:
         MissingExtraError: The module is not installed.
@@ -89,5 +98,6 @@ def require(module: str, extra: str) -> ModuleType:
         top = module.partition(".")[0]
         if error.name is not None and error.name.partition(".")[0] != top:
             raise
-        message = f"this needs {top}, which is not installed; run: pip install 'geoiseg[{extra}]'"
+        wanted = f"'geoiseg[{extra}]'" if extra else PACKAGES.get(top, top)
+        message = f"this needs {top}, which is not installed; run: pip install {wanted}"
         raise MissingExtraError(message) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import logging
 import sqlite3
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -16,20 +15,17 @@ import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 from numpy.typing import NDArray
 
 from geoiseg.atomic import written
-from geoiseg.date_columns import is_dates, write_with_dates
-from geoiseg.errors import ExportError, GeoisegError, require
+from geoiseg.errors import ExportError, GeoisegError, VectorError, require
 from geoiseg.grid import Grid
 from geoiseg.label_raster import write_labels
 from geoiseg.styles import Style, embed_style, write_sidecar
+from geoiseg.vectors import write_frames
 
 log = logging.getLogger(__name__)
 
-GPKG_VERSION = "1.3"
-"""The newest that QGIS 3.22 reads without a warning."""
 LONGITUDE_DIGITS = 9
 """Decimal places of degrees: a tenth of a millimetre, finer than any raster's pixels."""
 SHORT_NAMES = {
@@ -82,13 +78,18 @@ def export_features(
             chosen = style_of(frame) if style is True else style
             if isinstance(chosen, Style):
                 _styled(frame, target, path, chosen, **options)
+        except VectorError as error:
+            raise _failed(path, error) from error
         except GeoisegError:
             raise
-        except (pyogrio.errors.DataSourceError, sqlite3.Error, OSError, LookupError, RuntimeError,
-                ValueError) as error:  # fmt: skip
-            reason = " ".join(str(error).split())
-            raise ExportError(f"can not write {path}: {reason}; is the disk full?") from error
+        except (sqlite3.Error, OSError, LookupError, RuntimeError, ValueError) as error:
+            raise _failed(path, error) from error
     return path
+
+
+def _failed(path: Path, error: Exception) -> ExportError:
+    reason = " ".join(str(error).split())
+    return ExportError(f"can not write {path}: {reason}; is the disk full?")
 
 
 def style_of(
@@ -181,26 +182,6 @@ def _missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 
-def write_layer(
-    frame: gpd.GeoDataFrame, path: Path, driver: str, layer: str | None = None, **options: Any
-) -> None:
-    """Write one layer through GDAL, and make sure that all rows have arrived.
-
-    Raises:
-        ExportError: Rows are missing in the file.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*crs.*was not provided.*")
-        dates = isinstance(frame, gpd.GeoDataFrame) and any(
-            is_dates(frame[name]) for name in frame.columns.drop(frame.geometry.name)
-        )
-        write = write_with_dates if dates else pyogrio.write_dataframe
-        write(frame, path, driver=driver, layer=layer, **options)
-    found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
-    if found != len(frame):
-        raise ExportError(f"only {found} of {len(frame)} rows arrived in {path.name}")
-
-
 def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
     """Return options that make every layer of one type, MultiPolygon when it is empty.
 
@@ -215,12 +196,11 @@ def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
 
 
 def _write_gpkg(frame: gpd.GeoDataFrame, path: Path, layer: str = "features") -> None:
-    options = {"dataset_options": {"VERSION": GPKG_VERSION}, **_one_type(frame)}
-    write_layer(frame, path, "GPKG", layer, **options)
+    write_frames([frame], path, layer=layer, **_one_type(frame))
 
 
 def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
-    write_layer(frame, path, "FlatGeobuf", **_one_type(frame))
+    write_frames([frame], path, "FlatGeobuf", **_one_type(frame))
 
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -233,7 +213,7 @@ def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
         frame.to_crs("OGC:CRS84") if len(frame) else frame.set_crs("OGC:CRS84", allow_override=True)
     )
     digits = {"RFC7946": "YES", "COORDINATE_PRECISION": LONGITUDE_DIGITS}
-    write_layer(moved, path, "GeoJSON", layer_options=digits)
+    write_frames([moved], path, "GeoJSON", layer_options=digits)
 
 
 def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -257,7 +237,7 @@ def _write_shapefile(frame: gpd.GeoDataFrame, path: Path, encoding: str = "UTF-8
         if any(len(text.encode(encoding)) > SHAPEFILE_TEXT for text in texts):
             log.warning("a Shapefile takes %d bytes of text: %s is cut", SHAPEFILE_TEXT, name)
             stored[name] = column.map(lambda value: _cut(value, encoding))
-    write_layer(stored, path, "ESRI Shapefile", encoding=encoding, **_one_type(stored))
+    write_frames([stored], path, "ESRI Shapefile", encoding=encoding, **_one_type(stored))
 
 
 def _check_encoding(texts: list[str], name: str, encoding: str) -> None:

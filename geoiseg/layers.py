@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -21,12 +20,11 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 
 from geoiseg.atomic import written
-from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError
-from geoiseg.export import GPKG_VERSION, storable, style_of, write_layer
+from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError, VectorError
+from geoiseg.export import storable, style_of
 from geoiseg.features import FIXED_COLUMNS, Feature, free_name, plain_value, to_frame
 from geoiseg.grid import as_crs
 from geoiseg.growing import MOST_CHIPS
@@ -36,6 +34,7 @@ from geoiseg.prompts import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.schema import Schema
 from geoiseg.segmenter import Step
 from geoiseg.styles import embed_style
+from geoiseg.vectors import layer_info, list_layers, read_frame, write_frames
 from geoiseg.words.like import Classifier
 
 FORMAT = 1
@@ -90,28 +89,32 @@ def save_project(project: Project, path: Path) -> None:
             meta = pd.DataFrame(
                 {"key": list(values := _meta(project)), "value": list(values.values())}
             )
-            options = {"dataset_options": {"VERSION": GPKG_VERSION}} if not target.exists() else {}
             features = storable(project.schema.typed(to_frame(project.features, project.crs)))
-            multi = {"geometry_type": "MultiPolygon", "promote_to_multi": True}
-            write_layer(features, target, "GPKG", FEATURES, **multi, **options)
-            prompts = _prompt_rows(project)
-            write_layer(prompts, target, "GPKG", PROMPTS, geometry_type="Unknown")
-            write_layer(meta, target, "GPKG", META)
+            write_frames([features], target, layer=FEATURES, geometry_type="MultiPolygon",
+                         promote_to_multi=True)  # fmt: skip
+            write_frames([_prompt_rows(project)], target, layer=PROMPTS, geometry_type="Unknown")
+            write_frames([meta], target, layer=META)
             style = style_of(features, project.classes)
             if style is not None:
                 embed_style(target, FEATURES, style)
+        except VectorError as error:
+            raise _failed(path, error) from error
         except GeoisegError:
             raise
-        except (pyogrio.errors.DataSourceError, sqlite3.Error, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ExportError(f"can not save {path}: {reason}; is the disk full?") from error
+        except (sqlite3.Error, RuntimeError, ValueError) as error:
+            raise _failed(path, error) from error
+
+
+def _failed(path: Path, error: Exception) -> ExportError:
+    reason = " ".join(str(error).split())
+    return ExportError(f"can not save {path}: {reason}; is the disk full?")
 
 
 def _check_ours(path: Path) -> None:
     """Make sure that nobody else's layers would be overwritten."""
     try:
-        tables = {str(row[0]) for row in pyogrio.list_layers(path)}
-    except (pyogrio.errors.DataSourceError, ValueError) as error:
+        tables = {name for name, _ in list_layers(path)}
+    except (VectorError, ValueError) as error:
         raise ExportError(f"{path} is there and is no GeoPackage; choose another name") from error
     if META not in tables and tables & {FEATURES, PROMPTS}:
         raise ExportError(f"{path} has a layer {FEATURES!r} that is not ours; choose another name")
@@ -218,7 +221,7 @@ def load_project(path: Path) -> Project:
     if not is_project(path):
         raise ProjectError(f"{path} is no project of geoiseg: it has no table {META!r}")
     try:
-        meta = _read(path, META)
+        meta = read_frame(path, META)
         values = {
             key: json.loads(text) for key, text in zip(meta["key"], meta["value"], strict=True)
         }
@@ -227,7 +230,7 @@ def load_project(path: Path) -> Project:
                 f"{path} was made by geoiseg {values['version']}, which is newer; upgrade geoiseg"
             )
         stretch = values["stretch"]
-        steps = _steps(_read(path, PROMPTS))
+        steps = _steps(read_frame(path, PROMPTS))
         return Project(
             raster=values["raster"],
             bands=tuple(values["bands"]),
@@ -248,8 +251,6 @@ def load_project(path: Path) -> Project:
         raise
     except (
         GeoisegError,
-        pyogrio.errors.DataSourceError,
-        pyogrio.errors.DataLayerError,
         KeyError,
         TypeError,
         ValueError,
@@ -271,12 +272,6 @@ def _classifier(data: Any) -> Classifier | None:
     return None if data is None else Classifier.from_dict(data)
 
 
-def _read(path: Path, layer: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return pyogrio.read_dataframe(path, layer=layer)
-
-
 def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
     """Return the steps by object id; None is the object in progress."""
     steps: dict[int | None, tuple[Step, ...]] = {}
@@ -289,14 +284,13 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
 
 
 def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
-    info = pyogrio.read_info(path, layer=FEATURES)
     kinds = {
-        str(name): reader
-        for name, dtype in zip(info["fields"], info["dtypes"], strict=True)
+        name: reader
+        for name, dtype in layer_info(path, FEATURES).fields.items()
         for start, reader in _READERS.items()
-        if str(dtype).startswith(start)
+        if dtype.startswith(start)
     }
-    frame = _read(path, FEATURES)
+    frame: Any = read_frame(path, FEATURES)
     own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
     for row in frame.to_dict("records"):
         values = {name: plain_value(row[name]) for name in own}

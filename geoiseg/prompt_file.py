@@ -9,7 +9,6 @@ is replayed step by step.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +16,14 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-import pyogrio
 import shapely
 
-from geoiseg.errors import PromptError
+from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import free_name, plain_value
 from geoiseg.layers import PROMPTS, is_project, step_of
 from geoiseg.prompts import Box, Point, Prompt, Region, Scribble, localise
 from geoiseg.segmenter import Step
+from geoiseg.vectors import read_frame
 
 OWN_COLUMNS = ("object", "step", "label", "kind", "positive", "gsd", "definition")
 """Columns with a meaning; all others are the user's."""
@@ -78,10 +77,8 @@ def _object_name(value: Any) -> str:
 
 def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            frame = pyogrio.read_dataframe(path, layer=layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        frame = read_frame(path, layer)
+    except (VectorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read prompts from {path}: {reason}") from error
     if not len(frame):

@@ -19,14 +19,14 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 
 from geoiseg.atomic import written
-from geoiseg.errors import ExportError, GeoreferenceError
+from geoiseg.errors import ExportError, GeoreferenceError, VectorError
 from geoiseg.export import LINES, style_of
 from geoiseg.grid import as_crs, box_outline, reproject_xy
 from geoiseg.readers import Raster, open_raster
 from geoiseg.styles import DOCTYPE, MARK, QML_VERSION, Style
+from geoiseg.vectors import layer_info, list_layers, read_frame
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,15 @@ def _vector(given: ProjectLayer, number: int, folder: Path) -> _Entry:
             name, crs, bounds = path.stem, frame.crs, frame.total_bounds
             lines = set(frame.geom_type.dropna()) <= LINES
         else:
-            names = [str(one) for one, kind in pyogrio.list_layers(path) if kind is not None]
+            names = [one for one, kind in list_layers(path) if kind is not None]
             if given.layer is not None and given.layer not in names:
                 raise ExportError(f"{path} has no layer {given.layer!r}; there is: "
                                   f"{', '.join(names)}")  # fmt: skip
             name = given.layer or names[0]
-            info = pyogrio.read_info(path, layer=name, force_total_bounds=True)
-            crs, bounds = info["crs"], info["total_bounds"]
-            lines = "Line" in str(info["geometry_type"])
-    except (pyogrio.errors.DataSourceError, OSError, ValueError, IndexError) as error:
+            info = layer_info(path, name)
+            crs, bounds = info.crs, info.bounds
+            lines = "Line" in str(info.geometry_type)
+    except (VectorError, OSError, ValueError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ExportError(f"{path} can not be shown in a QGIS project: {reason}") from error
     inside = f"|layername={name}" if path.suffix.lower() in {".gpkg", ".sqlite"} else ""
@@ -162,10 +162,9 @@ def _own_style(path: Path, layer: str) -> str:
 def _by_label(path: Path, name: str) -> Style | None:
     if path.suffix.lower() == ".parquet":
         return style_of(gpd.read_parquet(path))
-    info = pyogrio.read_info(path, layer=name)
-    if "label" not in list(info["fields"]):
+    if "label" not in layer_info(path, name).fields:
         return None
-    return style_of(pyogrio.read_dataframe(path, layer=name, columns=["label"]))
+    return style_of(gpd.GeoDataFrame(read_frame(path, name, ["label"])))
 
 
 def _raster(raster: Raster, folder: Path) -> _Entry | None:

@@ -1,16 +1,15 @@
-"""Vector files of any kind: whatever GDAL's drivers open, said in one line if not."""
+"""Layers of any vector file: whatever can be opened, said in one line if not."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 
-from geoiseg.errors import ProjectError
+from geoiseg.errors import ProjectError, VectorError
+from geoiseg.vectors import list_layers, read_frame
 
 
 def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -26,17 +25,14 @@ def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
         if path.suffix.lower() == ".parquet":
             frame = gpd.read_parquet(path)
         else:
-            names = [str(name) for name, _ in pyogrio.list_layers(path)]
+            names = [name for name, _ in list_layers(path)]
             chosen = layer or ("features" if "features" in names else None)
             if chosen is not None and chosen not in names:
                 raise ProjectError(f"{path} has no layer {chosen!r}; there is: {', '.join(names)}")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                frame = pyogrio.read_dataframe(path, layer=chosen)
+            frame = read_frame(path, chosen)
     except ProjectError:
         raise
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError, OSError,
-            ImportError) as error:  # fmt: skip
+    except (VectorError, ValueError, OSError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ProjectError(f"can not read {path}: {reason}") from error
     if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():

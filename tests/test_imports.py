@@ -16,7 +16,7 @@ HEAVY = {
 
 LEVELS = [
     {"errors", "models.protocol"},
-    {"grid", "atomic", "history", "home"},
+    {"grid", "atomic", "history", "home", "vectors"},
     {"prompts", "image", "masks", "vectorize", "coverage", "shoreline"},
     {"outline", "framing", "growing", "readers", "models"},
     {"embeddings"},
@@ -31,7 +31,7 @@ LEVELS = [
         "tiled.options",
         "tiled.plan",
     },
-    {"label_raster", "styles", "date_columns", "export", "vector_file"},
+    {"label_raster", "styles", "export", "vector_file"},
     {"layers", "qgis_project", "shore_layer"},
     {"session", "prompt_file", "encode"},
     {"batch"},

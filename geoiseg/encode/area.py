@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyogrio
 import shapely
 
-from geoiseg.errors import PromptError
+from geoiseg.errors import PromptError, VectorError
 from geoiseg.grid import reproject_geometry
+from geoiseg.vectors import read_frame
 
 EDGE_PIECES = 64
 """Pieces that the longer side of an area is cut into before it is moved to another CRS."""
@@ -29,8 +29,8 @@ def read_area(path: Path, crs: Any) -> Any:
     if not path.exists():
         raise PromptError(f"{path} does not exist")
     try:
-        frame = pyogrio.read_dataframe(path, columns=[])
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        frame = read_frame(path, columns=[])
+    except (VectorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read an area from {path}: {reason}") from error
     shapes = [] if "geometry" not in frame else [one for one in frame.geometry if one is not None]

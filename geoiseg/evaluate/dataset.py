@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 
-from geoiseg.errors import PromptError
+from geoiseg.errors import PromptError, VectorError
 from geoiseg.grid import reproject_geometry
 from geoiseg.readers import Raster, open_raster
+from geoiseg.vectors import read_frame
 
 IMAGE, LABELS, PROVENANCE = "image.tif", "labels.geojson", "provenance.json"
 
@@ -93,10 +92,8 @@ def _scene(image: Path, layer: Path, limit: int | None, seed: int) -> LabelledSc
 
 def _objects(layer: Path, raster: Raster, name: str) -> list[LabelledObject]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            frame = pyogrio.read_dataframe(layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        frame = read_frame(layer)
+    except VectorError as error:
         raise PromptError(f"can not read labels from {layer}: {error}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise PromptError(f"{layer} has no geometry")

@@ -7,12 +7,12 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 
-from geoiseg.errors import PromptError
+from geoiseg.errors import PromptError, VectorError
 from geoiseg.grid import Grid
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.vectors import read_frame
 
 
 def read_aoi(source: Any, grid: Grid) -> Any:
@@ -42,8 +42,8 @@ def read_aoi(source: Any, grid: Grid) -> Any:
 
 def _from_file(path: Path, grid: Grid) -> Any:
     try:
-        frame = pyogrio.read_dataframe(path)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        frame = read_frame(path)
+    except (VectorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read the area of interest from {path}: {reason}") from error
     if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():

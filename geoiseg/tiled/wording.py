@@ -8,10 +8,9 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 
 from geoiseg.embeddings import EmbeddingCache
-from geoiseg.errors import PromptError
+from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import plain_value
 from geoiseg.framing import Frame
 from geoiseg.grid import Grid, Window, reproject_geometry
@@ -19,6 +18,7 @@ from geoiseg.layers import load_project
 from geoiseg.models.protocol import BoolArray, Model
 from geoiseg.readers import Raster
 from geoiseg.tiled.automatic import View as Near
+from geoiseg.vectors import read_frame
 from geoiseg.words.concept import Examples
 from geoiseg.words.engine import Labels, WordEngine
 from geoiseg.words.engines import get_engine, get_like_engine
@@ -94,8 +94,8 @@ def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
     if not path.exists():
         raise PromptError(f"{path} does not exist")
     try:
-        frame = pyogrio.read_dataframe(path)
-    except (pyogrio.errors.DataSourceError, ValueError) as error:
+        frame = read_frame(path)
+    except (VectorError, ValueError) as error:
         raise PromptError(f"can not read examples from {path}: {error}") from error
     if not isinstance(frame, gpd.GeoDataFrame) or not len(frame):
         raise PromptError(f"{path} holds no polygon to take as an example")

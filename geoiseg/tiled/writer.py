@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,17 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.errors import ExportError, require
-from geoiseg.export import GPKG_VERSION
+from geoiseg.errors import ExportError, VectorError, require
 from geoiseg.features import compactness, measure
 from geoiseg.grid import Grid, Window
 from geoiseg.label_raster import label_dtype, stripes, write_windows
 from geoiseg.tiled.assemble import MappedObject
 from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.vectors import write_frames
 
 FORMATS = (".gpkg", ".parquet", ".tif")
 """What is written in batches."""
@@ -107,25 +105,12 @@ def write_gpkg(tables: Iterable[gpd.GeoDataFrame], path: Path) -> int:
     Raises:
         ExportError: It can not be written, or rows are missing.
     """
-    rows = 0
     try:
-        for table in tables:
-            options: dict[str, Any] = {"append": True}
-            if not rows:
-                options = {"dataset_options": {"VERSION": GPKG_VERSION}}
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*crs.*was not provided.*")
-                pyogrio.write_dataframe(
-                    table, path, driver="GPKG", layer=LAYER, geometry_type="MultiPolygon",
-                    promote_to_multi=True, **options,
-                )  # fmt: skip
-            rows += len(table)
-        found = pyogrio.read_info(path, layer=LAYER, force_feature_count=True)["features"]
-    except (pyogrio.errors.DataSourceError, OSError, RuntimeError, ValueError) as error:
+        return write_frames(
+            tables, path, layer=LAYER, geometry_type="MultiPolygon", promote_to_multi=True
+        )
+    except (VectorError, OSError, RuntimeError, ValueError) as error:
         raise _failed(path, error) from error
-    if found != rows:
-        raise ExportError(f"only {found} of {rows} rows arrived in {path.name}")
-    return rows
 
 
 def write_parquet(tables: Iterable[gpd.GeoDataFrame], path: Path) -> int:

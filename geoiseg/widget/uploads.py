@@ -7,7 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geoiseg.errors import GeoisegError, PromptError
 from geoiseg.widget.messages import MAX_UPLOAD
@@ -49,21 +49,21 @@ def read_layer(name: str, data: bytes) -> gpd.GeoDataFrame:
 
 
 def _through_file(data: bytes, suffix: str) -> gpd.GeoDataFrame:
-    import pyogrio
+    from geoiseg.vectors import list_layers, read_frame
 
     with tempfile.TemporaryDirectory(prefix="geoiseg-") as folder:
         path = Path(folder) / f"layer{suffix}"
         path.write_bytes(data)
-        layers: Any = pyogrio.list_layers(path)
-        polygons = [row[0] for row in layers if row[1] and "Polygon" in str(row[1])]
-        with_place = polygons or [row[0] for row in layers if row[1]]
+        layers = list_layers(path)
+        polygons = [name for name, kind in layers if kind and "Polygon" in kind]
+        with_place = polygons or [name for name, kind in layers if kind]
         if not with_place:
             raise PromptError("the file has no layer with geometries")
-        return pyogrio.read_dataframe(path, layer=with_place[0])
+        return read_frame(path, with_place[0])
 
 
 def _shapefile(data: bytes) -> gpd.GeoDataFrame:
-    import pyogrio
+    from geoiseg.vectors import read_frame
 
     with (
         zipfile.ZipFile(io.BytesIO(data)) as archive,
@@ -81,7 +81,7 @@ def _shapefile(data: bytes) -> gpd.GeoDataFrame:
         for one in wanted:
             target = Path(folder) / f"layer{Path(one.filename).suffix.lower()}"
             target.write_bytes(archive.read(one))
-        return pyogrio.read_dataframe(Path(folder) / "layer.shp")
+        return read_frame(Path(folder) / "layer.shp")
 
 
 def _geojson(data: bytes) -> gpd.GeoDataFrame:

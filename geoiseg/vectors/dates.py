@@ -6,7 +6,6 @@ unless pyarrow is there; its raw writer takes NumPy's days.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,7 @@ import pandas as pd
 import pyogrio
 import shapely
 
-
-def is_dates(column: pd.Series) -> bool:
-    """Return whether a column has dates and nothing else but missing values."""
-    if column.dtype != object:
-        return False
-    kinds = {type(value) for value in column if not _missing(value)}
-    return kinds == {date}
+from geoiseg.vectors.columns import is_dates
 
 
 def write_with_dates(frame: gpd.GeoDataFrame, path: Path, **options: Any) -> None:
@@ -46,10 +39,6 @@ def write_with_dates(frame: gpd.GeoDataFrame, path: Path, **options: Any) -> Non
         crs=None if frame.crs is None else frame.crs.to_wkt(),
         **options,
     )
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124
 
 
 def _values(column: pd.Series) -> tuple[Any, Any]:

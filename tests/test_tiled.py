@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -26,7 +27,14 @@ from skimage.measure import label
 
 import geoiseg
 from geoiseg.demo.scene import make_scene
-from geoiseg.errors import ExportError, LedgerError, ModelError, PromptError, WorkerError
+from geoiseg.errors import (
+    CancelledError,
+    ExportError,
+    LedgerError,
+    ModelError,
+    PromptError,
+    WorkerError,
+)  # fmt: skip
 from geoiseg.models.options import ModelOptions
 from geoiseg.tiled import AutomaticOptions, MapOptions
 from geoiseg.tiled.ledger import ledger_path
@@ -754,6 +762,82 @@ geoiseg.segment_raster({str(small.path)!r}, "out.gpkg", model=FloodModel(), opti
     shown = json.dumps(book.cells[0].outputs)
     assert "Mpx" in shown
     assert "9 done" in json.dumps(book) or "application/vnd.jupyter.widget-view+json" in shown
+
+
+class Listener:
+    """Takes what a run says of itself, and stops it at the ``stop``-th time."""
+
+    def __init__(self, stop: int = 0):
+        self.stop, self.heard = stop, []
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        self.heard.append((done, total, text))
+        if len(self.heard) == self.stop:
+            raise CancelledError("enough")
+
+
+def test_a_callable_is_told_of_every_tile(small, tmp_path, capfd):
+    told = Listener()
+    geoiseg.segment_raster(
+        small.path, tmp_path / "out.gpkg", model=FloodModel(), options=SMALL, progress=told
+    )
+    dones, totals, texts = zip(*told.heard, strict=True)
+    assert len(dones) == 1 + 9
+    assert set(totals) == {dones[-1]}
+    assert dones[0] == 0 < dones[1]
+    assert list(dones) == sorted(set(dones))
+    assert texts[0] == f"0.0 of {dones[-1] / 1e6:.1f} Mpx"
+    assert ", 4 done, 0" in texts[4]
+    assert texts[4].endswith(" left")
+    assert texts[-1] == f"{dones[-1] / 1e6:.1f} of {dones[-1] / 1e6:.1f} Mpx, 9 done"
+    assert capfd.readouterr().err == ""  # and no bar beside it
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads", "processes"])
+def test_a_callable_stops_a_run_that_is_gone_on_with(small, tmp_path, scheduler):
+    whole, out = tmp_path / "whole.gpkg", tmp_path / "out.gpkg"
+    geoiseg.segment_raster(small.path, whole, model=FloodModel(), options=SMALL)
+    how = {"options": SMALL, "scheduler": scheduler, "workers": 2}
+    told = Listener(stop=4)
+    with pytest.raises(CancelledError, match="enough") as caught:
+        geoiseg.segment_raster(small.path, out, model=FloodModel(), progress=told, **how)
+    for child in multiprocessing.active_children():
+        child.join(20)
+    assert multiprocessing.active_children() == [], "workers outlive the run"
+    assert caught.traceback  # held all the while
+    assert not out.exists()
+    with closing(sqlite3.connect(ledger_path(out))) as db:
+        assert db.execute("SELECT COUNT(*) FROM tile WHERE state = 'done'").fetchone()[0] == 3
+    again, log = Listener(), tmp_path / "log"
+    model = FloodModel(log=log)
+    geoiseg.segment_raster(small.path, out, model=model, progress=again, resume=True, **how)
+    assert len(log.read_bytes()) == 9 - 3
+    assert again.heard[0][0] == told.heard[-1][0] > 0
+    assert again.heard[0][2].endswith("Mpx done by an earlier run")
+    assert again.heard[-1][0] == again.heard[-1][1] == told.heard[0][1]
+    assert same(gpd.read_file(out), gpd.read_file(whole))
+    assert not ledger_path(out).exists()
+
+
+def test_a_callable_can_stop_a_run_before_its_first_tile(small, tmp_path):
+    log = tmp_path / "log"
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(
+            small.path, tmp_path / "out.gpkg", model=FloodModel(log=log), options=SMALL,
+            progress=Listener(stop=1),
+        )  # fmt: skip
+    assert not log.exists()
+
+
+def test_windows_that_are_given_up_count_as_done(damaged, tmp_path):
+    told = Listener()
+    report = geoiseg.segment_raster(
+        damaged, tmp_path / "out.gpkg", model=FloodModel(), options=SMALL, progress=told
+    )
+    count = len(report.failures)
+    assert count
+    assert told.heard[-1][0] == told.heard[-1][1]
+    assert told.heard[-1][2].endswith(f" Mpx, {9 - count} done, {count} failed")
 
 
 # -- prompts -------------------------------------------------------------------------------

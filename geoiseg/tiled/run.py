@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from geoiseg.errors import GeoisegError
 from geoiseg.models.protocol import Model
@@ -16,7 +16,7 @@ from geoiseg.tiled.ledger import Ledger, ledger_path
 from geoiseg.tiled.options import MapOptions
 from geoiseg.tiled.output import Tally, report, write
 from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared
-from geoiseg.tiled.progress import Progress
+from geoiseg.tiled.progress import Told, progress_of
 from geoiseg.tiled.prompted import GroupResult
 from geoiseg.tiled.report import MapReport
 from geoiseg.tiled.tasks import Backlog
@@ -34,7 +34,7 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     workers: int | None = None,
     options: MapOptions | None = None,
     resume: bool = False,
-    progress: bool | None = None,
+    progress: bool | Told | None = None,
     quicklook: str | Path | None = None,
 ) -> MapReport:
     """Map a whole raster of any size to a file, and return what was done.
@@ -56,12 +56,16 @@ def segment_raster(  # noqa: PLR0913 - the public interface
         workers: How many; by default one, or all that a cluster has.
         options: How the raster is cut and what is kept.
         resume: Whether to go on with an interrupted run, and with what failed in it.
-        progress: Whether to show a bar; by default in a terminal and in a notebook.
+        progress: Whether to show a bar; by default in a terminal and in a notebook. Or a
+            callable that takes the pixels done, those of the whole run and a text in one
+            line, first with what an earlier run has done and then after each tile. What it
+            raises, ``CancelledError`` for one, ends the run; ``resume`` goes on from there.
         quicklook: A PNG to write, with the objects on the raster.
 
     Raises:
         GeoisegError: The raster, the prompts, the model or the options are at fault; the
             ledger is of a run with other parameters; the workers are gone.
+        CancelledError: ``progress`` has raised it.
     """
     started = time.perf_counter()
     given = options or MapOptions()
@@ -82,15 +86,17 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     return told
 
 
-def _work(run: Run, driver: Driver, ledger: Ledger, shown: bool | None) -> Tally:
+def _work(run: Run, driver: Driver, ledger: Ledger, told: bool | Told | None) -> Tally:
     """Do all tasks that are not done, and return what was counted."""
     done = {number for number, state in ledger.states().items() if state == "done"}
     left = [number for number in run.numbers if number not in done]
     backlog = Backlog(run.tasks(left), run.options.attempts, run.groups)
     tally, finished, failed = Tally(peak=peak_memory()), len(run.numbers) - len(left), 0
     before, total = (sum(map(run.pixels, numbers)) for numbers in (done, run.numbers))
-    with Progress(total, before, shown) as bar:
-        for outcome in driver.run(run.job, backlog.queue, backlog.task):
+    # closed at once, so that who stops it waits for no worker
+    running = cast("Generator[Outcome]", driver.run(run.job, backlog.queue, backlog.task))
+    with contextlib.closing(running) as outcomes, progress_of(total, before, told) as shown:
+        for outcome in outcomes:
             numbers = backlog.task(outcome.number).numbers
             pixels = sum(map(run.pixels, numbers))
             if outcome.result is not None:
@@ -103,7 +109,7 @@ def _work(run: Run, driver: Driver, ledger: Ledger, shown: bool | None) -> Tally
             else:
                 ledger.fail(numbers[0], _reason(outcome), backlog.tried(outcome.number))
                 failed += 1
-            bar.done(pixels, finished, failed)
+            shown.done(pixels, finished, failed)
     return tally
 
 

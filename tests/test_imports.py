@@ -15,7 +15,7 @@ HEAVY = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "models.protocol"},
+    {"errors", "connected", "models.protocol"},
     {"grid", "atomic", "history", "home", "vectors"},
     {"prompts", "image", "masks", "vectorize", "coverage", "shoreline"},
     {"outline", "framing", "growing", "readers", "models"},

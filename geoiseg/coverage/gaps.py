@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
+
+from geoiseg.connected import components
 
 Geometries = NDArray[Any]
 Index = NDArray[np.intp]
@@ -169,9 +169,7 @@ def _joined(pieces: Geometries, group: Index, near: _Near) -> tuple[Index, Geome
     a, b = order[:-1][same[:-1]], order[1:][same[:-1]]
     inner = group[piece[first[a]]] == group[piece[first[b]]]
     a, b = a[inner], b[inner]
-    joins = (np.ones(len(a), bool), (piece[first[a]], piece[first[b]]))
-    graph = csr_array(joins, shape=(len(pieces), len(pieces)))
-    place = connected_components(graph, directed=False)[1]
+    place = components(len(pieces), piece[first[a]], piece[first[b]])
     outer = np.ones(len(first), bool)
     outer[a] = outer[b] = False
     sides = first[outer]

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
+from geoiseg.connected import components
 from geoiseg.coverage.borders import OUTSIDE, Borders
 from geoiseg.coverage.gaps import find_gaps
 
@@ -166,9 +165,7 @@ def _places(borders: Borders, filled: NDArray[np.bool_]) -> int:
     """Return how many connected places the filled parts make."""
     inner = (borders.sides >= 0).all(axis=1) & np.append(filled, False)[borders.sides].all(axis=1)
     one, other = borders.sides[inner].T
-    shape = (borders.count, borders.count)
-    graph = csr_array((np.ones(len(one), bool), (one, other)), shape=shape)
-    return len(np.unique(connected_components(graph, directed=False)[1][filled]))
+    return len(np.unique(components(borders.count, one, other)[filled]))
 
 
 def slivers_moved(partition: Partition, width: float) -> tuple[Partition, Change]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
 
 from geoiseg.coverage.frame import Frame
 from geoiseg.errors import GeoreferenceError
@@ -122,15 +121,40 @@ def _longest_way(branches: Lines) -> Lines:
     weight: dict[tuple[int, int], int] = {}
     for k in order:
         weight[min(one[k], other[k]), max(one[k], other[k])] = int(k)
-    used = np.array(list(weight.values()))
-    graph = coo_array((length[used], (one[used], other[used])), shape=(count, count)).tocsr()
+    beside: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+    for (first, second), k in weight.items():
+        beside[first].append((second, float(length[k])))
+        beside[second].append((first, float(length[k])))
     start = 0
     for _ in range(2):
-        distance, before = dijkstra(graph, directed=False, indices=start, return_predecessors=True)
-        reached = np.where(np.isfinite(distance), distance, -1)
-        begin, start = start, int(reached.argmax())
+        distance, before = _ways_from(start, beside)
+        begin, start = start, max(distance, key=lambda node: (distance[node], -node))
     way, here = [], start
-    while here != begin and before[here] >= 0:
+    while here != begin:
         way.append(weight[min(here, before[here]), max(here, before[here])])
-        here = int(before[here])
+        here = before[here]
     return _branches(branches[way]) if way else branches[np.argmax(length)][None]
+
+
+def _ways_from(
+    start: int, beside: list[list[tuple[int, float]]]
+) -> tuple[dict[int, float], dict[int, int]]:
+    """Return how far each node is that can be reached, and the node before it on the way.
+
+    Args:
+        start: A node.
+        beside: Of each node, its neighbours and how far they are.
+    """
+    distance, before, known = {start: 0.0}, {start: start}, set()
+    queue = [(0.0, start)]
+    while queue:
+        here = heapq.heappop(queue)[1]
+        if here in known:
+            continue
+        known.add(here)
+        for node, length in beside[here]:
+            far = distance[here] + length
+            if far < distance.get(node, np.inf):
+                distance[node], before[node] = far, here
+                heapq.heappush(queue, (far, node))
+    return distance, before

@@ -9,9 +9,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from geoiseg.errors import GeoreferenceError
+from geoiseg.shoreline.student import interval
 
 CONFIDENCE = 0.95
 
@@ -101,5 +101,5 @@ def _regression(years: NDArray[np.float64], distance: NDArray[np.float64]) -> di
     left = float(((y - rate * x) ** 2).sum())
     total, free = float(y @ y), len(years) - 2
     error = (left / free) ** 0.5
-    half = float(student.ppf((1 + CONFIDENCE) / 2, free)) * error / spread**0.5
+    half = interval(CONFIDENCE, free) * error / spread**0.5
     return {"lrr": rate, "lr2": 1 - left / total if total else 1.0, "lse": error, "lci95": half}

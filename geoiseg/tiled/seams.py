@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label as connected
+
+from geoiseg.connected import parts_of
 
 MIN_SHARE = 0.5
 """Two parts are of one object if they share at least this much of the smaller of them."""
@@ -30,7 +31,7 @@ def matches(first: Labels, second: Labels) -> list[tuple[int, int]]:
     both = (first > 0) & (second > 0)
     if not both.any():
         return []
-    parts = [_connected(labels) for labels in (first, second)]
+    parts = [parts_of(labels) for labels in (first, second)]
     sizes = [np.bincount(part.ravel()) for part in parts]
     one, other = parts[0][both].astype(np.int64), parts[1][both].astype(np.int64)
     keys, shared = np.unique(one * len(sizes[1]) + other, return_counts=True)
@@ -41,12 +42,6 @@ def matches(first: Labels, second: Labels) -> list[tuple[int, int]]:
     names = [_names(part, labels, size) for part, labels, size in
              zip(parts, (first, second), sizes, strict=True)]  # fmt: skip
     return sorted({(int(names[0][one[k]]), int(names[1][other[k]])) for k in chosen})
-
-
-def _connected(labels: Labels) -> Labels:
-    """Return the number, from 1, of each connected part of one label."""
-    parts: Labels = connected(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
-    return parts
 
 
 def _best(part: NDArray[np.int64], shared: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import depth_first_order
 
 from geoiseg.vectorize.corners import Corners, Image
+
+try:
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import depth_first_order
+except ModuleNotFoundError:  # the companion of QGIS does without
+    depth_first_order = None
 
 Index = NDArray[np.int32]
 
@@ -147,13 +151,21 @@ def _narrow(columns: Index) -> NDArray[Any]:
 def _walk(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
     """Return all visits ring after ring, and the number of each visit's ring.
 
-    One depth-first search does it: a spine of nodes is hung before the visits, whose k-th
-    leads to the k-th entry first and then to the next of the spine, so that rings follow
-    each other in the order of their first entries and begin there.
+    Rings that pass no corner twice follow each other in the order of their first visits,
+    and begin there.
 
     Args:
         links: ``(m,)`` the visit after each.
         entries: Visits in ascending order, among them the first of every ring.
+    """
+    return _leapt(links) if depth_first_order is None else _searched(links, entries)
+
+
+def _searched(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
+    """Return what ``_walk`` does, by one depth-first search.
+
+    A spine of nodes is hung before the visits, whose k-th leads to the k-th entry first and
+    then to the next of the spine.
     """
     n, spine = len(links), len(entries)
     targets = np.empty(n + 2 * spine, np.int32)
@@ -169,6 +181,26 @@ def _walk(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
     order = found[found < n]
     ring = np.empty(n, np.int32)
     ring[order] = np.cumsum(parent[order] >= n, dtype=np.int32) - 1
+    return order, ring
+
+
+def _leapt(links: Index) -> tuple[Index, Index]:
+    """Return what ``_walk`` does, with numpy alone, in leaps that double (Wyllie, 1979).
+
+    Each visit learns the least one within its leap, and how far ahead that is. Takes a few
+    times as long as the search.
+    """
+    number = np.arange(len(links), dtype=np.int32)
+    least, ahead, leap, reach = number, np.zeros_like(number), links, 1
+    while (less := least[leap] < least).any():
+        ahead = np.where(less, ahead[leap] + np.int32(reach), ahead)
+        least, leap, reach = np.minimum(least, least[leap]), leap[leap], 2 * reach
+    ring = (np.cumsum(least == number, dtype=np.int32) - 1)[least]
+    size = np.bincount(ring).astype(np.int32)
+    end = np.cumsum(size, dtype=np.int32)
+    place = np.where(ahead == 0, (end - size)[ring], end[ring] - ahead)
+    order = np.empty_like(number)
+    order[place] = number
     return order, ring
 
 

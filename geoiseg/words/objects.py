@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.protocol import BoolArray
+from geoiseg.words.flood import flooded
 
 FloatArray = NDArray[np.float32]
 
@@ -71,9 +71,8 @@ def _split(mask: NDArray[np.uint8], labels: NDArray[np.int32], neck: float) -> N
     Seeds are what is left of the depth map above a share of the greatest depth near by; the
     watershed of the depth gives each pixel to a seed.
     """
-    from skimage.segmentation import watershed
-
-    depth = np.asarray(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5))[1:-1, 1:-1]
+    depth = np.asarray(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5), np.float32)
+    depth = depth[1:-1, 1:-1]
     top = depth
     for _ in range(4):  # the greatest depth within reach, as of a ball as large as it is deep
         near = cv2.dilate(top, np.ones((15, 15), np.uint8))
@@ -82,8 +81,7 @@ def _split(mask: NDArray[np.uint8], labels: NDArray[np.int32], neck: float) -> N
     _, seeds = cv2.connectedComponents(deep, connectivity=8)
     if int(seeds.max()) <= int(labels.max()):
         return labels
-    parts: Any = watershed(-depth, seeds, mask=mask > 0)  # type: ignore[no-untyped-call]
-    return np.asarray(parts, np.int32)
+    return flooded(depth, np.asarray(seeds, np.int32), labels)
 
 
 def _numbered(

@@ -324,6 +324,55 @@ def test_a_job_goes_on_where_a_killed_process_left_it(
     assert frames[0].geometry.geom_equals(frames[1].geometry).all()
 
 
+def test_a_map_that_is_called_off_is_gone_on_with(
+    companions: Callable[[], Companion], tmp_path: Path
+) -> None:
+    raster = write_raster(tmp_path / "disks.tif", np.tile(disk_pixels()[0], (1, 3, 3)))
+    out = str(tmp_path / "map.gpkg")
+    how: dict[str, Any] = {"raster": str(raster), "out": out, "window": 256, "tile": 256}
+    how |= {"overlap": 64, "spacing": 100, "scales": [2]}
+    one = companions()
+    number = one.send("map", **how)
+    while not (shown := one.read()).get("progress"):
+        pass
+    assert 0 < shown["progress"] < 1
+    assert re.fullmatch(r"[\d.]+ of [\d.]+ Mpx, \d done, [\d:]+ left", shown["text"])
+    one.cancel(number)
+    assert one.answer(number)["error"] == {"kind": "CancelledError", "text": "stopped"}
+    reached = max([shown["progress"], *(message["progress"] for message in one.progress)])
+    assert not Path(out).exists()
+    done = one.ask("map", resume=True, **how)
+    shares = [message["progress"] for message in one.progress]
+    assert shares[0] == 0  # the raster is opened
+    assert shares[1] == reached
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert done["objects"] == 9
+
+
+WITHOUT = """
+import io, json, sys, threading
+absent = set(json.loads(sys.argv[1])) - set(sys.modules)
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in absent:
+            return self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+from geoiseg.companion.pipe import Pipe
+from geoiseg.companion.service import Service
+out = io.BytesIO()
+service = Service(Pipe(sys.stdin.buffer, out))
+service.run()
+while service.busy:
+    threading.Event().wait(0.05)
+sys.stdout.write(out.getvalue().decode())
+"""
+"""Serves with some packages as if they were not installed."""
+
 WITHOUT = """
 import io, json, sys, threading
 absent = set(json.loads(sys.argv[1])) - set(sys.modules)

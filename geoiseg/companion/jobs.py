@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,11 +98,15 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     family = get_model(name, running).info.family
     automatic = AutomaticOptions.for_family(family, **given)
     options = MapOptions(automatic=automatic, running=running, **cutting)
-    with contextlib.redirect_stderr(Bar(watch, tell)):
-        report = segment_raster(
-            open_raster(raster, bands), out, model=name, options=options, progress=True,
-            resume=resume or (again and ledger_path(out).exists()), quicklook=look, **how,
-        )  # fmt: skip
+
+    def progress(done: int, total: int, text: str) -> None:
+        tell(done / total if total else 1.0, text)
+        _heed(watch)
+
+    report = segment_raster(
+        open_raster(raster, bands), out, model=name, options=options, progress=progress,
+        resume=resume or (again and ledger_path(out).exists()), quicklook=look, **how,
+    )  # fmt: skip
     return {
         "out": str(out), "objects": report.objects, "area_m2": report.area_m2,
         "failed": len(report.failures), "problems": report.problems(),
@@ -188,23 +189,6 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     tell(0.9, f"writing {len(lines)} lines")
     export_features(lines, out)
     return facts
-
-
-class Bar(io.TextIOBase):
-    """Reads a progress bar that is written to it, and stops who writes where it is asked to."""
-
-    def __init__(self, watch: Watch, tell: Told) -> None:
-        self._watch = watch
-        self._tell = tell
-
-    def write(self, text: str, /) -> int:
-        """Take part of a bar."""
-        found = re.search(r"(\d+)%\|", text)
-        if found:
-            detail = text.rpartition("|")[2].strip()
-            self._tell(min(1.0, int(found[1]) / 100), detail)
-        _heed(self._watch)
-        return len(text)
 
 
 def _words(fields: Fields) -> Any:

@@ -36,6 +36,7 @@ SHORT_NAMES = {
 """Shapefile names of our own columns that are too long for it."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 LINES = {"LineString", "MultiLineString"}
+GEOJSON = (".geojson", ".json")
 SHAPEFILE_TEXT = 254
 """Bytes of a Shapefile's text field."""
 
@@ -58,7 +59,8 @@ def export_features(
         style: How QGIS is to show it: inside a GeoPackage, and as a .qml file beside other
             vector files. By default coloured by ``label``, if that says anything; False
             for none. A style of somebody else's there stays.
-        **options: ``layer`` (name, GeoPackage only); ``encoding`` (Shapefile only);
+        **options: ``layer`` and ``becomes`` (GeoPackage only): its name, and the suffix of what
+            a GIS makes of it, such as ``.shp``; ``encoding`` (Shapefile only);
             ``extent`` (``"raster"`` or ``"features"``) and ``values`` (``"id"`` or
             ``"mask"``) for .tif.
 
@@ -112,17 +114,17 @@ def style_of(
 
 def _styled(
     frame: gpd.GeoDataFrame, target: Path, path: Path, style: Style, layer: str = "features",
-    **_: Any,
+    becomes: str = "", **_: Any,
 ) -> None:  # fmt: skip
     suffix = path.suffix.lower()
-    if suffix == ".gpkg":
-        embed_style(target, layer, style)
-        return
-    if suffix == ".shp":
+    if ".shp" in (suffix, becomes):
         names = short_names(frame.columns.drop(frame.geometry.name))
         aliases = {short: name for name, short in names.items() if short != name}
         style = replace(style, column=names.get(style.column, style.column), aliases=aliases)
-    write_sidecar(target, path, style)
+    if suffix == ".gpkg":
+        embed_style(target, layer, style)
+    else:
+        write_sidecar(target, path, style)
 
 
 def check_format(path: Path) -> str:
@@ -195,7 +197,13 @@ def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
     return {}
 
 
-def _write_gpkg(frame: gpd.GeoDataFrame, path: Path, layer: str = "features") -> None:
+def _write_gpkg(
+    frame: gpd.GeoDataFrame, path: Path, layer: str = "features", becomes: str = ""
+) -> None:
+    if becomes in GEOJSON:
+        _check_lonlat(frame)
+    if becomes == ".shp":
+        frame = _for_shapefile(frame, "UTF-8")
     write_frames([frame], path, layer=layer, **_one_type(frame))
 
 
@@ -203,12 +211,16 @@ def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
     write_frames([frame], path, "FlatGeobuf", **_one_type(frame))
 
 
-def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
+def _check_lonlat(frame: gpd.GeoDataFrame) -> None:
     if frame.crs is None:
         raise ExportError(
             "GeoJSON is in longitude and latitude, but the raster has no CRS;"
             " export to .gpkg or .shp instead"
         )
+
+
+def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
+    _check_lonlat(frame)
     moved = (
         frame.to_crs("OGC:CRS84") if len(frame) else frame.set_crs("OGC:CRS84", allow_override=True)
     )
@@ -222,6 +234,16 @@ def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
 
 
 def _write_shapefile(frame: gpd.GeoDataFrame, path: Path, encoding: str = "UTF-8") -> None:
+    stored = _for_shapefile(frame, encoding)
+    write_frames([stored], path, "ESRI Shapefile", encoding=encoding, **_one_type(stored))
+
+
+def _for_shapefile(frame: gpd.GeoDataFrame, encoding: str) -> gpd.GeoDataFrame:
+    """Return a table with names, texts and types that a Shapefile takes.
+
+    Raises:
+        ExportError: A text can not be written in the encoding.
+    """
     names = short_names(frame.columns.drop(frame.geometry.name))
     renamed = {old: new for old, new in names.items() if old != new}
     if renamed:
@@ -237,7 +259,7 @@ def _write_shapefile(frame: gpd.GeoDataFrame, path: Path, encoding: str = "UTF-8
         if any(len(text.encode(encoding)) > SHAPEFILE_TEXT for text in texts):
             log.warning("a Shapefile takes %d bytes of text: %s is cut", SHAPEFILE_TEXT, name)
             stored[name] = column.map(lambda value: _cut(value, encoding))
-    write_frames([stored], path, "ESRI Shapefile", encoding=encoding, **_one_type(stored))
+    return stored
 
 
 def _check_encoding(texts: list[str], name: str, encoding: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 
 from geoiseg.demo.scene import make_scene
+from geoiseg.export import export_features
 from tests.conftest import Disk, disk_pixels, write_raster
 from tests.qgis_app import Qgis
 
@@ -101,6 +104,57 @@ def test_maps_cleans_and_draws_lines(qgis: Qgis, disk: Disk, tmp_path: Path) -> 
     drawn = layer(lines)
     assert set(drawn.geom_type) <= {"LineString", "MultiLineString"}
     assert results["LENGTH_M"] == pytest.approx(drawn["length_m"].sum())
+
+
+FIELDS = {
+    "owner": ["Zoë 麦", "ß"],
+    "visited": [date(2021, 4, 5), None],
+    "long_name_of_a_field": [1, 2],
+}
+
+
+@pytest.mark.parametrize("suffix", ["shp", "geojson", "fgb", "gml"])
+def test_any_format_in_and_out(qgis: Qgis, disk: Disk, tmp_path: Path, suffix: str) -> None:
+    """QGIS turns layers into GeoPackages for the companion, and its answers into what is asked for."""
+    x, y = disk.centre
+    shapes = [shapely.Point(x, y).buffer(60), shapely.box(x + 90, y, x + 190, y + 60)]
+    frame = gpd.GeoDataFrame(
+        {"label": ["pond", "yard"], **FIELDS}, geometry=shapes, crs="EPSG:32631"
+    )
+    source, out = tmp_path / "in.fgb", tmp_path / f"out – 2.{suffix}"
+    export_features(frame, source, style=False)
+    results = qgis.run("geoiseg:clean", INPUT=str(source), OUTPUT=str(out))
+    assert results["FEATURES"] == 2
+    assert Path(results["OUTPUT"]) == out
+    found = pyogrio.read_dataframe(out)
+    kept = {"shp": "long_name_"}.get(suffix, "long_name_of_a_field")
+    assert found.sort_values("label")["owner"].tolist() == ["Zoë 麦", "ß"]
+    assert found.sort_values("label")[kept].tolist() == [1, 2]
+    assert "fid" not in found
+    assert found.crs == ("EPSG:4326" if suffix == "geojson" else "EPSG:32631")
+    assert found.to_crs(frame.crs).area.sum() == pytest.approx(frame.area.sum(), rel=1e-4)
+    style = out.with_suffix(".qml").read_text(encoding="utf-8")
+    assert 'attr="label"' in style
+    assert ('name="long_name_of_a_field"' in style) == (suffix == "shp")
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    out.with_suffix(".qml").write_text("<qgis>mine</qgis>")
+    qgis.run("geoiseg:clean", INPUT=str(out), OUTPUT=str(out))
+    assert out.with_suffix(".qml").read_text() == "<qgis>mine</qgis>"
+    assert len(pyogrio.read_dataframe(out)) == 2
+
+
+def test_an_unknown_format_is_refused_before_anything_is_done(
+    qgis: Qgis, disk: Disk, tmp_path: Path
+) -> None:
+    frame = gpd.GeoDataFrame(geometry=[shapely.Point(disk.centre).buffer(60)], crs="EPSG:32631")
+    export_features(frame, tmp_path / "in.gpkg")
+    for name, words in (("o.xyz9", "has no known format"), ("no/o.fgb", "there is no folder")):
+        done = qgis.process(
+            "run", "geoiseg:clean", f"--INPUT={tmp_path / 'in.gpkg'}", f"--OUTPUT={tmp_path / name}"
+        )
+        assert done.returncode != 0
+        assert words in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_mistake_is_told_and_fails(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

@@ -21,8 +21,12 @@ from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoiseg.companion import jobs
+from geoiseg.companion.fields import Fields
 from geoiseg.errors import VectorError
+from geoiseg.segmenter import Watch
 from geoiseg.vectors import geopackage, geopackage_writer, ogr
+from tests.conftest import Disk
 
 UTM = "EPSG:32631"
 OWN = "+proj=laea +lat_0=50.5 +lon_0=11 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m"
@@ -413,3 +417,55 @@ def test_without_pyogrio_a_geopackage_goes_and_all_else_is_told(tmp_path: Path) 
     assert found["größe – 麦"].tolist()[::2] == frame["größe – 麦"].tolist()[::2]
     shapes = frame.geometry.to_numpy()
     assert shapely.equals(found.geometry.to_numpy()[::2], shapes[::2]).all()
+
+
+def test_jobs_write_the_same_with_and_without_pyogrio(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = disk.centre
+    pond = shapely.Point(x, y).buffer(60)
+    older = gpd.GeoDataFrame(
+        {"label": ["pond", "pönd"], "date": ["2015-07-31", "2019-07-31"], "n": [1.5, None]},
+        geometry=[pond, pond.buffer(9)], crs=UTM,
+    )  # fmt: skip
+    inputs = {
+        "shores": older,
+        "ground": older[["label", "geometry"]].iloc[:1].assign(geometry=[pond.buffer(200)]),
+        "base": gpd.GeoDataFrame(geometry=[shapely.boundary(pond.buffer(-20))], crs=UTM).to_crs(3857),
+        "clicks": gpd.GeoDataFrame(
+            {"label": ["lake"], "seen": [date(2021, 4, 5)], "kind": ["box"]}, geometry=[pond], crs=UTM
+        ),
+    }  # fmt: skip
+    for name, frame in inputs.items():
+        write(frame, tmp_path / f"{name}.gpkg", "gdal", name)
+    place = {name: str(tmp_path / f"{name}.gpkg") for name in inputs}
+    raster = {"raster": str(disk.path)}
+    asked: dict[str, tuple[Any, dict[str, Any]]] = {
+        "clean": (jobs.clean, {"input": place["shores"]}),
+        "lines": (jobs.shoreline, {"input": place["shores"], "extent": place["ground"]}),
+        "rates": (jobs.shoreline, {"input": place["shores"], "baseline": place["base"],
+                                   "spacing": 40, "length": 120}),
+        "boxed": (jobs.segment, {**raster, "prompts": place["clicks"], "becomes": ".shp"}),
+        "mapped": (jobs.map_raster, {**raster, "aoi": place["ground"], "spacing": 50,
+                                     "scales": [2]}),
+        "like": (jobs.map_raster, {**raster, "like": place["shores"]}),
+    }  # fmt: skip
+    for by in WRITERS:
+        if by == "sqlite":
+            monkeypatch.delattr("geoiseg.vectors.ogr")
+            monkeypatch.setitem(sys.modules, "geoiseg.vectors.ogr", None)
+        for name, (job, params) in asked.items():
+            out = str(tmp_path / f"{name}_{by}.gpkg")
+            job(Fields({**params, "out": out}), Watch(), lambda share, text: None)
+    for name in asked:
+        one, other = (tmp_path / f"{name}_{by}.gpkg" for by in WRITERS)
+        found, mine = (ogr.read_frame(path, "features", None) for path in (one, other))
+        changing = [column for column in ("created", "updated") if column in found]
+        same(found.drop(columns=changing), mine.drop(columns=changing))
+        assert len(found) > 0
+        with closing(sqlite3.connect(one)) as base, closing(sqlite3.connect(other)) as twin:
+            query = "SELECT name FROM sqlite_master WHERE name = 'layer_styles'"
+            assert base.execute(query).fetchall() == twin.execute(query).fetchall()
+            if base.execute(query).fetchall():
+                query = "SELECT f_table_name, f_geometry_column, styleQML FROM layer_styles"
+                assert base.execute(query).fetchall() == twin.execute(query).fetchall()

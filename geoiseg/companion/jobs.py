@@ -34,6 +34,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     )
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = _model(fields)
+    more = _becoming(fields, out)
     fields.done()
     check_format(out)
     tell(0.0, f"opening {raster}")
@@ -55,7 +56,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     lost = [result for result in results if result.feature_id is None]
     if len(lost) == len(results):
         raise PromptError(f"no object was found: {lost[0].error if lost else 'there are none'}")
-    session.export(out)
+    session.export(out, **more)
     missing = [f"object {result.name}: {result.error}" for result in lost]
     return {
         "out": str(out), "found": len(results) - len(lost), "objects": len(objects),
@@ -133,6 +134,7 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         square=fields.flag("square"),
         max_area_change=float(fields.number("max_change", 0.01)),
     )
+    more = _becoming(fields, out)
     fields.done()
     tell(0.05, f"reading {source.name}")
     frame = read_layer(source)
@@ -141,7 +143,7 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     cleaned, report = clean_coverage(frame, options)
     _heed(watch)
     tell(0.9, f"writing {len(cleaned)} features")
-    export_features(measured_anew(cleaned), out)
+    export_features(measured_anew(cleaned), out, **more)
     return {"out": str(out), "features": len(cleaned), "report": str(report), "problems": []}
 
 
@@ -167,7 +169,7 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     )
     spacing, length = fields.number("spacing", None), fields.number("length", None)
     side, pick = fields.text("side", "both"), fields.text("pick", "nearest")
-    baseline = fields.path("baseline", None)
+    baseline, more = fields.path("baseline", None), _becoming(fields, out)
     fields.done()
     tell(0.05, f"reading {source.name}")
     frame = read_layer(source)
@@ -187,7 +189,7 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         facts["length_m"] = float(lines["length_m"].sum())
     _heed(watch)
     tell(0.9, f"writing {len(lines)} lines")
-    export_features(lines, out)
+    export_features(lines, out, **more)
     return facts
 
 
@@ -216,6 +218,14 @@ def _model(fields: Fields) -> tuple[str, ModelOptions]:
         fields.text("backend", "auto"),
     )  # fmt: skip
     return fields.text("model", DEFAULT_MODEL), running
+
+
+def _becoming(fields: Fields, out: Path) -> dict[str, Any]:
+    """Return what the asker is going to make of a GeoPackage, as ``export_features`` takes it."""
+    suffix = fields.text("becomes", "")
+    if suffix and out.suffix.lower() != ".gpkg":
+        raise ExportError(f"only a GeoPackage can become another file, not {out.name!r}")
+    return {"becomes": suffix} if suffix else {}
 
 
 def _vectors(out: Path) -> Path:

@@ -21,9 +21,10 @@ from qgis.PyQt.QtGui import QIcon
 from ..channel import Channel, CompanionError  # noqa: TID252 - QGIS names the package
 from ..environment import VARIABLE, chosen_python  # noqa: TID252
 from ..rasters import raster_of  # noqa: TID252
+from .output import Output
 
-READ = ["gpkg", "shp", "geojson", "json", "fgb", "csv", "kml", "gml"]
-"""Files that the companion opens as they are; other layers are copied to a GeoPackage."""
+READ = ["gpkg"]
+"""Files that the companion opens as they are; QGIS copies all other layers to a GeoPackage."""
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 BACKENDS = ["auto", "torch", "segment-anything", "onnxruntime", "openvino"]
@@ -152,6 +153,19 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         return str(path)
 
     # -- the companion ---------------------------------------------------------------
+
+    def carry_out_to(
+        self, out: str, job: str, params: Dict[str, Any], context: Any, feedback: Any
+    ) -> Dict[str, Any]:
+        """Return what the companion says about a job that writes a vector file of any format.
+
+        Raises:
+            QgsProcessingException: It failed, or the user stopped it.
+        """
+        output = Output(out)
+        result = self.carry_out(job, {**params, **output.asked}, feedback)
+        output.finish(context)
+        return result
 
     def carry_out(self, job: str, params: Dict[str, Any], feedback: Any) -> Dict[str, Any]:
         """Return what the companion says about a finished job.

@@ -77,7 +77,8 @@ class CleanCoverage(CompanionAlgorithm):
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802
         """Return the coverage and the number of its features."""
         out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        result = self.carry_out(
+        result = self.carry_out_to(
+            out,
             "clean",
             {
                 "input": self.source(parameters, "INPUT", context, feedback),
@@ -90,8 +91,8 @@ class CleanCoverage(CompanionAlgorithm):
                 "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),
                 "max_change": self.parameterAsDouble(parameters, "MAX_CHANGE", context),
-                "out": out,
             },
+            context,
             feedback,
         )
         feedback.pushInfo(result["report"])

@@ -65,7 +65,8 @@ class SegmentFromPrompts(CompanionAlgorithm):
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802
         """Return the layer of objects, and how many of those marked were found."""
         out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        result = self.carry_out(
+        result = self.carry_out_to(
+            out,
             "segment",
             {
                 **self.raster(parameters, context),
@@ -75,8 +76,8 @@ class SegmentFromPrompts(CompanionAlgorithm):
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),
                 "snap": self.parameterAsDouble(parameters, "SNAP", context),
                 "schema": self.parameterAsFile(parameters, "SCHEMA", context) or None,
-                "out": out,
             },
+            context,
             feedback,
         )
         return {"OUTPUT": out, "FOUND": result["found"], "ASKED": result["objects"]}

@@ -89,7 +89,8 @@ class ExtractShoreline(CompanionAlgorithm):
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802
         """Return the lines and their length, or the transects and how many have a rate."""
         out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        result = self.carry_out(
+        result = self.carry_out_to(
+            out,
             "shoreline",
             {
                 "input": self.source(parameters, "INPUT", context, feedback),
@@ -105,8 +106,8 @@ class ExtractShoreline(CompanionAlgorithm):
                 "side": self.parameterAsString(parameters, "SIDE", context),
                 "pick": self.parameterAsString(parameters, "PICK", context),
                 "baseline": self.source(parameters, "BASELINE", context, feedback),
-                "out": out,
             },
+            context,
             feedback,
         )
         names = {"LINES": "lines", "LENGTH_M": "length_m", "MEASURED": "measured"}

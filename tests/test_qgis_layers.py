@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -32,8 +35,9 @@ SCHEMA = Schema({"*": [Field("crop"), Field("irrigated", "boolean"), Field("sown
 
 LOOK = """
 import json, sys
-from qgis.core import (QgsApplication, QgsMapRendererParallelJob, QgsMapSettings, QgsProject,
-                       QgsVectorLayer, QgsWkbTypes)
+from qgis.core import (QgsApplication, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsMapSettings,
+                       QgsMapRendererParallelJob, QgsProject, QgsRectangle, QgsVectorLayer,
+                       QgsWkbTypes, edit)
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
 
@@ -70,6 +74,15 @@ def told(layer):
 
 asked = json.load(sys.stdin)
 out = {"layers": [told(QgsVectorLayer(path, "a", "ogr")) for path in asked.get("layers", [])]}
+if asked.get("edit"):
+    layer = QgsVectorLayer(asked["edit"], "a", "ogr")
+    box = QgsRectangle(600000, 4600000, 600010, 4600010)
+    feature = QgsFeature(layer.fields())
+    feature.setGeometry(QgsGeometry.fromRect(box))
+    with edit(layer):
+        layer.addFeature(feature)
+    near = list(layer.getFeatures(QgsFeatureRequest(box)))
+    out["edited"] = [layer.isValid(), layer.featureCount(), len(near)]
 if asked.get("project"):
     project = QgsProject.instance()
     out["read"] = project.read(asked["project"])
@@ -167,6 +180,45 @@ def test_qgis_opens_every_format(qgis, session, tmp_path: Path, suffix: str) -> 
     assert crops["disk"] == "żyto – 麦"
     if suffix == "shp":
         assert found["aliases"]["perim_m"] == "perimeter_m"
+
+
+def test_qgis_opens_and_edits_what_is_written_without_gdal(
+    qgis, session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_features(session.features[["label", "geometry"]].iloc[:0], tmp_path / "gdal.gpkg")
+    monkeypatch.delattr("geoiseg.vectors.ogr")
+    monkeypatch.setitem(sys.modules, "geoiseg.vectors.ogr", None)
+    path = session.export(tmp_path / "größe 麦.gpkg", layer="łąki – 麦")
+    own = "+proj=laea +lat_0=50.5 +lon_0=11 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m"
+    shore = gpd.GeoDataFrame(
+        {"label": ["a"]}, geometry=[shapely.LineString([(0, 0), (9, 9)])], crs=own
+    )
+    export_features(shore, tmp_path / "own.gpkg")
+    export_features(session.features[["label", "geometry"]].iloc[:0], tmp_path / "empty.gpkg")
+    monkeypatch.undo()
+    names = [f"{path}|layername=łąki – 麦", *(f"{tmp_path / name}.gpkg|layername=features"
+                                            for name in ("own", "empty", "gdal"))]  # fmt: skip
+    found, line, empty, twin = qgis(layers=names)["layers"]
+    assert found["valid"]
+    assert found["crs"] == "EPSG:32631"
+    assert found["type"] == "MultiPolygon"
+    assert found["geometry_valid"]
+    assert {name: found["fields"].get(name) for name in TYPES["gpkg"]} == TYPES["gpkg"]
+    assert found["area"] == pytest.approx(session.features.area.sum(), rel=1e-9)
+    assert found["colours"] == {**dict(CLASSES), "": "#ffffff"}
+    rows = {row["label"]: row for row in found["rows"]}
+    assert rows["disk"]["crop"] == "żyto – 麦"
+    assert rows["disk"]["trees"] == "3"
+    assert line["valid"]
+    assert line["type"] == "LineString"
+    assert empty["count"] == 0
+    assert {key: empty[key] for key in ("type", "crs", "fields", "valid")} == {
+        key: twin[key] for key in ("type", "crs", "fields", "valid")
+    }
+    assert qgis(edit=names[0])["edited"] == [True, 3, 1]
+    assert len(pyogrio.read_dataframe(path, layer="łąki – 麦")) == 3
+    with closing(sqlite3.connect(path)) as base:
+        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def share(picture: np.ndarray, colour: str) -> float:

@@ -7,11 +7,13 @@ Arrays are float32 with mean about 0 and standard deviation about 1 unless said 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+
+from geoiseg.errors import require
 
 Field = NDArray[np.float32]
 
@@ -60,6 +62,7 @@ def grain(rng: np.random.Generator, along: float, across: float) -> Field:
         along: Correlation length along x, pixels.
         across: Correlation length along y, pixels.
     """
+    fft: Any = require("scipy.fft")
     spectrum = fft.rfft2(rng.standard_normal((TILE, TILE), dtype=np.float32))
     fx = (fft.rfftfreq(TILE)[None, :] * along).astype(np.float32)
     fy = (fft.fftfreq(TILE)[:, None] * across).astype(np.float32)

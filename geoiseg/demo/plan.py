@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from geoiseg.demo.drawing import Drawing, Land, divisions, hedge
 from geoiseg.demo.noise import Field, fractal
 from geoiseg.demo.parcels import EXTENT, XY, Bend, Cut, densify, divide, meander
 from geoiseg.demo.settlement import Settlement, farm, village
+from geoiseg.errors import require
 
 COARSE = 2048
 """Pixels on a side of the rasters that shape coast, lake and woods: 2 m whatever the scene."""
@@ -44,6 +45,7 @@ class Plan:
 
     def field_boxes(self) -> list[tuple[int, tuple[slice, slice]]]:
         """Return the label and the bounding rows and columns of every field."""
+        ndimage: Any = require("scipy.ndimage")
         boxes = ndimage.find_objects(self.labels.astype(np.int32))
         return [(k, box) for k, box in enumerate(boxes, 1) if k >= Land.FIELD and box is not None]
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.errors import require
+
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.floating[Any]]
 
@@ -64,13 +66,12 @@ def boundary_band(mask: BoolArray, distance: int) -> BoolArray:
     Raises:
         ValueError: The distance is below 1.
     """
-    from scipy.ndimage import minimum_filter1d
-
+    ndimage: Any = require("scipy.ndimage")
     if distance < 1:
         raise ValueError(f"a boundary band is at least 1 pixel wide, got {distance}")
     side = 2 * distance + 1
-    inner = minimum_filter1d(mask.astype(np.uint8), side, axis=0, mode="constant", cval=0)
-    inner = minimum_filter1d(inner, side, axis=1, mode="constant", cval=0)
+    inner = ndimage.minimum_filter1d(mask.astype(np.uint8), side, axis=0, mode="constant", cval=0)
+    inner = ndimage.minimum_filter1d(inner, side, axis=1, mode="constant", cval=0)
     return np.asarray(mask & (inner == 0))
 
 

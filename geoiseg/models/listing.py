@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoiseg.errors import PACKAGES
+from geoiseg.models.classic import NEEDS
 from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
-from geoiseg.models.weights.store import is_here, missing_packages
+from geoiseg.models.weights.store import is_here, is_installed, missing_packages
 
 READY = "ready"
 
@@ -24,7 +26,8 @@ class Listed:
     bytes: int
     """Of its weights: of those that ship with the package, or of the download."""
     state: str
-    """``ready``, or what has to be done first: ``pull``, ``extra`` or ``extra, pull``."""
+    """``ready``, or what has to be done first: ``pull``, ``extra`` or ``extra, pull``; for
+    what ships with the package, the packages that an environment without them has to get."""
     source: str = ""
     """Where the weights come from; empty for what ships with the package."""
     notice: str = ""
@@ -60,7 +63,13 @@ def built_in() -> tuple[Listed, ...]:
     """Return the models that ship with the package."""
     classic = [
         Listed(
-            name, "classic", "Apache-2.0", text, 115 if name == "superpixel-walk" else 0, 0, READY
+            name,
+            "classic",
+            "Apache-2.0",
+            text,
+            115 if name == "superpixel-walk" else 0,
+            0,
+            ", ".join(PACKAGES.get(p, p) for p in NEEDS[name] if not is_installed(p)) or READY,
         )
         for name, text in _CLASSIC.items()
     ]

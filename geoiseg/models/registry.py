@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import ModelError, UnknownModelError, WeightsError, require
-from geoiseg.models.classic import ENGINES
+from geoiseg.models.classic import ENGINES, NEEDS
 from geoiseg.models.listing import Listed, built_in, with_weights
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Model
@@ -100,6 +100,8 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
     name = str(model)
     if name in MODELS:
         _check_built_in(name, options)
+        for package in NEEDS.get(name, ()):
+            require(package)
         module, _, factory = MODELS[name].partition(":")
         return _made(module, factory)
     if name in CATALOGUE and CATALOGUE[name].family in WORD_FAMILIES:

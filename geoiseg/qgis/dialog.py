@@ -36,9 +36,9 @@ WHY = (
     " or installed by the plugin, and geoiseg works without a network."
 )
 HOW = (
-    "To make the environment, run these lines in a terminal (Python 3.11 or newer; the last one"
-    " takes geoiseg's wheel or source folder too; on a machine without a network add --no-index"
-    " --find-links FOLDER with a folder of wheels):"
+    "To make the environment, run these lines in a terminal (Python 3.11 or newer, with pip; the"
+    " last one takes geoiseg's wheel or source folder too; on a machine without a network add"
+    " --no-index --find-links FOLDER with a folder of wheels):"
 )
 
 

@@ -100,12 +100,7 @@ def instructions() -> str:
     wants = Path(__file__).parent / "requirements.txt"
     if sys.platform == "win32":
         place, start = f"%USERPROFILE%\\{FOLDER}", "py -3"
-        pip = f"{place}\\Scripts\\python -m pip"
     else:
         place, start = f"~/{FOLDER}", "python3"
-        pip = f"{place}/bin/python -m pip"
-    return (
-        f"{start} -m venv {place}\n"
-        f'{pip} install --no-compile --no-deps -r "{wants}"\n'
-        f"{pip} install --no-compile --no-deps geoiseg\n"
-    )
+    install = f"{start} -m pip --python {place} install --no-compile --no-deps"
+    return f'{start} -m venv --without-pip {place}\n{install} -r "{wants}"\n{install} geoiseg\n'

@@ -10,3 +10,8 @@ ENGINES: dict[str, str] = {
     "region-growing": "geoiseg.models.classic.region_growing:RegionGrowing",
 }
 """``module:Class`` of each engine by its name; a class takes no arguments."""
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    name: () if name == "grabcut" else ("scipy", "skimage") for name in ENGINES
+}
+"""Modules that an engine needs beyond those that everything needs."""

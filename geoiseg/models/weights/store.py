@@ -93,11 +93,12 @@ def pull_hint(checkpoint: Checkpoint) -> str:
 
 def missing_packages(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the packages it needs that are not installed; none is imported."""
-    return tuple(name for name in checkpoint.needs if not _is_installed(name))
+    return tuple(name for name in checkpoint.needs if not is_installed(name))
 
 
 @functools.cache
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Return whether a package is installed; it is not imported."""
     return importlib.util.find_spec(package) is not None
 
 

@@ -14,6 +14,10 @@ from geoiseg.errors import ModelError, require
 GPU = "GPU"
 """What Dask workers call a card that they offer: ``dask worker --resources GPU=1``."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+TUNABLES = "GLIBC_TUNABLES"
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""Has the C library ask for large pages: most of what a worker takes from it are whole features
+and masks. Read when a process starts, so it is set for those that are started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,22 @@ def visible_cards(environment: Mapping[str, str] = os.environ) -> tuple[str, ...
 
 
 @contextlib.contextmanager
+def huge_pages() -> Iterator[None]:
+    """Have processes that are started meanwhile take memory in large pages."""
+    said = os.environ.get(TUNABLES)
+    os.environ.setdefault(TUNABLES, HUGE_PAGES)
+    try:
+        yield
+    finally:
+        if said is None:
+            os.environ.pop(TUNABLES, None)
+
+
+@contextlib.contextmanager
 def local_cluster(plans: Sequence[WorkerPlan]) -> Iterator[Any]:
     """Yield a client of a cluster that is made here, and goes away after."""
     distributed: Any = require("distributed", "dask")
+    dask: Any = require("dask", "dask")
     specs = {
         number: {
             "cls": distributed.Nanny,
@@ -89,6 +106,8 @@ def local_cluster(plans: Sequence[WorkerPlan]) -> Iterator[Any]:
     }
     scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False}}
     with (
+        huge_pages(),  # also for a worker that is started again
+        dask.config.set({"distributed.worker.profile.enabled": False}),  # of every 10 ms
         distributed.SpecCluster(specs, scheduler, silence_logs="ERROR") as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -27,7 +27,14 @@ from typing import Any, Protocol, Self
 from geoiseg.errors import PromptError, WorkerError, require
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import ModelInfo
-from geoiseg.tiled.cluster import GPU, WorkerPlan, local_cluster, plan_workers, visible_cards
+from geoiseg.tiled.cluster import (
+    GPU,
+    WorkerPlan,
+    huge_pages,
+    local_cluster,
+    plan_workers,
+    visible_cards,
+)
 from geoiseg.tiled.worker import Job, Result, Task, describe, run_task
 
 AHEAD = 2
@@ -136,6 +143,10 @@ class Pool:
 
     def run(self, job: Job, queue: deque[int], payload: Payload) -> Iterator[Outcome]:
         """Yield outcomes as they come; a process that dies costs its tasks, no more."""
+        with huge_pages() if self.processes else contextlib.nullcontext():
+            yield from self._run(job, queue, payload)
+
+    def _run(self, job: Job, queue: deque[int], payload: Payload) -> Iterator[Outcome]:
         executor = self._executor()
         flying: dict[Future[Result], int] = {}
         try:

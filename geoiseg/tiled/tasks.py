@@ -8,6 +8,12 @@ from collections.abc import Iterable, Sequence
 from geoiseg.tiled.prompted import Group
 from geoiseg.tiled.worker import Task
 
+LAST = 8
+"""One in so many tiles is done window by window, at the end, so that no worker waits long for
+another."""
+MOST = 256
+"""Tiles to which this is done."""
+
 
 class Backlog:
     """The tasks of a run.
@@ -27,7 +33,7 @@ class Backlog:
         attempts: int,
         groups: Sequence[Group] | None = None,
     ) -> None:
-        self._tasks = [tuple(task) for task in tasks if task]
+        self._tasks = _fine_at_the_end([tuple(task) for task in tasks if task])
         self._attempts = attempts
         self._groups = groups
         self._tried: dict[int, int] = {}
@@ -55,3 +61,8 @@ class Backlog:
     def tried(self, number: int) -> int:
         """Return how often a task of one window or group has failed."""
         return self._tried.get(number, 0)
+
+
+def _fine_at_the_end(tasks: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    large = len(tasks) - min(len(tasks) // LAST, MOST)
+    return tasks[:large] + [(window,) for tile in tasks[large:] for window in tile]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
+import multiprocessing
 import os
 import sys
 import threading
@@ -24,10 +27,14 @@ from geoiseg.models.protocol import (
     PixelPrompts,
 )
 from geoiseg.models.registry import get_model
+from geoiseg.models.tiny.model import THREADS_VARIABLE, threads_wanted
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
 from geoiseg.tiled.window import WindowJob, WindowResult, segment_window
 
 log = logging.getLogger(__name__)
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+MIB = 1 << 20
 
 KEPT = 4
 """Runs whose raster and model a process keeps open; a Dask worker may serve several."""
@@ -96,6 +103,8 @@ def _prepared(job: Job) -> tuple[WindowJob | GroupJob, Model, EmbeddingCache]:
         if job.key not in _kept:
             if job.threads:
                 limit_threads(job.threads)
+            if multiprocessing.parent_process() is not None:  # one that does nothing else
+                hold_memory()
             _kept[job.key] = (job.work, get_model(job.model, job.running), _cache())
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)
@@ -143,12 +152,31 @@ def forget(key: str) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Let the models and OpenCV of this process use so many threads, and no more."""
+    """Let the models and OpenCV of this process use so many threads, and no more.
+
+    ``GEOISEG_THREADS`` may ask for fewer.
+    """
     import cv2
 
-    os.environ["GEOISEG_THREADS"] = str(threads)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    cv2.setNumThreads(threads)
+    allowed = min(threads, threads_wanted() or threads)
+    os.environ[THREADS_VARIABLE] = str(allowed)
+    os.environ.setdefault("OMP_NUM_THREADS", str(allowed))
+    cv2.setNumThreads(allowed)
+
+
+def hold_memory() -> None:
+    """Have the C library keep what is freed for the next window.
+
+    Dask has it give back all but 64 KiB at once, so that every array costs page faults; for
+    two workers on one machine these cost more than twice those of one.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * MIB)
+        libc.mallopt(M_TRIM_THRESHOLD, 512 * MIB)
+        libc.mallopt(M_TOP_PAD, 64 * MIB)
 
 
 def peak_memory() -> int:

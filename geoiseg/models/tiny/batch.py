@@ -52,7 +52,7 @@ def decode_many(
         PromptError: A prompt is empty or outside the chip.
     """
     valid = embedding.arrays[VALID] > 0
-    features = features_in(embedding)
+    features = {k: v.astype(np.float32, copy=False) for k, v in features_in(embedding).items()}
     shape = (valid.shape[0], valid.shape[1])
     logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
     scores = np.zeros(len(prompts), np.float32)
@@ -136,9 +136,8 @@ def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
     for name, array in features.items():
         fine = array.shape[2] // coarse_rows
         rows = slice(row * fine, (row + height) * fine)
-        found[name] = array[:, :, rows, col * fine : (col + width) * fine].astype(
-            np.float32, order="C"
-        )
+        part = array[:, :, rows, col * fine : (col + width) * fine]
+        found[name] = np.ascontiguousarray(part, np.float32)
     return found
 
 

@@ -115,3 +115,12 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
     path = write_raster(tmp_path_factory.mktemp("disk") / "disk.tif", pixels)
     transform = Affine(2, 0, 500_000, 0, -2, 4_500_000)
     return Disk(path, truth, transform, transform @ (100, 90), transform @ (20, 20))
+
+
+@pytest.fixture
+def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks be asked for in bfloat16 on any CPU: all can, though few are faster for it."""
+    monkeypatch.setattr(
+        "geoiseg.models.sam.device.halves",
+        lambda device: ("bf16",) if device.type == "cpu" else (),
+    )

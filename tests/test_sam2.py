@@ -170,6 +170,7 @@ def test_pixels_without_data_do_not_matter(ours: Any) -> None:
     np.testing.assert_array_equal(one.arrays["coarse"], two.arrays["coarse"])
 
 
+@pytest.mark.usefixtures("bf16")
 def test_half_precision_is_close_and_says_so(folder: Path, ours: Any) -> None:
     rough = load_sam(folder, None, "small", ModelOptions(device="cpu", precision="bf16"))
     assert rough.info.weights_hash == ours.info.weights_hash + "+bf16"

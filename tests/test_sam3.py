@@ -213,6 +213,7 @@ def test_the_shared_image_encoder_is_counted_once(ours: Any, theirs: Any) -> Non
     assert ours.info.parameters == both - backbone
 
 
+@pytest.mark.usefixtures("bf16")
 def test_half_precision_is_close_and_says_so(folder: Path, ours: Any) -> None:
     rough = load_sam(folder, None, "sam3", ModelOptions(device="cpu", precision="bf16"))
     assert rough.info.weights_hash == ours.info.weights_hash + "+bf16"

@@ -244,6 +244,7 @@ def test_another_models_embedding_is_refused(fast):
         fast.embed(np.zeros((4, 4, 3)), whole((4, 4)))
 
 
+@pytest.mark.usefixtures("bf16")
 def test_bfloat16_masks_are_near_and_marked(checkpoint, fast):
     half = load_sam(checkpoint, None, "small", replace(EXACT, precision="bf16"))
     assert half.info.weights_hash == fast.info.weights_hash + "+bf16"

@@ -131,6 +131,7 @@ def test_prompts_together_are_answered_as_one_by_one(ours: Any) -> None:
         np.testing.assert_allclose(frame.to_chip(found.logits[mine]), alone.logits, atol=1e-2)
 
 
+@pytest.mark.usefixtures("bf16")
 def test_half_precision_is_close_and_says_so(folder: Path, ours: Any) -> None:
     rough = load_sam(folder, None, "hq", ModelOptions(device="cpu", precision="bf16"))
     assert rough.info.weights_hash == ours.info.weights_hash + "+bf16"

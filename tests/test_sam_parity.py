@@ -13,6 +13,7 @@ torch = needed("torch")
 
 from geoiseg.models.protocol import PixelPrompts
 from geoiseg.models.sam import load_sam
+from geoiseg.models.sam.device import halves
 from geoiseg.models.sam.frames import Frame
 from tests.sam_reference import (
     EXACT,
@@ -39,7 +40,10 @@ def test_vit_b_is_the_reference_in_float32_and_near_it_in_bfloat16(tmp_path):
     answers = [ask(predictor, prompts, previous) for prompts, previous in questions()]
     features = predictor.features[0].numpy()
     del predictor, theirs
-    for precision, error in (("fp32", 1e-5), ("bf16", 2e-2)):
+    formats = {"fp32": 1e-5}
+    if "bf16" in halves(torch.device("cpu")):  # minutes elsewhere; test_sam_adapter has a small one
+        formats["bf16"] = 2e-2
+    for precision, error in formats.items():
         model = load_sam(path, "sam-vit-b", "sam-vit-b", replace(EXACT, precision=precision))
         embedding = model.embed(image, valid)
         assert relative_error(embedding.arrays["features"], features) < error

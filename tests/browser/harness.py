@@ -285,6 +285,8 @@ def run_all(page: Any) -> None:
     )
     started = "() => /\\[[*\\d]+\\]/.test(document.querySelector('.jp-InputPrompt').textContent)"
     for _ in range(5):  # what is run before the kernel has answered can get lost
+        for button in page.query_selector_all(".jp-Dialog button.jp-mod-accept"):
+            button.click()  # a busy JupyterLab may ask which kernel, or say that it waits for one
         page.click("text=Run >> nth=0")
         page.click("text=Run All Cells >> nth=0")
         try:

@@ -30,6 +30,7 @@ LONGITUDE_DIGITS = 9
 """Decimal places of degrees: a tenth of a millimetre, finer than any raster's pixels."""
 SHORT_NAMES = {
     "perimeter_m": "perim_m",
+    "compactness": "compact",
     "positive_points": "pos_points",
     "negative_points": "neg_points",
 }

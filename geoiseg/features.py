@@ -40,7 +40,7 @@ FIXED_COLUMNS = (
 """Columns of every table of features, before the user's own and the geometry."""
 OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
 """Those that tell of the geometry."""
-CUT_NAMES = {"perim_m": "perimeter_m", "compactnes": "compactness"}
+CUT_NAMES = {"perim_m": "perimeter_m", "compact": "compactness"}
 """What a Shapefile of ours calls those whose names are too long for it."""
 
 

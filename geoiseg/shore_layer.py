@@ -99,6 +99,10 @@ def changed(
         base = shapely.union_all((given if same else given.to_crs(lines.crs)).geometry.to_numpy())
     else:
         oldest = lines[lines[date] == lines[date].min()]
+        if not oldest["length_m"].notna().any():
+            raise GeoreferenceError(
+                f"no line of the oldest date has a length in metres: is {lines.crs} its CRS?"
+            )
         longest = oldest.geometry[oldest["length_m"].idxmax()]
         base = smooth_lines([longest], how.spacing / 2, lines.crs)[0]
     base = shapely.line_merge(base) if isinstance(base, shapely.MultiLineString) else base

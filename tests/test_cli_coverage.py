@@ -135,6 +135,16 @@ def test_shoreline_measures_change(capsys, tmp_path: Path) -> None:
     assert back["nsm_m"].abs().to_numpy() == pytest.approx(40, rel=0.001)
 
 
+def test_metres_that_are_called_degrees_have_no_change(capsys, tmp_path: Path) -> None:
+    sea, _ = seas(tmp_path)
+    frame = gpd.read_file(sea)
+    wrong = tmp_path / "wrong.gpkg"
+    frame.set_crs("EPSG:4326", allow_override=True).to_file(wrong)
+    code, _, err = run(capsys, "shoreline", wrong, tmp_path / "out.gpkg", "--spacing", 100)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is EPSG:4326 its CRS?" in err
+
+
 def test_shoreline_between_two_classes_and_centre_lines(capsys, tmp_path: Path) -> None:
     rows = [("river", box(0, 0, 1000, 60)), ("bank", box(0, 60, 1000, 100))]
     source = tmp_path / "classes.shp"

@@ -499,9 +499,9 @@ def test_tables_are_measured_anew() -> None:
     assert older.columns.tolist() == [
         "area_m2", "perimeter_m", "compactness", "score", "geometry"]  # fmt: skip
     assert older["compactness"].tolist() == now["compactness"].tolist()
-    cut = measured_anew(table(area_m2=1.0, perim_m=1.0, compactnes=0.0))  # a Shapefile's names
-    assert cut.columns.tolist() == ["area_m2", "perim_m", "compactnes", "geometry"]
-    assert cut["compactnes"].tolist() == now["compactness"].tolist()
+    cut = measured_anew(table(area_m2=1.0, perim_m=1.0, compact=0.0))  # a Shapefile's names
+    assert cut.columns.tolist() == ["area_m2", "perim_m", "compact", "geometry"]
+    assert cut["compact"].tolist() == now["compactness"].tolist()
     assert cut["perim_m"].tolist() == now["perimeter_m"].tolist()
     theirs = table(area=1.0)  # not one of ours: nobody's columns are touched
     assert measured_anew(theirs) is theirs

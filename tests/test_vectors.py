@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -343,6 +344,78 @@ def test_a_file_that_a_gis_has_open_is_read(tmp_path: Path) -> None:
         held.commit()
         assert path.with_name("a.gpkg-wal").stat().st_size > 0
         assert len(geopackage.read_frame(path)) == 2
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_file_that_is_half_written_is_not_read(tmp_path: Path, ends: bool) -> None:
+    """Whoever writes is at it, or was cut short: the file holds part of a change."""
+    path = tmp_path / "a.gpkg"
+    grid = [shapely.Point(n, n) for n in range(3000)]
+    write(gpd.GeoDataFrame({"t": ["x" * 300] * 3000}, geometry=grid, crs=UTM), path, "sqlite")
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA cache_size = 10")  # so that the change does not wait in memory
+        base.execute("DROP TRIGGER rtree_features_geom_update3")
+        base.execute("DROP TRIGGER rtree_features_geom_update4")
+        base.commit()
+        base.execute("UPDATE features SET t = t || t")
+        if ends:
+            copy = tmp_path / "cut" / "a.gpkg"
+            shutil.copytree(tmp_path, copy.parent)
+            path, words = copy, "a.gpkg-journal has changes that are not in it yet"
+        else:
+            words = "locked"
+        with pytest.raises(VectorError, match=words):
+            geopackage.read_frame(path)
+
+
+def test_a_log_is_not_needed_where_nothing_is_in_it(tmp_path: Path) -> None:
+    """A file that keeps a log is read where nothing can be written."""
+    path = tmp_path / "a.gpkg"
+    write(every_type(), path, "sqlite")
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA journal_mode = WAL")
+    before = geopackage.read_frame(path)
+    index, log = (tmp_path / f"a.gpkg-{end}" for end in ("shm", "wal"))
+    index.unlink()
+    index.symlink_to(tmp_path / "nowhere" / "index")  # so that no log can be read
+    log.write_bytes(b"")
+    same(before, geopackage.read_frame(path))
+    log.write_bytes(b"some changes")
+    with pytest.raises(VectorError, match="gpkg-wal has changes"):
+        geopackage.read_frame(path)
+
+
+def test_names_that_differ_in_case_alone(tmp_path: Path) -> None:
+    """SQLite takes Ä and ä for two names, and a and A for one."""
+    path = tmp_path / "a.gpkg"
+    write(every_type(), path, "sqlite", "Äa")
+    write(every_type()[:1], path, "sqlite", "äa")
+    for layer, rows in (("Äa", 3), ("äa", 1), ("ÄA", 3)):
+        assert len(geopackage.read_frame(path, layer)) == rows
+        assert geopackage.layer_info(path, layer).features == rows
+
+
+@pytest.mark.parametrize("value", [70_000, "no number"])
+def test_a_value_of_another_type_is_told(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "a.gpkg"
+    write(pd.DataFrame({"n": np.array([1], np.int16)}), path, "sqlite")
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("UPDATE features SET n = ?", (value,))
+    with pytest.raises(VectorError, match="column 'n' holds what is not of its type"):
+        geopackage.read_frame(path)
+    if value == 70_000:
+        with pytest.raises(VectorError, match="out of bounds"):
+            ogr.read_frame(path, None, None)
+
+
+def test_a_crs_that_nobody_knows_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    write(every_type(), path, "sqlite")
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("UPDATE gpkg_spatial_ref_sys SET organization = 'US', definition = 'ours'"
+                     " WHERE srs_id = 32631")  # fmt: skip
+    assert geopackage.read_frame(path).crs is None
+    assert geopackage.layer_info(path, "features").crs is None
 
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -89,12 +90,19 @@ def read_frame(
         crs = crs_of(base, found.crs) if found.geometry else None
     values = list(zip(*rows, strict=True)) if rows else [()] * len(wanted)
     table = pd.DataFrame(
-        {name: loaded(values[place], kind) for place, (name, kind) in enumerate(kinds.items())},
+        {name: _column(name, values[n], kind) for n, (name, kind) in enumerate(kinds.items())},
         index=pd.RangeIndex(len(rows)) if kinds or found.geometry else None,
     )
     if found.geometry is None:
         return table
     return gpd.GeoDataFrame(table, geometry=from_blobs(values[len(kinds)]), crs=crs)
+
+
+def _column(name: str, values: Sequence[Any], kind: str) -> Any:
+    try:
+        return loaded(values, kind)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise VectorError(f"column {name!r} holds what is not of its type: {error}") from error
 
 
 def quoted(name: str) -> str:
@@ -120,15 +128,25 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 def _connected(path: Path) -> sqlite3.Connection:
     """Return a connection that changes nothing.
 
-    A file that a GIS has open has a log beside it, which SQLite can not make use of where it may
-    not write; there the file is read as it is.
+    A file that keeps a log is read with it, for which SQLite has to write beside the file. Where
+    it may not, the file is read as it is, unless a log says that this is not all.
+
+    Raises:
+        VectorError: The file is half-written, or its latest rows can not be seen.
     """
     place = path.absolute().as_uri()
     base = sqlite3.connect(f"{place}?mode=ro", uri=True)
     try:
         base.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         base.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        for log in (path.with_name(path.name + end) for end in ("-journal", "-wal")):
+            if log.exists() and log.stat().st_size:
+                raise VectorError(
+                    f"{log.name} has changes that are not in it yet; open and close it in a GIS"
+                ) from error
         base = sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True)
     return base
 
@@ -152,10 +170,11 @@ def _type(kind: str, z: int) -> str:
 
 
 def _layer(base: sqlite3.Connection, layer: str) -> _Layer:
-    known = {name.lower(): name for name, _ in _listed(base)}
-    if layer.lower() not in known:
-        raise VectorError(f"there is no layer {layer!r}; there is: {', '.join(known.values())}")
-    name = known[layer.lower()]
+    names = [name for name, _ in _listed(base)]
+    alike = [name for name in names if name.lower() == layer.lower()]
+    if not alike:
+        raise VectorError(f"there is no layer {layer!r}; there is: {', '.join(names)}")
+    name = layer if layer in alike else alike[0]
     place = None
     if _has(base, "gpkg_geometry_columns"):
         place = base.execute(GEOMETRY, (name,)).fetchone()

@@ -25,7 +25,11 @@ from geoiseg.vectors.info import LayerInfo
 def _told() -> Iterator[None]:
     try:
         yield
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        OverflowError,  # a number that is not of its column's type
+    ) as error:
         raise VectorError(" ".join(str(error).split())) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Any
 
@@ -46,22 +47,20 @@ def make_table(base: sqlite3.Connection) -> None:
 
 
 def crs_of(base: sqlite3.Connection, number: int) -> str | None:
-    """Return what pyproj makes a CRS of, by its number in the file; None where it is undefined."""
+    """Return what pyproj makes a CRS of, by its number in the file; None where it makes none."""
     if number in UNDEFINED:
         return None
     names = [row[1] for row in base.execute("PRAGMA table_info(gpkg_spatial_ref_sys)")]
     rows = base.execute("SELECT * FROM gpkg_spatial_ref_sys WHERE srs_id = ?", (number,))
     row = dict(zip(names, rows.fetchone() or (), strict=False))
+    texts = [row.get("definition_12_063"), row.get("definition")]
     if str(row.get("organization")).upper() == "EPSG":
-        code = f"EPSG:{row['organization_coordsys_id']}"
-        try:
-            pyproj.CRS(code)
-        except pyproj.exceptions.CRSError:  # newer than PROJ's own list
-            pass
-        else:
-            return code
-    texts = (row.get("definition_12_063"), row.get("definition"))
-    return next((text for text in texts if text and text != "undefined"), None)
+        texts.insert(0, f"EPSG:{row['organization_coordsys_id']}")  # PROJ's own list may be older
+    for text in filter(None, texts):
+        with contextlib.suppress(pyproj.exceptions.CRSError):
+            pyproj.CRS(text)
+            return str(text)
+    return None
 
 
 def crs_number(base: sqlite3.Connection, crs: Any) -> int:

@@ -333,6 +333,21 @@ def test_what_can_not_be_written_leaves_the_file(tmp_path: Path) -> None:
     same(before, geopackage.read_frame(path))
 
 
+@pytest.mark.parametrize("name", ["gpkg_contents", "rtree_features_geom", "Pixels", "notes"])
+def test_what_is_no_layer_is_not_replaced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.gpkg"
+    write(every_type(), path, "sqlite")
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("CREATE TABLE notes AS SELECT 5 AS mine")
+        base.execute("CREATE TABLE pixels AS SELECT 5 AS mine")
+        base.execute("INSERT INTO gpkg_contents (table_name, data_type) VALUES ('pixels', 'tiles')")
+        before = list(base.iterdump())
+    with pytest.raises(VectorError, match=f"a table '{name}' that is no layer"):
+        write(every_type(), path, "sqlite", name)
+    with closing(sqlite3.connect(path)) as base:
+        assert list(base.iterdump()) == before
+
+
 def test_a_file_that_a_gis_has_open_is_read(tmp_path: Path) -> None:
     """QGIS keeps a log beside a file while it is open; what is in the log counts."""
     path = tmp_path / "a.gpkg"

@@ -47,6 +47,9 @@ REGISTERS = (
     "gpkg_contents",
 )  # fmt: skip
 """Tables that tell of layers, and forget one that is replaced."""
+VECTORS = """SELECT 1 FROM gpkg_contents WHERE lower(table_name) = lower(?)
+AND data_type IN ('features', 'attributes', 'aspatial')"""
+"""Whether a name is that of a layer."""
 INDEXED = ("gpkg_rtree_index", "http://www.geopackage.org/spec120/#extension_rtree", "write-only")
 TRIGGERS = {
     "insert": """AFTER INSERT ON {layer} WHEN (NEW.{shape} NOTNULL AND NOT ST_IsEmpty(NEW.{shape}))
@@ -142,10 +145,16 @@ def _write(
 
 
 def _forget(base: sqlite3.Connection, layer: str) -> None:
-    """Remove a layer and all that tells of it; styles stay, as GDAL leaves them."""
+    """Remove a layer and all that tells of it; styles stay, as GDAL leaves them.
+
+    Raises:
+        VectorError: What has this name is no layer: tiles, an index, a table of the file's own.
+    """
     known = (
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = lower(?)"
     )
+    if base.execute(known, (layer,)).fetchone() and not base.execute(VECTORS, (layer,)).fetchone():
+        raise VectorError(f"there is a table {layer!r} that is no layer; choose another name")
     for register in REGISTERS:
         if not base.execute(known, (register,)).fetchone():
             continue

@@ -41,7 +41,7 @@ FIXED_COLUMNS = (
 OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
 """Those that tell of the geometry."""
 CUT_NAMES = {"perim_m": "perimeter_m", "compact": "compactness"}
-"""What a Shapefile of ours calls those whose names are too long for it."""
+"""What a Shapefile of ours, which has ``area_m2``, calls those with names too long for it."""
 
 
 def now() -> str:
@@ -133,7 +133,7 @@ def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
     Files of older versions have area and perimeter, and no compactness: they get it.
     """
-    known = {**{name: name for name in OUR_MEASURES}, **CUT_NAMES}
+    known = {name: name for name in OUR_MEASURES} | (CUT_NAMES if "area_m2" in frame else {})
     present = {name: measured for name, measured in known.items() if name in frame}
     if not present:
         return frame

@@ -503,8 +503,8 @@ def test_tables_are_measured_anew() -> None:
     assert cut.columns.tolist() == ["area_m2", "perim_m", "compact", "geometry"]
     assert cut["compact"].tolist() == now["compactness"].tolist()
     assert cut["perim_m"].tolist() == now["perimeter_m"].tolist()
-    theirs = table(area=1.0)  # not one of ours: nobody's columns are touched
-    assert measured_anew(theirs) is theirs
+    for theirs in (table(area=1.0), table(compact=1.0, perim_m=2.0)):  # nobody's are touched
+        assert measured_anew(theirs) is theirs
 
 
 def test_prompt_dictionaries_are_small() -> None:

@@ -678,6 +678,15 @@ def test_hostile_uploads_are_refused(data: bytes) -> None:
         read_layer("x.gpkg", data)
 
 
+@pytest.mark.parametrize("name", ["a.gpkg", "a.fgb"])
+def test_a_damaged_upload_is_told_by_its_name(tmp_path: Path, name: str) -> None:
+    grid = [shapely.box(n, 0, n + 1, 1) for n in range(3000)]
+    gpd.GeoDataFrame({"n": range(3000)}, geometry=grid, crs="EPSG:4326").to_file(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    with pytest.raises(PromptError, match=f"^'{name}' can not be read as a vector layer: "):
+        read_layer(name, data[: len(data) // 2])
+
+
 def test_labels_are_a_value() -> None:
     labels = Labels.of({"a": "#ABCDEF", "b": "#000000"})
     assert labels.colour("a") == "#abcdef"

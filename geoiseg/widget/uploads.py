@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoiseg.errors import GeoisegError, PromptError
+from geoiseg.errors import MissingExtraError, PromptError
 from geoiseg.widget.messages import MAX_UPLOAD
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_layer(name: str, data: bytes) -> gpd.GeoDataFrame:
             return _shapefile(data)
         if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
             return _geojson(data)
-    except GeoisegError:
+    except (PromptError, MissingExtraError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from geoiseg.errors import ExportError
+
+LOGS = ("-wal", "-journal")
+"""What SQLite calls the changes beside a file that are not in it yet."""
+PARTS = {".shp": (".prj", ".cpg", ".qix", ".sbn", ".sbx")}
+"""Files that tell of one: where a new one has none, those of the old one would tell wrong."""
 
 
 @contextlib.contextmanager
@@ -21,32 +27,70 @@ def written(path: Path) -> Iterator[Path]:
     error everything temporary is removed and what was there before is untouched.
 
     Raises:
-        ExportError: The folder does not exist or can not be written, or the disk is full.
+        ExportError: The folder does not exist or can not be written, the disk is full, or
+            another program has changes to the file under way.
     """
     path = path.absolute()
     if not path.parent.is_dir():
         raise ExportError(f"can not write {path.name}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise ExportError(f"can not write {path}: it is a folder")
+    _settle(path)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
         raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
     try:
         yield folder / path.name
-        made = sorted(folder.iterdir(), key=lambda file: file.name == path.name)
-        if not made or made[-1].name != path.name:
-            raise ExportError(f"can not write {path}: nothing was made; is the disk full?")
-        for file in made:
-            _flush(file)
-        for file in made:
-            file.replace(path.parent / file.name)
+        _move(folder, path)
     except OSError as error:
         if isinstance(error, ExportError):
             raise
         raise ExportError(f"can not write {path}: {_reason(error)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(folder: Path, path: Path) -> None:
+    """Put in place what was made in a folder."""
+    made = sorted(folder.iterdir(), key=lambda file: file.name == path.name)
+    if not made or made[-1].name != path.name:
+        raise ExportError(f"can not write {path}: nothing was made; is the disk full?")
+    for file in made:
+        _flush(file)
+    _settle(path)  # it may have been opened meanwhile
+    for suffix in PARTS.get(path.suffix.lower(), ()):
+        if not (folder / path.name).with_suffix(suffix).exists():
+            path.with_suffix(suffix).unlink(missing_ok=True)
+    for file in made:
+        file.replace(path.parent / file.name)
+
+
+def _settle(path: Path) -> None:
+    """Have SQLite put into a GeoPackage what is in a log beside it.
+
+    The log of a program that has the file open, or died, would be taken for that of the file
+    that replaces it, which is then damaged.
+
+    Raises:
+        ExportError: Another program has the file open.
+    """
+    logs = [path.with_name(path.name + end) for end in LOGS]
+    if path.suffix.lower() != ".gpkg" or not any(map(_has_content, logs)):
+        return
+    if not path.exists():  # the log is nobody's; SQLite does the same
+        for log in logs:
+            log.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("SELECT count(*) FROM sqlite_master")
+        base.execute("PRAGMA journal_mode = DELETE")
+    if any(map(_has_content, logs)):
+        raise ExportError(f"can not write {path}: another program has it open; close it there")
+
+
+def _has_content(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > 0
 
 
 def _flush(file: Path) -> None:

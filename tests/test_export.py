@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pyogrio
 import pytest
@@ -16,7 +17,7 @@ from rasterio.features import rasterize
 
 import geoiseg
 from geoiseg.errors import ExportError
-from geoiseg.export import short_names
+from geoiseg.export import export_features, short_names
 from geoiseg.features import Feature, to_frame
 from geoiseg.grid import Grid
 from geoiseg.label_raster import write_labels
@@ -187,6 +188,22 @@ def test_unwritable_outputs(session, tmp_path: Path, name: str, says: str) -> No
     with pytest.raises(ExportError, match=says) as caught:
         session.export(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_nothing_of_an_old_shapefile_tells_of_a_new_one(tmp_path: Path) -> None:
+    """An index would hide its rows; a CRS that it has not would move them."""
+    path = tmp_path / "a.shp"
+    boxes = np.array([shapely.box(n, 0, n + 1, 1) for n in range(400)])
+    old = gpd.GeoDataFrame({"n": range(400)}, geometry=boxes, crs="EPSG:32631")
+    pyogrio.write_dataframe(old, path, driver="ESRI Shapefile", SPATIAL_INDEX="YES")
+    assert path.with_suffix(".qix").exists()
+    new = gpd.GeoDataFrame(
+        {"n": range(400)}, geometry=shapely.transform(boxes, lambda xy: xy + 300)
+    )
+    export_features(new, path)
+    found = pyogrio.read_dataframe(path, bbox=(310.5, 299, 312.5, 302))
+    assert found["n"].tolist() == [10, 11, 12]
+    assert found.crs is None
 
 
 def test_an_export_replaces_the_old_file(session, tmp_path: Path) -> None:

@@ -268,6 +268,69 @@ def test_an_interrupted_write_leaves_no_trace(tmp_path: Path) -> None:
         pass
 
 
+def edited(path: Path, *, closes: bool) -> None:
+    """Add a table as a GIS does that keeps a log beside the file, and is killed or lets go."""
+    commands = "pragma journal_mode = wal; create table theirs as select 7 as mine;"
+    end = "base.close()" if closes else "os._exit(0)"
+    code = f"import os, sqlite3\nbase = sqlite3.connect({str(path)!r})\n"
+    code += f"base.executescript({commands!r})\n{end}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_what_a_gis_left_in_its_log_is_kept(disk: Disk, tmp_path: Path, closes: bool) -> None:
+    path = tmp_path / "a.gpkg"
+    session = worked_session(disk)
+    session.save(path)
+    edited(path, closes=closes)
+    assert (tmp_path / "a.gpkg-wal").exists() is not closes
+    session.accept("third")
+    session.save(path)
+    assert sorted(tmp_path.iterdir()) == [path]
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        assert base.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert base.execute("select mine from theirs").fetchone() == (7,)
+    assert len(geoiseg.Session.load(path).features) == 3
+
+
+@pytest.mark.parametrize("keeps", ["wal", "delete"])
+def test_a_file_that_a_gis_has_changes_to_is_not_replaced(
+    disk: Disk, tmp_path: Path, keeps: str
+) -> None:
+    """Its log would be taken for that of the new file, and damage it."""
+    path = tmp_path / "a.gpkg"
+    session = worked_session(disk)
+    session.save(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as gis:
+        gis.execute(f"pragma journal_mode = {keeps}")
+        if keeps == "delete":
+            gis.execute("begin")
+        gis.execute("create table theirs as select 7 as mine")
+        with pytest.raises(ExportError, match="another program has it open; close it there"):
+            session.export(path)
+        with pytest.raises(ExportError, match="another program has it open; close it there"):
+            session.save(path)
+        if keeps == "delete":
+            gis.execute("commit")
+        assert gis.execute("select mine from theirs").fetchone() == (7,)
+        assert gis.execute("pragma integrity_check").fetchone() == ("ok",)
+    session.save(path)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        assert base.execute("select mine from theirs").fetchone() == (7,)
+
+
+def test_a_log_of_a_file_that_is_gone_is_nobody_s(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    session = worked_session(disk)
+    session.save(path)
+    edited(path, closes=False)
+    path.unlink()
+    session.save(path)
+    assert len(geoiseg.Session.load(path).features) == 2
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        assert base.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
 KILLED = """
 import sys, shapely, geoiseg
 session = geoiseg.Session(sys.argv[1], "grabcut", project=sys.argv[2])

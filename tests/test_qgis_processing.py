@@ -138,9 +138,11 @@ def test_any_format_in_and_out(qgis: Qgis, disk: Disk, tmp_path: Path, suffix: s
     assert ('name="long_name_of_a_field"' in style) == (suffix == "shp")
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     out.with_suffix(".qml").write_text("<qgis>mine</qgis>")
+    out.with_suffix(".qix").write_text("an index of the old rows")
     qgis.run("geoiseg:clean", INPUT=str(out), OUTPUT=str(out))
     assert out.with_suffix(".qml").read_text() == "<qgis>mine</qgis>"
     assert len(pyogrio.read_dataframe(out)) == 2
+    assert out.with_suffix(".qix").exists() == (suffix != "shp")
 
 
 def test_an_unknown_format_is_refused_before_anything_is_done(

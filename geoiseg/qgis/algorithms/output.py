@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -21,6 +21,8 @@ from qgis.core import (
 WRITTEN = (".gpkg", ".tif", ".parquet")
 """What the companion writes as it is asked for."""
 GEOJSON = (".geojson", ".json")
+PARTS = (".prj", ".cpg", ".qix", ".sbn", ".sbx")
+"""Of a Shapefile: where a new one has none, those of the old one would tell wrong."""
 LAYER = "features"
 """The layer of the companion's GeoPackage."""
 MARK = "made by geoiseg"
@@ -68,6 +70,8 @@ class Output:
         try:
             self._convert(folder / self.path.name, context)
             made = sorted(folder.iterdir(), key=lambda file: file.name == self.path.name)
+            if self.suffix == ".shp":
+                self._forget({file.suffix for file in made})
             for file in made:  # the one that was asked for is the last
                 file.replace(self.path.parent / file.name)
         except OSError as error:
@@ -76,6 +80,12 @@ class Output:
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 Path(self.sent).unlink()
+
+    def _forget(self, made: Set[str]) -> None:
+        """Remove parts of an older Shapefile that the new one, made of these, does not have."""
+        for suffix in PARTS:
+            if suffix not in made:
+                self.path.with_suffix(suffix).unlink(missing_ok=True)
 
     def _convert(self, target: Path, context: Any) -> None:
         layer = QgsVectorLayer(f"{self.sent}|layername={LAYER}", LAYER, "ogr")

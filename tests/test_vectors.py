@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -301,6 +302,22 @@ def test_what_is_no_geopackage_is_told(tmp_path: Path, content: Any, words: str)
         geopackage.read_frame(path)
     with pytest.raises(VectorError, match=words):
         geopackage.list_layers(path)
+
+
+def test_arcs_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    write(pd.DataFrame({"n": [1]}), path, "sqlite")
+    arc = struct.pack("<2sBBiBII6d", b"GP", 0, 1, 32631, 1, 8, 3, 0, 0, 1, 1, 2, 0)
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("ALTER TABLE features ADD COLUMN geom CURVE")
+        base.execute("UPDATE features SET geom = ?", (arc,))
+        base.execute("UPDATE gpkg_contents SET data_type = 'features', srs_id = 4326")
+        base.execute(
+            "INSERT INTO gpkg_geometry_columns VALUES ('features', 'geom', 'CURVE', 4326, 0, 0)"
+        )
+    assert ogr.read_frame(path, None, None).geometry[0].length == pytest.approx(np.pi, rel=1e-3)
+    with pytest.raises(VectorError, match=r"has arcs|can not be read"):
+        geopackage.read_frame(path)
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:

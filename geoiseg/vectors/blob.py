@@ -54,6 +54,8 @@ def from_blobs(blobs: Sequence[bytes | None]) -> NDArray[Any]:
     bodies[:] = [None if blob is None else _body(blob) for blob in blobs]
     try:
         return np.asarray(shapely.from_wkb(bodies), dtype=object)
+    except NotImplementedError as error:  # of shapely, where GEOS knows them
+        raise VectorError("a shape has arcs: save the layer with straight lines") from error
     except shapely.errors.ShapelyError as error:
         raise VectorError(f"a shape can not be read: {error}") from error
 

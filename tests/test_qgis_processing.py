@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import struct
+import sys
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import shapely
 
 from geoiseg.demo.scene import make_scene
 from geoiseg.export import export_features
+from geoiseg.vectors import geopackage_writer
 from tests.conftest import Disk, disk_pixels, write_raster
 from tests.qgis_app import Qgis
 
@@ -143,6 +148,38 @@ def test_any_format_in_and_out(qgis: Qgis, disk: Disk, tmp_path: Path, suffix: s
     assert out.with_suffix(".qml").read_text() == "<qgis>mine</qgis>"
     assert len(pyogrio.read_dataframe(out)) == 2
     assert out.with_suffix(".qix").exists() == (suffix != "shp")
+
+
+def test_arcs_become_straight_lines(qgis: Qgis, tmp_path: Path) -> None:
+    """The companion's GeoPackages have no arcs; layers of QGIS do."""
+    source, out = tmp_path / "in.gpkg", tmp_path / "out.gpkg"
+    frame = gpd.GeoDataFrame(
+        {"label": ["pond"]}, geometry=[shapely.box(0, -50, 100, 50)], crs="EPSG:32631"
+    )
+    geopackage_writer.write_frames([frame], source, "in")
+    circle = struct.pack("<BII10d", 1, 8, 5, 0, 0, 50, 50, 100, 0, 50, -50, 0, 0)
+    blob = struct.pack("<2sBBiBII", b"GP", 0, 1, 32631, 1, 10, 1) + circle
+    with closing(sqlite3.connect(source)) as base, base:
+        for (name,) in base.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            base.execute(f'DROP TRIGGER "{name}"')
+        base.execute('UPDATE "in" SET geom = ?', (blob,))
+        base.execute("UPDATE gpkg_geometry_columns SET geometry_type_name = 'CURVEPOLYGON'")
+    (tmp_path / "serve.py").write_text(
+        "import runpy, sys\nsys.modules['pyogrio'] = None  # as in the plugin's own environment\n"
+        "runpy.run_module('geoiseg.companion', run_name='__main__')\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{tmp_path / "serve.py"}"\n')
+    python.chmod(0o755)
+    done = qgis.process(
+        "run", "geoiseg:clean", f"--INPUT={source}", f"--OUTPUT={out}", GEOISEG_PYTHON=str(python)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = pyogrio.read_dataframe(out, layer="features")
+    assert found["label"].tolist() == ["pond"]
+    assert found.area.tolist() == pytest.approx([np.pi * 50**2], rel=1e-3)
 
 
 def test_an_unknown_format_is_refused_before_anything_is_done(

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsWkbTypes,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -22,6 +23,7 @@ from ..channel import Channel, CompanionError  # noqa: TID252 - QGIS names the p
 from ..environment import VARIABLE, chosen_python  # noqa: TID252
 from ..rasters import raster_of  # noqa: TID252
 from .output import Output
+from .straight import straightened
 
 READ = ["gpkg"]
 """Files that the companion opens as they are; QGIS copies all other layers to a GeoPackage."""
@@ -144,6 +146,8 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         if not parameters.get(name):
             return None
         layer = self.parameterAsVectorLayer(parameters, name, context)
+        if layer is not None and QgsWkbTypes.isCurvedType(layer.wkbType()):
+            return straightened(self.parameterAsSource(parameters, name, context), context)
         formats = [] if layer is not None and layer.isModified() else READ
         path = self.parameterAsCompatibleSourceLayerPath(
             parameters, name, context, formats, "gpkg", feedback

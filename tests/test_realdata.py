@@ -16,6 +16,10 @@ from rasterio.features import rasterize
 import geoiseg
 from geoiseg.cli import main
 from geoiseg.errors import GeoisegError
+from geoiseg.evaluate.dataset import scenes
+from geoiseg.evaluate.protocol import EvaluationOptions, evaluate_scene
+from geoiseg.models.tiny import closer
+from geoiseg.models.tiny.model import TinyModel
 from tests.conftest import data_folder
 
 pytestmark = pytest.mark.realdata
@@ -129,3 +133,18 @@ def test_map_coordinates_land_on_rasterios_pixel(data: Path, name: str) -> None:
     assert session.mask.array.shape == shape
     assert session.mask.array[row, col]
     np.testing.assert_allclose(session.mask.grid.transform, transform)
+
+
+def test_small_lakes_are_found_with_fewer_clicks_enlarged(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TinyModel(threads=1)
+    options = EvaluationOptions(max_clicks=5, stop_at=None)
+    (lakes,) = scenes(data / "scenes" / "river_ucayali_2015", limit=4)
+
+    def found() -> float:
+        return float(np.mean([s.ious[-1] for s in evaluate_scene(lakes, model, options)]))
+
+    enlarged = found()
+    monkeypatch.setattr(closer, "DEEP", 0.0)  # nothing is so thin
+    assert enlarged > found() + 0.03

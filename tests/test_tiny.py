@@ -24,6 +24,7 @@ from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Model, PixelPrompts
 from geoiseg.models.tiny.batch import decode_closely, pieces
 from geoiseg.models.tiny.boxed import surroundings
+from geoiseg.models.tiny.closer import CloseUp, close_up
 from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
 from geoiseg.models.tiny.model import FILES, TinyModel
 from geoiseg.models.tiny.outputs import obedient
@@ -281,6 +282,90 @@ def test_a_box_around_a_winding_river_marks_the_river(model):
     box = box_of(river)
     mask = model.decode(model.embed(image, valid), PixelPrompts(box=box)).logits[0] > 0
     assert iou(mask, river) > 0.6
+
+
+def ditch(seed, width):
+    """A winding line a few pixels wide and some fifty long."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(70, 125, 60)
+    y = 75 + np.cumsum(rng.normal(0, 1.2, 60))
+    mask = np.zeros(SHAPE, np.uint8)
+    cv2.polylines(mask, [np.round(np.c_[x, y]).astype(np.int32)], False, 1, width)
+    return mask > 0
+
+
+def test_what_is_plain_to_see_is_not_lost_by_enlarging(model):
+    for seed, width in enumerate((3, 4, 5, 6, 7)):
+        truth = ditch(seed, width)
+        run = run_clicks(
+            model, painted(truth, noise=12.0), truth, EVERYWHERE,
+            ClickOptions(max_clicks=3, stop_at=None),
+        )  # fmt: skip
+        assert run.ious[0] > 0.8
+        assert run.ious[2] > 0.95
+
+
+def test_what_is_enlarged_is_encoded_once(monkeypatch):
+    model, truth = TinyModel(threads=1), ditch(0, 5)
+    embedding = model.embed(painted(truth), EVERYWHERE)
+    encoded = []
+    embed = model.embed
+    monkeypatch.setattr(
+        model, "embed", lambda image, valid: encoded.append(image.shape) or embed(image, valid)
+    )
+    y, x = np.argwhere(truth)[len(np.argwhere(truth)) // 2]
+    first = model.decode(embedding, clicks((x + 0.5, y + 0.5, True)))
+    more = clicks((x + 0.5, y + 0.5, True), (x + 0.5, y + 12.5, False))
+    second = model.decode(embedding, more, first.logits[0])
+    assert encoded == [(512, 512, 3)]
+    again = model.decode(pickle.loads(pickle.dumps(embedding)), more, first.logits[0])
+    np.testing.assert_array_equal(again.logits, second.logits)
+    assert len(encoded) == 1
+    for masks in (first, second):
+        assert masks.logits.shape == (1, *SHAPE)
+        assert masks.logits[0, y, x] > 0
+        assert iou(masks.logits[0] > 0, truth) > 0.7
+    assert second.logits[0, y + 12, x] < 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_close_up_holds_the_object_and_its_prompts(data):
+    rows, columns = (data.draw(st.integers(20, 400)) for _ in range(2))
+    mask = np.zeros((rows, columns), bool)
+    top, left = data.draw(st.integers(0, rows - 8)), data.draw(st.integers(0, columns - 8))
+    mask[
+        top : top + data.draw(st.integers(1, 12)), left : left + data.draw(st.integers(1, 200))
+    ] = 1
+    place = (data.draw(st.floats(0, columns - 0.5)), data.draw(st.floats(0, rows - 0.5)))
+    view = close_up(mask, clicks((*place, False)))
+    if view is None:
+        return
+    window = view.window
+    assert np.count_nonzero(mask[window.slices]) == np.count_nonzero(mask)
+    seen = view.seen(clicks((*place, False), box=(left, top, left + 2, top + 3)))
+    shape = (window.height * view.times, window.width * view.times)
+    assert (seen.points >= 0).all()
+    assert (seen.points <= shape[::-1]).all()
+    np.testing.assert_allclose(seen.points / view.times + (window.col, window.row), [place])
+    assert seen.box[2] - seen.box[0] == 2 * view.times
+    assert view.repeated(mask).shape == shape
+    np.testing.assert_array_equal(
+        view.reduced(view.repeated(mask).astype(np.float32)) > 0.5, mask[window.slices]
+    )
+
+
+def test_what_needs_no_enlarging_is_left_as_it_is():
+    point = clicks((100.0, 70.0, True))
+    line = np.zeros((400, 400), bool)
+    line[68:73, 20:390] = True  # thin, and too long
+    assert close_up(line, point) is None
+    assert close_up(DISK, point) is None  # deep
+    assert close_up(np.zeros(SHAPE, bool), point) is None
+    assert close_up(ditch(0, 5), clicks((100.0, 70.0, True), mask=DISK)) is None  # an outline
+    assert close_up(ditch(0, 5), point) == CloseUp(close_up(ditch(0, 5), point).window, 4)
+    assert close_up(ditch(0, 5), clicks((5.0, 70.0, False))).times == 2  # a click far away
+    assert close_up(line[:, :200], clicks((399.0, 399.0, False))) is None
 
 
 def test_surroundings_tell_an_object_from_what_goes_on_outside():

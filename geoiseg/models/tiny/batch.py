@@ -95,7 +95,7 @@ def pieces(prompts: PixelPrompts, shape: tuple[int, int]) -> Iterator[Window]:
     Raises:
         PromptError: There is no prompt.
     """
-    low, high = _extent(prompts)
+    low, high = extent(prompts)
     side = SMALLEST
     while side < float((high - low).max()) / OUTLINE_SHARE:
         side *= 2
@@ -113,7 +113,7 @@ def _span(middle: float, side: int, length: int) -> tuple[int, int]:
     return start, min(side, length - start)
 
 
-def _extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the least and greatest ``x, y`` of all that was said."""
     parts = [prompts.points, *(stroke for stroke, _ in prompts.scribbles)]
     if prompts.box is not None:

@@ -24,8 +24,16 @@ from geoiseg.models.protocol import (
     ModelInfo,
     PixelPrompts,
 )
-from geoiseg.models.tiny.batch import SMALLEST, cut, decode_closely, decode_many, moved
+from geoiseg.models.tiny.batch import (
+    SMALLEST,
+    cut,
+    decode_closely,
+    decode_many,
+    goes_on,
+    moved,
+)
 from geoiseg.models.tiny.boxed import CLEAR, surroundings
+from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
@@ -66,6 +74,7 @@ class TinyModel:
         self.card = _read_card(self._folder)
         self._encoder = self._session("encoder.onnx")
         self._decoder = self._session("decoder.onnx")
+        self._close_ups = CloseUps()
 
     @cached_property
     def info(self) -> ModelInfo:
@@ -117,6 +126,9 @@ class TinyModel:
     ) -> Masks:
         """Return one candidate mask.
 
+        A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
+        with the first prompts for it, and kept for the next ones.
+
         Args:
             embedding: What ``embed`` returned for this chip.
             prompts: All prompts so far, not only the latest.
@@ -128,8 +140,26 @@ class TinyModel:
         """
         self._check(embedding)
         valid = embedding.arrays[VALID] > 0
-        if draw_seeds(prompts, valid, previous).empty:  # checks the prompts, too
+        seeds = draw_seeds(prompts, valid, previous)  # checks the prompts, too
+        if seeds.empty:
             return empty_masks(valid.shape)
+        far = self._as_it_is(embedding, prompts, previous)
+        known = [far.logits[0]] if previous is None else [previous, far.logits[0]]
+        for logits in known:
+            view = close_up(logits > 0, prompts)
+            near = view and self._closer(embedding, view, prompts, seeds, previous)
+            if near:
+                return near if near.scores[0] + TRUST >= far.scores[0] else far
+        return far
+
+    def _as_it_is(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None,
+    ) -> Masks:
+        """Return the mask at the resolution of the chip."""
+        valid = embedding.arrays[VALID] > 0
         features = features_in(embedding)
         window, piece, score = decode_closely(features, valid, prompts, previous, self._piece)
         if self._patient and previous is None and max(window.shape) <= SMALLEST:
@@ -139,6 +169,32 @@ class TinyModel:
         logits[window.slices] = piece
         drawn = sharpened(logits, embedding.arrays[PIXELS], prompts, valid)
         return Masks(drawn[None], np.array([score], np.float32))
+
+    def _closer(
+        self,
+        embedding: Embedding,
+        view: CloseUp,
+        prompts: PixelPrompts,
+        seeds: Seeds,
+        previous: NDArray[np.float32] | None,
+    ) -> Masks | None:
+        """Return the mask of an object that is enlarged; None where it goes on beyond."""
+        pixels, valid = embedding.arrays[PIXELS], embedding.arrays[VALID] > 0
+        key = CloseUps.key(view, pixels, valid)
+        near = self._close_ups.get(key)
+        if near is None:
+            near = self.embed(view.enlarged(pixels), view.repeated(valid))
+            self._close_ups.keep(key, near)
+        before = None
+        if previous is not None:
+            before = view.enlarged(np.clip(previous, -LIMIT, LIMIT).astype(np.float32))
+        seen = self._as_it_is(near, view.seen(prompts), before)
+        piece = view.reduced(seen.logits[0])
+        if goes_on(piece > 0, view.window, valid.shape):
+            return None
+        logits = np.full(valid.shape, -LIMIT, np.float32)
+        logits[view.window.slices] = piece
+        return Masks(obedient(logits, seeds, valid)[None], seen.scores)
 
     def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
         """Return one mask for each object, at half of the chip's resolution.

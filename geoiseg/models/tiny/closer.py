@@ -1,0 +1,146 @@
+"""Small and thin objects are looked at again, enlarged.
+
+The features end at half of the chip's resolution and the decoder's pieces are much larger
+than such an object. Its surroundings, enlarged and encoded once, show the network a shape
+of the size that it knows best. Where it is surer of what it saw without, that is the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.grid import Window
+from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
+from geoiseg.models.tiny.batch import STRIDE, extent
+
+FloatArray = NDArray[np.float32]
+
+DEEP = 8.0
+"""Pixels from its outline to the deepest place of an object below which it is enlarged."""
+ENLARGEMENTS = ((4, 128, 80), (2, 256, 160))
+"""How often, the side in pixels of what is enlarged, and the longest object and prompts that it
+is done for."""
+TRUST = 0.2
+"""By how much the score of the answer on the chip itself must be better to be preferred."""
+KEPT = 8
+"""Enlarged surroundings that are kept encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """A part of a chip, enlarged."""
+
+    window: Window
+    """Of the chip."""
+    times: int
+    """Pixels for each of the chip, across and down."""
+
+    def enlarged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return ``(y, x)`` or ``(y, x, band)`` of the chip as the close-up has it, smoothly."""
+        part = np.ascontiguousarray(values[self.window.slices])
+        height, width = self.window.shape
+        size = (width * self.times, height * self.times)
+        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+
+    def repeated(self, valid: BoolArray) -> BoolArray:
+        """Return ``(y, x)`` validity of the chip as the close-up has it."""
+        return valid[self.window.slices].repeat(self.times, axis=0).repeat(self.times, axis=1)
+
+    def reduced(self, logits: FloatArray) -> FloatArray:
+        """Return ``(y, x)`` logits of the close-up in the pixels of the window, as means."""
+        size = (self.window.width, self.window.height)
+        return np.asarray(cv2.resize(logits, size, interpolation=cv2.INTER_AREA), np.float32)
+
+    def seen(self, prompts: PixelPrompts) -> PixelPrompts:
+        """Return points, strokes and box of the chip in the pixel frame of the close-up."""
+        corner = np.array([self.window.col, self.window.row], np.float64)
+        box = prompts.box
+        if box is not None:
+            x0, y0, x1, y1 = (np.reshape(box, (2, 2)) - corner).ravel() * self.times
+            box = (float(x0), float(y0), float(x1), float(y1))
+        return replace(
+            prompts,
+            points=(prompts.points - corner) * self.times,
+            box=box,
+            scribbles=tuple(
+                ((stroke - corner) * self.times, sign) for stroke, sign in prompts.scribbles
+            ),
+        )
+
+
+def close_up(mask: BoolArray, prompts: PixelPrompts) -> CloseUp | None:
+    """Return how to enlarge an object, or None where it is large and deep enough as it is.
+
+    Args:
+        mask: ``(y, x)`` of the chip, the object as far as it is known.
+        prompts: In the pixel frame of the chip; they are seen, too.
+    """
+    if prompts.mask is not None or not mask.any():
+        return None
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    first, last = np.array([cols[0], rows[0]]), np.array([cols[-1] + 1, rows[-1] + 1])
+    low, high = extent(prompts)
+    low, high = np.minimum(low, first), np.maximum(high, last)
+    reach = float((high - low).max())
+    fitting = (how for how in ENLARGEMENTS if reach <= how[2])
+    how = next(fitting, None)
+    if how is None or _depth(mask[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]) > DEEP:
+        return None
+    times, side, _ = how
+    spans = [_span(low[axis], high[axis], side, mask.shape[1 - axis]) for axis in (1, 0)]
+    (top, height), (left, width) = spans
+    bottom, right = top + height, left + width
+    if low[1] < top or low[0] < left or high[1] > bottom or high[0] > right:
+        return None
+    return CloseUp(Window(top, left, height, width), times)
+
+
+def _depth(mask: BoolArray) -> float:
+    """Return how far the deepest pixel of a mask lies from its outline."""
+    framed = np.pad(mask.view(np.uint8), 1)
+    return float(cv2.distanceTransform(framed, cv2.DIST_L2, 3).max())
+
+
+def _span(low: float, high: float, side: int, length: int) -> tuple[int, int]:
+    """Return start and length of what is enlarged of an axis: the same for nearby objects."""
+    last = max(0, -(-(length - side) // STRIDE) * STRIDE)
+    start = min(max(0, round(((low + high) / 2 - side / 2) / STRIDE) * STRIDE), last)
+    return start, min(side, length - start)
+
+
+class CloseUps:
+    """Embeddings of close-ups by what is seen on them; the latest are kept."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Embedding] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def key(view: CloseUp, pixels: NDArray[np.uint8], valid: BoolArray) -> bytes:
+        """Return what a close-up of a chip is known by: its own pixels, wherever they lie."""
+        digest = hashlib.blake2b(repr((view.window.shape, view.times)).encode(), digest_size=16)
+        for values in (pixels, valid):
+            digest.update(values[view.window.slices].tobytes())
+        return digest.digest()
+
+    def get(self, key: bytes) -> Embedding | None:
+        """Return the embedding of a key, if it is kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: bytes, embedding: Embedding) -> None:
+        """Keep an embedding, and let go of the one not asked for longest."""
+        with self._lock:
+            self._kept[key] = embedding
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)

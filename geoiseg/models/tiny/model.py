@@ -33,7 +33,7 @@ from geoiseg.models.tiny.batch import (
     moved,
 )
 from geoiseg.models.tiny.boxed import CLEAR, surroundings
-from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
+from geoiseg.models.tiny.closer import TRUST, CloseUps, close_up
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
@@ -143,14 +143,14 @@ class TinyModel:
         seeds = draw_seeds(prompts, valid, previous)  # checks the prompts, too
         if seeds.empty:
             return empty_masks(valid.shape)
+        near = None
+        if previous is not None:
+            near = self._closer(embedding, previous, prompts, seeds, previous)
+        if near and near.scores[0] + TRUST >= 1:  # no other can be so much surer
+            return near
         far = self._as_it_is(embedding, prompts, previous)
-        known = [far.logits[0]] if previous is None else [previous, far.logits[0]]
-        for logits in known:
-            view = close_up(logits > 0, prompts)
-            near = view and self._closer(embedding, view, prompts, seeds, previous)
-            if near:
-                return near if near.scores[0] + TRUST >= far.scores[0] else far
-        return far
+        near = near or self._closer(embedding, far.logits[0], prompts, seeds, previous)
+        return near if near and near.scores[0] + TRUST >= far.scores[0] else far
 
     def _as_it_is(
         self,
@@ -173,12 +173,18 @@ class TinyModel:
     def _closer(
         self,
         embedding: Embedding,
-        view: CloseUp,
+        known: NDArray[np.float32],
         prompts: PixelPrompts,
         seeds: Seeds,
         previous: NDArray[np.float32] | None,
     ) -> Masks | None:
-        """Return the mask of an object that is enlarged; None where it goes on beyond."""
+        """Return the mask of an object that is small or thin, as far as it is known, enlarged.
+
+        None where it is neither, or where it goes on beyond what is enlarged.
+        """
+        view = close_up(known > 0, prompts)
+        if view is None:
+            return None
         pixels, valid = embedding.arrays[PIXELS], embedding.arrays[VALID] > 0
         key = CloseUps.key(view, pixels, valid)
         near = self._close_ups.get(key)

@@ -284,18 +284,25 @@ def run_all(page: Any) -> None:
         ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000, state="attached"
     )
     started = "() => /\\[[*\\d]+\\]/.test(document.querySelector('.jp-InputPrompt').textContent)"
-    for _ in range(5):  # what is run before the kernel has answered can get lost
-        for button in page.query_selector_all(".jp-Dialog button.jp-mod-accept"):
-            button.click()  # a busy JupyterLab may ask which kernel, or say that it waits for one
-        page.click("text=Run >> nth=0")
-        page.click("text=Run All Cells >> nth=0")
+    asked: list[str] = []
+    for _ in range(15):  # what is run before the kernel has answered can get lost
+        for dialog in page.query_selector_all(".jp-Dialog"):  # of a JupyterLab that is busy
+            asked.append(dialog.inner_text())
+            button = dialog.query_selector("button.jp-mod-accept") or dialog.query_selector(
+                "button"
+            )
+            if button is not None:
+                button.click(timeout=4000)
         try:
+            page.click("text=Run >> nth=0", timeout=4000)
+            page.click("text=Run All Cells >> nth=0", timeout=4000)
             page.wait_for_function(started, timeout=4000)
         except Exception as error:
             if "Timeout" not in str(error):
                 raise
         else:
             return
+    raise AssertionError(f"JupyterLab does not run the notebook; it asked {asked}")
 
 
 def note_outside(shown: MapPage, url: str) -> None:

@@ -24,7 +24,7 @@ from labelled_chips import LabelledChip, labelled_chips
 
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
-from geoiseg.models.protocol import Model, PixelPrompts
+from geoiseg.models.protocol import Masks, Model, PixelPrompts
 from geoiseg.models.registry import get_model
 
 TARGET = 0.85
@@ -44,17 +44,37 @@ COLUMNS = (
 )
 
 
-def measure(model: Model, chip: LabelledChip, options: ClickOptions) -> dict[str, float]:
-    """Return all figures of one engine on one object."""
+class Timed:
+    """A model whose answers to clicks are timed, one by one."""
+
+    def __init__(self, model: Model) -> None:
+        self.info = model.info
+        self.embed = model.embed
+        self._model = model
+        self.times: list[float] = []
+        """CPU time of each answer in milliseconds."""
+
+    def decode(self, *given: Any) -> Masks:
+        """Return the model's answer."""
+        start = time.process_time()
+        masks = self._model.decode(*given)
+        self.times.append(1000 * (time.process_time() - start))
+        return masks
+
+
+def measure(
+    model: Model, chip: LabelledChip, options: ClickOptions
+) -> tuple[dict[str, float], list[float]]:
+    """Return all figures of one engine on one object, and the time of each click in ms."""
     start = time.process_time()
     embedding = model.embed(chip.image, chip.valid)
     embedded = time.process_time()
-    run = click_embedding(model, embedding, chip.truth, chip.valid, options)
-    clicked = time.process_time()
+    timed = Timed(model)
+    run = click_embedding(timed, embedding, chip.truth, chip.valid, options)
     boxed = model.decode(embedding, PixelPrompts(box=box_of(chip.truth))).logits[0] > 0
     ious = run.ious
     limits = [limit for limit in (10, 20) if limit <= options.max_clicks]
-    return {
+    figures = {
         **{f"iou@{k}": float(ious[min(k, len(ious)) - 1]) for k in (1, 3, 5)},
         "box iou": iou(boxed, chip.truth, chip.valid),
         "box biou": boundary_iou(boxed, chip.truth, chip.valid),
@@ -62,17 +82,16 @@ def measure(model: Model, chip: LabelledChip, options: ClickOptions) -> dict[str
         **{f"fail{n}": float(failed(ious, TARGET, n)) for n in limits},
         "drop@3": float(max(ious[0] - ious[min(2, len(ious) - 1)], 0.0)),
         "score error": float(abs(run.scores[0] - ious[0])) if len(run.scores) else 0.0,
-        "ms/click": 1000 * (clicked - embedded) / max(len(run.clicks), 1),
         "embed ms": 1000 * (embedded - start),
     }
+    return figures, timed.times
 
 
-def summary(rows: list[dict[str, float]]) -> dict[str, float]:
+def summary(rows: list[tuple[dict[str, float], list[float]]]) -> dict[str, float]:
     """Return the means of a family's figures, the medians of its times."""
-    names = rows[0]
-    figures = {name: float(np.mean([row[name] for row in rows])) for name in names}
-    for name in ("ms/click", "embed ms"):
-        figures[name] = float(np.median([row[name] for row in rows]))
+    figures = {name: float(np.mean([row[name] for row, _ in rows])) for name in rows[0][0]}
+    figures["ms/click"] = float(np.median([ms for _, times in rows for ms in times]))
+    figures["embed ms"] = float(np.median([row["embed ms"] for row, _ in rows]))
     return {"objects": len(rows), **figures}
 
 

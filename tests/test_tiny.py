@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,7 @@ from geoiseg.models.tiny.closer import CloseUp, close_up
 from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
 from geoiseg.models.tiny.model import FILES, TinyModel
 from geoiseg.models.tiny.outputs import obedient
+from geoiseg.models.tiny.pieces import cut, widened
 
 FOLDER = Path(geoiseg.models.tiny.__file__).parent
 SHAPE = (150, 210)
@@ -213,10 +215,61 @@ def test_only_as_much_of_a_chip_is_decoded_as_the_object_needs(model):
         asked.append(part.shape)
         return np.full(part.shape, 5, np.float32), 1.0
 
-    features = features_in(embedding)
+    features = partial(cut, features_in(embedding))
     window, logits, _ = decode_closely(features, valid, said, None, fills)
     assert asked == [(256, 256), (512, 512)], "the first answer ran over the piece's border"
     assert window.shape == logits.shape == (512, 512)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_the_piece_for_a_known_object_shows_it_and_its_prompts(data):
+    rows, columns = (data.draw(st.integers(20, 900)) for _ in range(2))
+    top, left = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
+    bottom = data.draw(st.integers(top + 1, rows))
+    right = data.draw(st.integers(left + 1, columns))
+    known = np.zeros((rows, columns), bool)
+    known[top:bottom, left:right] = True
+    x, y = data.draw(st.floats(0, columns)), data.draw(st.floats(0, rows))
+    first, *others = pieces(clicks((x, y, False)), known.shape, known)
+    assert known[first.slices].sum() == known.sum()
+    corner, stop = np.array([first.col, first.row]), np.array(first.stop[::-1])
+    assert (corner % 32 == 0).all()
+    assert (corner <= (x, y)).all()
+    assert ((x, y) <= stop).all()
+    assert (others or [first])[-1].shape == known.shape
+    ends = np.minimum(stop, (columns, rows)) - np.minimum((right, bottom), (columns, rows))
+    reach = np.maximum((right, bottom), (x, y)) - np.minimum((left, top), (x, y))
+    assert (np.array(first.shape[::-1]) <= np.maximum(192, reach + 2 * 24 + 64)).all()
+    assert (ends >= 0).all()
+
+
+def test_an_object_known_by_its_mask_is_decoded_on_a_piece_of_its_shape(model, monkeypatch):
+    truth = np.zeros((512, 512), bool)
+    truth[200:230, 60:450] = True
+    embedding = model.embed(painted(truth), np.ones((512, 512), bool))
+    said = clicks((250, 215, True))
+    first = model.decode(embedding, said)
+    asked, piece = [], model._piece
+    monkeypatch.setattr(
+        model, "_piece", lambda *given: asked.append(given[1].shape) or piece(*given)
+    )
+    more = clicks((250, 215, True), (250, 180, False))
+    second = model.decode(embedding, more, first.logits[0])
+    assert asked == [(192, 448)]
+    assert iou(second.logits[0] > 0, truth) > 0.9
+
+
+def test_half_precision_is_widened_exactly():
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every)]
+    np.testing.assert_array_equal(
+        widened(every).view(np.uint32), every.astype(np.float32).view(np.uint32)
+    )
+    parts = every[:60000].reshape(100, 600)[::2, 3:-3]
+    np.testing.assert_array_equal(widened(parts), parts.astype(np.float32))
+    assert widened(parts).flags.c_contiguous
+    np.testing.assert_array_equal(widened(parts.astype(np.float64)), parts.astype(np.float32))
 
 
 def test_nothing_said_of_the_object_is_an_empty_mask(model, embedded):

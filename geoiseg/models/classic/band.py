@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 from geoiseg.models.classic.seeds import Seeds
 from geoiseg.models.protocol import BoolArray
 
+UNUSED = (0, 0, 1, 1)
+"""A rectangle that OpenCV asks for and does not use."""
+LEARNED = 4000
+"""About as many pixels are enough to learn the colours of the mask and of its surroundings."""
+FEW = 200
+"""Of fewer pixels of either side none is left out."""
+
 
 def band_around(mask: BoolArray, radius: int) -> BoolArray:
     """Return the pixels within about ``radius`` of the mask's outline."""
@@ -34,23 +41,59 @@ def cut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], iterations: int) ->
     """
     import cv2
 
-    front = np.count_nonzero(trimap & 1)
-    if front < 2 or trimap.size - front < 2 or iterations < 1:
+    if _fewest(trimap) < 2 or iterations < 1:
         return trimap
     cv2.setRNGSeed(0)
-    result = trimap.copy()
-    back, front_model = np.zeros((1, 65)), np.zeros((1, 65))
-    # On flat colour all cuts cost the same and OpenCV's search for one takes minutes; noise
-    # of one grey level makes them differ.
-    noise = np.random.default_rng(0).integers(-1, 2, image.shape, dtype=np.int16)
-    pixels = np.clip(image + noise, 0, 255).astype(np.uint8)
-    unused = (0, 0, 1, 1)
-    cv2.grabCut(pixels, result, unused, back, front_model, iterations, cv2.GC_INIT_WITH_MASK)
+    result, models = trimap.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
+    cv2.grabCut(_uneven(image), result, UNUSED, *models, iterations, cv2.GC_INIT_WITH_MASK)
     return result
 
 
+def cut_sampled(image: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the trimap after one iteration of GrabCut, its colours learned from a sample.
+
+    Args:
+        image: ``(y, x, 3)`` uint8.
+        trimap: ``(y, x)`` of ``cv2.GC_*``.
+    """
+    import cv2
+
+    step = max(1, int(np.sqrt(trimap.size / LEARNED)))
+    sample = np.ascontiguousarray(trimap[::step, ::step])
+    if step == 1 or _fewest(sample) < FEW:
+        return cut(image, trimap, 1)
+    pixels, result = _uneven(image), trimap.copy()
+    seen = np.ascontiguousarray(pixels[::step, ::step])
+    cv2.setRNGSeed(0)
+    models = (np.zeros((1, 65)), np.zeros((1, 65)))
+    cv2.grabCut(seen, sample, UNUSED, *models, 0, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(pixels, result, UNUSED, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    return result
+
+
+def _fewest(trimap: NDArray[np.uint8]) -> int:
+    """Return the number of pixels of the smaller side."""
+    front = int(np.count_nonzero(trimap & 1))
+    return min(front, trimap.size - front)
+
+
+def _uneven(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the image with noise of one grey level.
+
+    On flat colour all cuts cost the same and OpenCV's search for one takes minutes.
+    """
+    noise = np.random.default_rng(0).integers(-1, 2, image.shape, dtype=np.int16)
+    return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
+
+
 def refine(
-    image: NDArray[np.uint8], mask: BoolArray, seeds: Seeds, valid: BoolArray, radius: int
+    image: NDArray[np.uint8],
+    mask: BoolArray,
+    seeds: Seeds,
+    valid: BoolArray,
+    radius: int,
+    *,
+    sampled: bool = False,
 ) -> BoolArray:
     """Return the mask with its outline moved, within ``radius`` pixels, to where colours change.
 
@@ -63,6 +106,7 @@ def refine(
         seeds: The prompts, drawn; they stay what they are.
         valid: ``(y, x)`` True where there is data.
         radius: Half the band's width in pixels.
+        sampled: Whether colours are learned from a sample of the pixels, in half of the time.
     """
     import cv2
 
@@ -78,7 +122,8 @@ def refine(
     if seeds.box is not None:
         trimap[~seeds.box[window] & ~seeds.positive[window]] = cv2.GC_BGD
     refined = mask.copy()
-    refined[window] = (cut(image[window], trimap, 1) & 1) == 1
+    found = cut_sampled(image[window], trimap) if sampled else cut(image[window], trimap, 1)
+    refined[window] = (found & 1) == 1
     return refined
 
 

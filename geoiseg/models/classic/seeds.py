@@ -25,8 +25,13 @@ class Seeds:
     outline: BoolArray | None
     """``(y, x)`` the outline to refine: the mask prompt, or the last mask where no other
     prompt says where the object is."""
-    last: NDArray[np.float32] | None
-    """``(y, x)`` probability of the last mask, a hint only."""
+    logits: NDArray[np.float32] | None
+    """``(y, x)`` logits of the last mask, a hint only."""
+
+    @property
+    def last(self) -> NDArray[np.float32] | None:
+        """``(y, x)`` probability of the last mask, made anew each time."""
+        return None if self.logits is None else _probability(self.logits)
 
     @property
     def empty(self) -> bool:
@@ -62,15 +67,13 @@ def draw_seeds(
     _draw_points(signs, prompts)
     signs[~valid] = 0
     box = None if prompts.box is None else _draw_box(prompts.box, shape) & valid
-    last = None
-    if previous is not None:
-        last = _probability(_of_shape(previous, shape, "previous logits"))
+    logits = None if previous is None else _of_shape(previous, shape, "previous logits")
     outline = None
     if prompts.mask is not None:
         outline = _of_shape(prompts.mask, shape, "mask").astype(bool) & valid
-    elif last is not None and box is None and not (signs > 0).any():
-        outline = (last > 0.5) & valid
-    return Seeds(signs > 0, signs < 0, box, outline, last)
+    elif logits is not None and box is None and not (signs > 0).any():
+        outline = (logits > 0) & valid
+    return Seeds(signs > 0, signs < 0, box, outline, logits)
 
 
 def _draw_points(signs: NDArray[np.int8], prompts: PixelPrompts) -> None:

@@ -6,9 +6,9 @@ smaller than a chip. The features are those of the whole chip; only they are cut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,19 +17,24 @@ from numpy.typing import NDArray
 from geoiseg.errors import PromptError
 from geoiseg.grid import Window
 from geoiseg.models.protocol import BoolArray, Candidates, Embedding, PixelPrompts
-from geoiseg.models.tiny.inputs import VALID, features_in
+from geoiseg.models.tiny.inputs import features_in, validity
 from geoiseg.models.tiny.outputs import LIMIT
+from geoiseg.models.tiny.pieces import STRIDE, Features, cut, widened
 
 FloatArray = NDArray[np.float32]
-Features = Mapping[str, NDArray[Any]]
+Cut = Callable[[Window], Features]
+"""From a window of the chip to the features of that piece."""
 Answer = Callable[[Features, BoolArray, PixelPrompts, FloatArray | None], tuple[FloatArray, float]]
 """From features and validity of a piece, prompts in its frame and the last mask's logits, to
 logits and a score."""
 
-STRIDE = 32
-"""Pieces begin and end on cells of the coarsest features."""
 SMALLEST = 256
 """Side in pixels of the first piece; about what training showed the network."""
+LEAST, STEP = 192, 64
+"""Least sides of the first piece for an object whose size is known, and what they are
+multiples of."""
+ROOM = 24
+"""Pixels around a known object that its piece should show."""
 OUTLINE_SHARE = 0.5
 """The prompts of an object spread over at most this share of its piece's side."""
 OPEN_SHARE = 0.02
@@ -51,13 +56,15 @@ def decode_many(
     Raises:
         PromptError: A prompt is empty or outside the chip.
     """
-    valid = embedding.arrays[VALID] > 0
-    features = {k: v.astype(np.float32, copy=False) for k, v in features_in(embedding).items()}
+    valid = validity(embedding)
+    features = {name: widened(values) for name, values in features_in(embedding).items()}
     shape = (valid.shape[0], valid.shape[1])
     logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
     scores = np.zeros(len(prompts), np.float32)
     for number, asked in enumerate(prompts):
-        window, piece, scores[number] = decode_closely(features, valid, asked, None, answer)
+        window, piece, scores[number] = decode_closely(
+            partial(cut, features), valid, asked, None, answer
+        )
         small = _shrunk(piece)
         row, col = window.row // SCALE, window.col // SCALE
         logits[number, row : row + small.shape[0], col : col + small.shape[1]] = small
@@ -65,45 +72,78 @@ def decode_many(
 
 
 def decode_closely(
-    features: Features,
+    features: Cut,
     valid: BoolArray,
     prompts: PixelPrompts,
     previous: FloatArray | None,
     answer: Answer,
+    known: BoolArray | None = None,
+    least: int = LEAST,
 ) -> tuple[Window, FloatArray, float]:
     """Return the smallest piece of the chip that holds the object, its logits and the score.
 
     Args:
-        features: Of the chip.
+        features: Cuts those of the chip.
         valid: ``(y, x)`` True where there is data.
         prompts: In the pixel frame of the chip.
         previous: ``(y, x)`` logits of the last mask, if any.
         answer: Decodes one piece.
+        known: ``(y, x)`` about where the object is, if that is known.
+        least: Least sides of the first piece then.
     """
     shape = (valid.shape[0], valid.shape[1])
-    for window in pieces(prompts, shape):
+    for window in pieces(prompts, shape, known, least):
         part, before = valid[window.slices], None if previous is None else previous[window.slices]
-        piece, score = answer(cut(features, window), part, moved(prompts, window), before)
+        piece, score = answer(features(window), part, moved(prompts, window), before)
         if not goes_on(piece > 0, window, shape):
             break
     return window, piece, score
 
 
-def pieces(prompts: PixelPrompts, shape: tuple[int, int]) -> Iterator[Window]:
-    """Yield windows around the prompts, each twice as large as the last, and then all.
+def pieces(
+    prompts: PixelPrompts,
+    shape: tuple[int, int],
+    known: BoolArray | None = None,
+    least: int = LEAST,
+) -> Iterator[Window]:
+    """Yield windows around the prompts, each larger than the last, and then all.
+
+    Args:
+        prompts: In the pixel frame of the chip.
+        shape: Rows and columns of the chip.
+        known: ``(y, x)`` about where the object is: the first window shows all of it.
+        least: Least sides of the first window then.
 
     Raises:
         PromptError: There is no prompt.
     """
     low, high = extent(prompts)
-    side = SMALLEST
-    while side < float((high - low).max()) / OUTLINE_SHARE:
-        side *= 2
-    while side < max(shape):
-        rows, cols = (_span((low[axis] + high[axis]) / 2, side, shape[1 - axis]) for axis in (1, 0))
+    where = None if known is None else bounds(known)
+    if where is None:
+        side = SMALLEST
+        while side < float((high - low).max()) / OUTLINE_SHARE:
+            side *= 2
+        sides = np.full(2, side)
+    else:
+        low, high = np.minimum(low, where[0]), np.maximum(high, where[1])
+        steps = np.ceil((high - low + 2 * ROOM) / STEP)
+        sides = np.maximum(steps.astype(int) * STEP, least)
+    middle = (low + high) / 2
+    while (sides < (shape[1], shape[0])).any():
+        rows = _span(middle[1], int(sides[1]), shape[0])
+        cols = _span(middle[0], int(sides[0]), shape[1])
         yield Window(rows[0], cols[0], rows[1], cols[1])
-        side *= 2
+        sides *= 2
     yield Window(0, 0, *shape)
+
+
+def bounds(mask: BoolArray) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the least and greatest ``x, y`` of a mask's pixels; None where it is empty."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    low, high = (cols[0], rows[0]), (cols[-1] + 1, rows[-1] + 1)
+    return np.array(low, np.float64), np.array(high, np.float64)
 
 
 def _span(middle: float, side: int, length: int) -> tuple[int, int]:
@@ -125,20 +165,6 @@ def extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.float
     if not len(xy):
         raise PromptError("no prompt: give a point, a box, a scribble or an outline")
     return xy.min(axis=0), xy.max(axis=0)
-
-
-def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
-    """Return a window's features in single precision; it starts on a cell of the coarsest."""
-    height, width = (-(-side // STRIDE) for side in window.shape)
-    row, col = window.row // STRIDE, window.col // STRIDE
-    coarse_rows = features["p32"].shape[2]
-    found = {}
-    for name, array in features.items():
-        fine = array.shape[2] // coarse_rows
-        rows = slice(row * fine, (row + height) * fine)
-        part = array[:, :, rows, col * fine : (col + width) * fine]
-        found[name] = np.ascontiguousarray(part, np.float32)
-    return found
 
 
 def moved(prompts: PixelPrompts, window: Window) -> PixelPrompts:

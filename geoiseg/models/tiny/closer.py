@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from geoiseg.grid import Window
 from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
-from geoiseg.models.tiny.batch import STRIDE, extent
+from geoiseg.models.tiny.batch import bounds, extent
+from geoiseg.models.tiny.pieces import STRIDE
 
 FloatArray = NDArray[np.float32]
 
@@ -83,16 +84,17 @@ def close_up(mask: BoolArray, prompts: PixelPrompts) -> CloseUp | None:
         mask: ``(y, x)`` of the chip, the object as far as it is known.
         prompts: In the pixel frame of the chip; they are seen, too.
     """
-    if prompts.mask is not None or not mask.any():
+    where = bounds(mask) if prompts.mask is None else None
+    if where is None:
         return None
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    first, last = np.array([cols[0], rows[0]]), np.array([cols[-1] + 1, rows[-1] + 1])
+    first, last = where
     low, high = extent(prompts)
     low, high = np.minimum(low, first), np.maximum(high, last)
     reach = float((high - low).max())
     fitting = (how for how in ENLARGEMENTS if reach <= how[2])
     how = next(fitting, None)
-    if how is None or _depth(mask[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]) > DEEP:
+    (left, top), (right, bottom) = first.astype(int), last.astype(int)
+    if how is None or _depth(mask[top:bottom, left:right]) > DEEP:
         return None
     times, side, _ = how
     spans = [_span(low[axis], high[axis], side, mask.shape[1 - axis]) for axis in (1, 0)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.protocol import Embedding, PixelPrompts
+from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
 
 FloatArray = NDArray[np.float32]
 
@@ -27,6 +27,13 @@ TRUST_IN_OUTLINE = 0.95
 def features_in(embedding: Embedding) -> dict[str, NDArray[Any]]:
     """Return the features of an embedding by name."""
     return {name: array for name, array in embedding.arrays.items() if name not in (VALID, PIXELS)}
+
+
+def validity(embedding: Embedding) -> BoolArray:
+    """Return ``(y, x)`` True where the chip of an embedding has data."""
+    stored = embedding.arrays[VALID]
+    # Half precision is compared by software; these are zeros and ones.
+    return np.asarray(stored.view(np.uint16) != 0 if stored.dtype == np.float16 else stored > 0)
 
 
 def decoder_inputs(
@@ -122,8 +129,8 @@ def _previous(seeds: Seeds, padded: tuple[int, int]) -> tuple[FloatArray, float]
     """Return ``(y / 2, x / 2)`` probability of the last mask or the outline, and 1 if any."""
     import cv2
 
-    if seeds.last is not None:
-        probability = seeds.last
+    if (probability := seeds.last) is not None:
+        pass
     elif seeds.outline is not None:
         on, off = TRUST_IN_OUTLINE, 1 - TRUST_IN_OUTLINE
         probability = np.where(seeds.outline, on, off).astype(np.float32)

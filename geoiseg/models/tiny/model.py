@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +25,29 @@ from geoiseg.models.protocol import (
     PixelPrompts,
 )
 from geoiseg.models.tiny.batch import (
+    LEAST,
     SMALLEST,
-    cut,
     decode_closely,
     decode_many,
     goes_on,
     moved,
 )
 from geoiseg.models.tiny.boxed import CLEAR, surroundings
-from geoiseg.models.tiny.closer import TRUST, CloseUps, close_up
+from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
     click_middle,
     decoder_inputs,
     features_in,
+    validity,
 )
-from geoiseg.models.tiny.outputs import LIMIT, obedient, sharpened
+from geoiseg.models.tiny.look import Look
+from geoiseg.models.tiny.outputs import LIMIT, obedient
+from geoiseg.models.tiny.pieces import STRIDE, cut
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
 """``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
-STRIDE = 32
-"""The graphs take images whose sides are multiples of this; chips are padded inside."""
 THREADS_VARIABLE = "GEOISEG_THREADS"
 FILES = ("encoder.onnx", "decoder.onnx")
 
@@ -139,45 +140,64 @@ class TinyModel:
             ModelError: The embedding is another model's.
         """
         self._check(embedding)
-        valid = embedding.arrays[VALID] > 0
-        seeds = draw_seeds(prompts, valid, previous)  # checks the prompts, too
-        if seeds.empty:
+        valid = validity(embedding)
+        if draw_seeds(prompts, valid, previous).empty:  # which checks the prompts, too
             return empty_masks(valid.shape)
-        near = None
-        if previous is not None:
-            near = self._closer(embedding, previous, prompts, seeds, previous)
-        if near and near.scores[0] + TRUST >= 1:  # no other can be so much surer
-            return near
-        far = self._as_it_is(embedding, prompts, previous)
-        near = near or self._closer(embedding, far.logits[0], prompts, seeds, previous)
-        return near if near and near.scores[0] + TRUST >= far.scores[0] else far
+        near = None if previous is None else self._closer(embedding, previous, prompts, previous)
+        if near and near.score + TRUST >= 1:  # no other can be so much surer
+            return near.masks(valid)
+        far = self._look(embedding, prompts, previous, previous)
+        if near is None:
+            known = far.masks(valid).logits[0]
+            near = self._closer(embedding, known, prompts, previous)
+        if near and near.score + TRUST >= far.score:
+            return near.masks(valid)
+        far = self._patiently(embedding, prompts, previous, far)
+        return far.sharpened(embedding, prompts).masks(valid)
 
-    def _as_it_is(
+    def _look(
         self,
         embedding: Embedding,
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None,
-    ) -> Masks:
-        """Return the mask at the resolution of the chip."""
-        valid = embedding.arrays[VALID] > 0
-        features = features_in(embedding)
-        window, piece, score = decode_closely(features, valid, prompts, previous, self._piece)
-        if self._patient and previous is None and max(window.shape) <= SMALLEST:
-            again, part = moved(prompts, window), valid[window.slices]
-            piece, score = self._piece(cut(features, window), part, again, piece)
-        logits = np.full(valid.shape, -LIMIT, np.float32)
-        logits[window.slices] = piece
-        drawn = sharpened(logits, embedding.arrays[PIXELS], prompts, valid)
-        return Masks(drawn[None], np.array([score], np.float32))
+        known: NDArray[np.float32] | None,
+        least: int = LEAST,
+    ) -> Look:
+        """Return the mask as the network draws it, at the resolution of the chip.
+
+        Args:
+            embedding: Of the chip.
+            prompts: In its pixel frame.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+            known: ``(y, x)`` logits that tell about where the object is.
+            least: Least sides in pixels of the piece that is looked at then.
+        """
+        features, valid = partial(cut, features_in(embedding)), validity(embedding)
+        where = None if known is None else known > 0
+        found = decode_closely(features, valid, prompts, previous, self._piece, where, least)
+        return Look(*found)
+
+    def _patiently(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None,
+        look: Look,
+    ) -> Look:
+        """Return what a second look makes of the first one, if that was at a small piece."""
+        window = look.window
+        if not self._patient or previous is not None or max(window.shape) > SMALLEST:
+            return look
+        features, valid = cut(features_in(embedding), window), validity(embedding)[window.slices]
+        return Look(window, *self._piece(features, valid, moved(prompts, window), look.piece))
 
     def _closer(
         self,
         embedding: Embedding,
         known: NDArray[np.float32],
         prompts: PixelPrompts,
-        seeds: Seeds,
         previous: NDArray[np.float32] | None,
-    ) -> Masks | None:
+    ) -> Look | None:
         """Return the mask of an object that is small or thin, as far as it is known, enlarged.
 
         None where it is neither, or where it goes on beyond what is enlarged.
@@ -185,22 +205,27 @@ class TinyModel:
         view = close_up(known > 0, prompts)
         if view is None:
             return None
-        pixels, valid = embedding.arrays[PIXELS], embedding.arrays[VALID] > 0
+        near, window, valid = self._enlarged(embedding, view), view.window, validity(embedding)
+        about = view.enlarged(np.clip(known, -LIMIT, LIMIT).astype(np.float32))
+        before, said = None if previous is None else about, view.seen(prompts)
+        look = self._look(near, said, before, about, SMALLEST)
+        look = self._patiently(near, said, before, look).sharpened(near, said)
+        piece = view.reduced(look.masks(validity(near)).logits[0])
+        if goes_on(piece > 0, window, valid.shape):
+            return None
+        part = valid[window.slices]
+        seeds = draw_seeds(moved(prompts, window), part)
+        return Look(window, obedient(piece, seeds, part), look.score)
+
+    def _enlarged(self, embedding: Embedding, view: CloseUp) -> Embedding:
+        """Return the embedding of a close-up, made now if it is not kept."""
+        pixels, valid = embedding.arrays[PIXELS], validity(embedding)
         key = CloseUps.key(view, pixels, valid)
         near = self._close_ups.get(key)
         if near is None:
             near = self.embed(view.enlarged(pixels), view.repeated(valid))
             self._close_ups.keep(key, near)
-        before = None
-        if previous is not None:
-            before = view.enlarged(np.clip(previous, -LIMIT, LIMIT).astype(np.float32))
-        seen = self._as_it_is(near, view.seen(prompts), before)
-        piece = view.reduced(seen.logits[0])
-        if goes_on(piece > 0, view.window, valid.shape):
-            return None
-        logits = np.full(valid.shape, -LIMIT, np.float32)
-        logits[view.window.slices] = piece
-        return Masks(obedient(logits, seeds, valid)[None], seen.scores)
+        return near
 
     def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
         """Return one mask for each object, at half of the chip's resolution.

@@ -88,7 +88,7 @@ def sharpened(
     before = logits > 0
     if _core_share(before) < SOLID:
         return logits
-    after = refine(image, before, draw_seeds(prompts, valid), valid, BAND)
+    after = refine(image, before, draw_seeds(prompts, valid), valid, BAND, sampled=True)
     if np.count_nonzero(before & after) < ALIKE * np.count_nonzero(before | after):
         return logits
     moved = np.where(after, np.maximum(logits, FAINT), np.minimum(logits, -FAINT))
@@ -109,11 +109,14 @@ def _stray(mask: BoolArray, seeds: Seeds) -> BoolArray:
     """Return the pixels of the mask in small parts that no positive prompt holds."""
     import cv2
 
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     areas: NDArray[Any] = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
     areas[0] = 0
     held = np.zeros(count, bool)
     held[parts[seeds.positive]] = True
-    if not (areas[held] > 0).any():
-        return np.asarray(mask & (areas < 0.1 * areas.max())[parts])
-    return np.asarray(mask & ~(held | (areas >= LARGE * areas[held].sum()))[parts])
+    if (areas[held] > 0).any():
+        stray = ~(held | (areas >= LARGE * areas[held].sum()))
+    else:
+        stray = areas < 0.1 * areas.max()
+    stray[0] = False
+    return np.asarray(stray[parts] if stray.any() else np.zeros_like(mask))

@@ -100,7 +100,15 @@ def instructions() -> str:
     wants = Path(__file__).parent / "requirements.txt"
     if sys.platform == "win32":
         place, start = f"%USERPROFILE%\\{FOLDER}", "py -3"
+        python = f"{place}\\Scripts\\python"
     else:
         place, start = f"~/{FOLDER}", "python3"
+        python = f"{place}/bin/python"
     install = f"{start} -m pip --python {place} install --no-compile --no-deps"
-    return f'{start} -m venv --without-pip {place}\n{install} -r "{wants}"\n{install} geoiseg\n'
+    lines = [
+        f"{start} -m venv --without-pip {place}",
+        f'{install} -r "{wants}"',
+        f"{install} geoiseg",
+        f"{python} -m geoiseg.companion.slim",
+    ]
+    return "\n".join(lines) + "\n"

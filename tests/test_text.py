@@ -313,6 +313,31 @@ def test_all_in_a_box_are_accepted_in_one_step(session: geoiseg.Session) -> None
         session.accept_candidates()
 
 
+def test_accepted_together_they_share_borders_with_what_is_there(session: geoiseg.Session) -> None:
+    found = session.add_text("vegetation", threshold=0)
+    assert len(found) > 1
+    largest = max(found, key=lambda one: one.geometry.area)
+    other = next(one for one in found if one is not largest)
+    xmin, ymin, _, ymax = largest.geometry.bounds
+    middle = largest.geometry.centroid.x
+    taken = shapely.union(shapely.box(xmin, ymin, middle, ymax), other.geometry.envelope.buffer(3))
+    session.add_features(gpd.GeoDataFrame(geometry=[taken], crs=session.raster.grid.crs))
+    session.snap = 3.0
+    with pytest.raises(SessionError, match="all of this ground"):
+        session.accept_candidate(other.number)
+    ids = session.accept_candidates()
+    assert ids == list(range(2, len(ids) + 2))
+    assert other.number in [one.number for one in session.candidates], "nothing is left of it"
+    assert largest.number not in [one.number for one in session.candidates]
+    shapes = session.features.geometry.to_numpy()
+    assert shapely.coverage_is_valid(shapes)
+    assert shapes[0].symmetric_difference(taken).area < 0.01
+    assert session.undo()
+    assert [one.id for one in session.accepted] == [1]
+    with pytest.raises(SessionError, match="all of this ground"):
+        session.accept_candidates(within=other.geometry.buffer(-1).bounds)
+
+
 def test_the_project_file_replays_to_the_same_pixels(
     session: geoiseg.Session, lake: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,7 @@ class Finding(Accepting):
 
         Raises:
             PromptError: There is no such open candidate.
+            SessionError: Other features have all of its ground.
         """
         return self._accept_all([self._searched().find(number)], label, attributes)[0]
 
@@ -175,6 +177,9 @@ class Finding(Accepting):
     ) -> list[int]:
         """Keep all candidates shown, in one step, and return their ids.
 
+        With ``snap`` each takes over the borders of features and candidates before it; one of
+        whose ground nothing is left stays a candidate.
+
         Args:
             threshold: Least score; that of the search by default.
             label: Class; the words by default.
@@ -183,7 +188,7 @@ class Finding(Accepting):
             **attributes: The user's own columns.
 
         Raises:
-            SessionError: There is none to accept.
+            SessionError: There is none to accept, or other features have all of their ground.
         """
         search = self._searched()
         if threshold is not None:
@@ -205,22 +210,32 @@ class Finding(Accepting):
             search = self._searched()
             state, listed = self._state, list(chosen)
             name, _, weights = search.engine.partition("@")
-            first = max((feature.id for feature in self.accepted), default=0) + 1
+            ids = count(max((feature.id for feature in self.accepted), default=0) + 1)
             plain = {key: plain_value(value) for key, value in attributes.items()}
             filled = self.schema.completed(label or search.query.text, plain, lenient=True)
-            new = []
-            for number, candidate in enumerate(listed, first):
+            features, gone = state.features, set(search.gone)
+            refused = SessionError("there is no candidate to accept")
+            for candidate in listed:
                 steps = (Step(search.prompts(candidate), search.gsd),)
-                new.append(Feature(
-                    number, self._drawn_outline(candidate, steps), label or search.query.text,
+                geometry = self._drawn_outline(candidate, steps)
+                try:
+                    geometry, features = self._among(geometry, features)
+                except SessionError as error:
+                    refused = error
+                    continue
+                features = (*features, Feature(
+                    next(ids), geometry, label or search.query.text,
                     {**filled, **provenance(search, candidate)}, steps, candidate.score, name,
                     weights, search.gsd, self.raster.name,
                 ))  # fmt: skip
-            gone = search.gone | {candidate.number for candidate in listed}
-            state = replace(state, search=replace(search, gone=gone))
+                gone.add(candidate.number)
+            new = features[len(state.features) :]
+            if not new:
+                raise refused
+            state = replace(state, search=replace(search, gone=frozenset(gone)))
             if state.picked in gone:
                 state = replace(state, steps=(), outcome=None, picked=None)
-            self._history.push(replace(state, features=(*state.features, *new)))
+            self._history.push(replace(state, features=features))
             self._autosave("the candidates are accepted here but not in the file")
             return [feature.id for feature in new]
 

@@ -83,7 +83,9 @@ class Wording(Looks):
 
         def change(_: Any) -> list[int]:
             ids = self.session.accept_candidates(**how)
-            self._say(f"{len(ids)} candidates accepted as {how['label']}")
+            left = 0 if {"threshold", "within"} & {*how} else len(self.session.candidates)
+            stay = f"; {left} on accepted ground stay candidates" if left else ""
+            self._say(f"{len(ids)} candidates accepted as {how['label']}{stay}")
             return ids
 
         return self._ask(change, wait=wait) or []

@@ -13,6 +13,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
@@ -148,6 +149,19 @@ def test_any_format_in_and_out(qgis: Qgis, disk: Disk, tmp_path: Path, suffix: s
     assert out.with_suffix(".qml").read_text() == "<qgis>mine</qgis>"
     assert len(pyogrio.read_dataframe(out)) == 2
     assert out.with_suffix(".qix").exists() == (suffix != "shp")
+
+
+def test_a_table_has_the_outlines_as_text(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:
+    x, y = disk.centre
+    shapes = [shapely.Point(x, y).buffer(60), shapely.box(x + 90, y, x + 190, y + 60)]
+    frame = gpd.GeoDataFrame({"label": ["pond", "yard"]}, geometry=shapes, crs="EPSG:32631")
+    source, out = tmp_path / "in.gpkg", tmp_path / "out.csv"
+    export_features(frame, source, style=False)
+    qgis.run("geoiseg:clean", INPUT=str(source), OUTPUT=str(out))
+    rows = pd.read_csv(out)
+    assert sorted(rows["label"]) == ["pond", "yard"]
+    drawn = shapely.from_wkt(rows["WKT"].to_numpy())
+    assert shapely.area(drawn).sum() == pytest.approx(frame.area.sum(), rel=1e-4)
 
 
 def test_arcs_become_straight_lines(qgis: Qgis, tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ class Output:
             options.layerOptions = ["RFC7946=YES", "COORDINATE_PRECISION=9"]
             lonlat = QgsCoordinateReferenceSystem("EPSG:4326")
             options.ct = QgsCoordinateTransform(layer.crs(), lonlat, context.transformContext())
+        elif self.driver == "CSV":
+            options.layerOptions = ["GEOMETRY=AS_WKT"]
         result = QgsVectorFileWriter.writeAsVectorFormatV3(
             layer, str(target), context.transformContext(), options
         )

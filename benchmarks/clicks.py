@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
         families = {name: summary(rows[name]) for name in sorted(rows)}
         families["all"] = summary([row for family in rows.values() for row in family])
         families["mean of families"] = {
-            name: float(np.mean([summary(family)[name] for family in rows.values()]))
+            name: float(np.mean([families[family][name] for family in rows]))
             for name in families["all"]
         } | {"objects": len(rows)}
         report[engine] = families

@@ -76,6 +76,24 @@ def test_tests_and_samples_go_and_all_works_still(
     subprocess.run([sys.executable, "-I", "-c", STILL_WORKS, str(packages)], check=True)
 
 
+def test_what_is_linked_from_elsewhere_stays(tmp_path: Path) -> None:
+    checkout, packages = tmp_path / "checkout", tmp_path / "site-packages"
+    (checkout / "tests").mkdir(parents=True)
+    (checkout / "tests" / "mine.py").write_text("keep")
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    (samples / "mine.xml").write_text("keep")
+    (packages / "pandas").mkdir(parents=True)
+    (packages / "cv2").mkdir()
+    (packages / "numpy").symlink_to(checkout)
+    (packages / "cv2" / "data").symlink_to(samples)
+    (packages / "pandas" / "tests").symlink_to(checkout / "tests")
+    assert slim.slim(packages) < 1000
+    assert (checkout / "tests" / "mine.py").read_text() == "keep"
+    assert (samples / "mine.xml").read_text() == "keep"
+    assert not (packages / "pandas" / "tests").exists()
+
+
 def test_only_an_environment_of_its_own_is_slimmed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,6 +272,33 @@ def test_half_precision_is_widened_exactly():
     np.testing.assert_array_equal(widened(parts.astype(np.float64)), parts.astype(np.float32))
 
 
+@pytest.mark.parametrize("side", [300, 512, 700])
+def test_a_click_on_a_border_is_one_beside_it(model, side):
+    """Chips are padded to multiples of 32: the padding begins where the far border is."""
+    y, x = np.mgrid[:side, :side] + 0.5
+    for column, row in ((side, side - 10.0), (side - 10.0, side), (0, 10.0), (10.0, 0)):
+        disk = np.hypot(y - row, x - column) < 30
+        embedding = model.embed(painted(disk), np.ones((side, side), bool))
+        assert iou(answer(model, embedding, clicks((column, row, True))) > 0, disk) > 0.8
+
+
+def test_a_second_look_that_runs_over_its_piece_is_taken_further(model):
+    rng = np.random.default_rng(0)
+    chip = rng.integers(80, 100, (700, 700, 3), dtype=np.uint8)
+    embedding = model.embed(chip, np.ones((700, 700), bool))
+    mask = answer(model, embedding, clicks((0, 0, True))) > 0
+    assert not mask[:256, 255].any() or mask[:256, 256].any()
+    assert not mask[255, :256].any() or mask[256, :256].any()
+
+
+def test_an_empty_last_mask_is_as_none(model, embedded):
+    said = clicks((100, 70, True))
+    alone = answer(model, embedded, said)
+    for nothing in (-5.0, -12.0, np.nan):
+        before = np.full(SHAPE, nothing, np.float32)
+        np.testing.assert_array_equal(answer(model, embedded, said, before), alone)
+
+
 def test_nothing_said_of_the_object_is_an_empty_mask(model, embedded):
     masks = model.decode(embedded, clicks((20, 20, False)))
     assert not (masks.logits > 0).any()
@@ -502,6 +529,16 @@ def test_scribbles_become_points_along_them():
     assert points[1:, 0].min() == 10
     assert points[1:, 0].max() == 70
     assert np.diff(points[1:, 0]).max() <= 6
+
+
+def test_what_is_drawn_beyond_a_border_is_not_shown():
+    valid = np.ones((200, 300), bool)
+    for stroke in ([(200, 100), (900, 100)], [(100, 100), (-600, 100)]):
+        said = PixelPrompts(scribbles=((np.array(stroke, float), True),))
+        shown = decoder_inputs(said, draw_seeds(said, valid), (224, 320))["points"][0]
+        assert 10 < len(shown) < 20
+        assert (shown >= 0).all()
+        assert (shown <= (300, 200)).all()
 
 
 def test_the_middle_of_an_answer_is_clicked_within_the_box():

@@ -79,3 +79,31 @@ def test_what_can_not_be_answered_is_refused(model, embedded):
     with pytest.raises(ModelError, match="another:1"):
         model.decode_batch(foreign, [click(5, 5)])
     assert model.decode_batch(embedded, []).logits.shape == (0, 306, 353)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        PixelPrompts(box=(0, 0, np.inf, 10)),
+        PixelPrompts(points=np.array([[np.inf, 3.0]]), positive=np.array([True])),
+        PixelPrompts(points=np.array([[np.nan, 3.0]]), positive=np.array([True])),
+        PixelPrompts(scribbles=((np.array([3.0, 4.0]), True),)),
+        PixelPrompts(scribbles=((np.array([[3.0, np.inf]]), True),)),
+        PixelPrompts(mask=np.ones((700, 800), bool)),
+        PixelPrompts(points=np.array([[-50.0, 250.0]]), positive=np.array([True])),
+    ],
+)
+def test_prompts_together_are_refused_as_one_alone_is(model, embedded, bad):
+    with pytest.raises(PromptError) as alone:
+        model.decode(embedded, bad)
+    with pytest.raises(PromptError) as together:
+        model.decode_batch(embedded, [bad])
+    assert str(together.value) == str(alone.value)
+
+
+def test_an_outline_of_nothing_finds_nothing(model, embedded):
+    nothing = PixelPrompts(mask=np.zeros(SHAPE, bool))
+    assert not (model.decode(embedded, nothing).logits > 0).any()
+    found = model.decode_batch(embedded, [nothing])
+    assert not (found.logits > 0).any()
+    assert found.scores.tolist() == [0]

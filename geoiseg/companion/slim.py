@@ -25,9 +25,11 @@ def unused(packages: Path) -> list[Path]:
     folders = [path for name in LIBRARIES for path in (packages / name).rglob("tests")]
     # A folder of tests may hold another one, which goes with it.
     outermost = [path for path in folders if "tests" not in path.relative_to(packages).parts[:-1]]
-    return sorted(path for path in outermost if path.is_dir()) + sorted(
-        (packages / CASCADES).glob("*.xml")
-    )
+    found = sorted(path for path in outermost if path.is_dir())
+    found += sorted((packages / CASCADES).glob("*.xml"))
+    # A package that is a link belongs to someone else: a checkout, another environment.
+    own = packages.resolve()
+    return [path for path in found if path.parent.resolve().is_relative_to(own)]
 
 
 def slim(packages: Path) -> int:
@@ -44,11 +46,11 @@ def slim(packages: Path) -> int:
     """
     freed = 0
     for path in unused(packages):
-        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-        size = sum(file.lstat().st_size for file in files)
         if path.is_dir() and not path.is_symlink():
+            size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
             shutil.rmtree(path)
         else:
+            size = path.lstat().st_size
             path.unlink()
         freed += size
     return freed

@@ -99,8 +99,8 @@ def instructions() -> str:
     """Return the commands that make the environment where :func:`candidates` looks first."""
     wants = Path(__file__).parent / "requirements.txt"
     if sys.platform == "win32":
-        place, start = f"%USERPROFILE%\\{FOLDER}", "py -3"
-        python = f"{place}\\Scripts\\python"
+        place, start = f'"%USERPROFILE%\\{FOLDER}"', "py -3"  # names of users have spaces
+        python = f'"%USERPROFILE%\\{FOLDER}\\Scripts\\python"'
     else:
         place, start = f"~/{FOLDER}", "python3"
         python = f"{place}/bin/python"

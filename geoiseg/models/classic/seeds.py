@@ -58,9 +58,8 @@ def draw_seeds(
         PromptError: There is no prompt, one lies outside the chip, or an array has another
             shape than the chip.
     """
-    if not prompts:
-        raise PromptError("no prompt: give a point, a box, a scribble or an outline")
     shape = (valid.shape[0], valid.shape[1])
+    check_prompts(prompts, shape)
     signs = np.zeros(shape, np.int8)
     for stroke, positive in prompts.scribbles:
         _draw_stroke(signs, stroke, 1 if positive else -1)
@@ -70,33 +69,65 @@ def draw_seeds(
     logits = None if previous is None else _of_shape(previous, shape, "previous logits")
     outline = None
     if prompts.mask is not None:
-        outline = _of_shape(prompts.mask, shape, "mask").astype(bool) & valid
+        outline = prompts.mask.astype(bool) & valid
     elif logits is not None and box is None and not (signs > 0).any():
         outline = (logits > 0) & valid
     return Seeds(signs > 0, signs < 0, box, outline, logits)
 
 
-def _draw_points(signs: NDArray[np.int8], prompts: PixelPrompts) -> None:
-    rows, columns = signs.shape
-    for (x, y), positive in zip(prompts.points, prompts.positive, strict=True):
+def check_prompts(prompts: PixelPrompts, shape: tuple[int, int]) -> None:
+    """Raise where prompts can not be drawn on a chip of so many rows and columns.
+
+    Raises:
+        PromptError: There is no prompt, one lies outside the chip, or the outline has another
+            shape than the chip.
+    """
+    if not prompts:
+        raise PromptError("no prompt: give a point, a box, a scribble or an outline")
+    rows, columns = shape
+    for x, y in prompts.points:
         if not (0 <= x <= columns and 0 <= y <= rows):
             raise PromptError(
                 f"point ({x:g}, {y:g}) lies outside the chip of {columns} x {rows} pixels"
             )
+    for stroke, _ in prompts.scribbles:
+        _check_stroke(stroke, shape)
+    if prompts.box is not None:
+        x0, y0, x1, y1 = prompts.box
+        if not np.isfinite(prompts.box).all() or x0 >= columns or y0 >= rows or x1 <= 0 or y1 <= 0:
+            raise PromptError(
+                f"box {tuple(map(float, prompts.box))} lies outside the chip"
+                f" of {columns} x {rows} pixels"
+            )
+    if prompts.mask is not None:
+        _of_shape(prompts.mask, shape, "mask")
+
+
+def _check_stroke(stroke: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    if stroke.ndim != 2 or stroke.shape[1:] != (2,) or not len(stroke):
+        raise PromptError(f"a scribble is (k, 2) vertices, got an array of {stroke.shape}")
+    if not np.isfinite(stroke).all() or np.abs(stroke).max() > 1e6:
+        raise PromptError("a scribble has vertices that are not finite pixel positions")
+    if not _inside(stroke, shape).any():
+        rows, columns = shape
+        raise PromptError(f"a scribble has no vertex inside the chip of {columns} x {rows} pixels")
+
+
+def _draw_points(signs: NDArray[np.int8], prompts: PixelPrompts) -> None:
+    rows, columns = signs.shape
+    for (x, y), positive in zip(prompts.points, prompts.positive, strict=True):
         signs[min(int(y), rows - 1), min(int(x), columns - 1)] = 1 if positive else -1
+
+
+def _inside(stroke: NDArray[np.float64], shape: tuple[int, int]) -> BoolArray:
+    return np.asarray(((stroke >= 0) & (stroke <= shape[::-1])).all(1))
 
 
 def _draw_stroke(signs: NDArray[np.int8], stroke: NDArray[np.float64], sign: int) -> None:
     import cv2
 
-    if stroke.ndim != 2 or stroke.shape[1:] != (2,) or not len(stroke):
-        raise PromptError(f"a scribble is (k, 2) vertices, got an array of {stroke.shape}")
-    if not np.isfinite(stroke).all() or np.abs(stroke).max() > 1e6:
-        raise PromptError("a scribble has vertices that are not finite pixel positions")
     rows, columns = signs.shape
-    inside = ((stroke >= 0) & (stroke <= (columns, rows))).all(1)
-    if not inside.any():
-        raise PromptError(f"a scribble has no vertex inside the chip of {columns} x {rows} pixels")
+    inside = _inside(stroke, (rows, columns))
     pixels = np.floor(stroke).astype(np.int32)
     pixels[inside] = np.minimum(pixels[inside], (columns - 1, rows - 1))
     canvas = np.zeros(signs.shape, np.uint8)
@@ -108,10 +139,6 @@ def _draw_box(box: tuple[float, float, float, float], shape: tuple[int, int]) ->
     """Return True on pixels whose centre lies in the box, at least one row and column."""
     rows, columns = shape
     x0, y0, x1, y1 = box
-    if not np.isfinite(box).all() or x0 >= columns or y0 >= rows or x1 <= 0 or y1 <= 0:
-        raise PromptError(
-            f"box {tuple(map(float, box))} lies outside the chip of {columns} x {rows} pixels"
-        )
     inside = np.zeros(shape, bool)
     inside[_span(y0, y1, rows), _span(x0, x1, columns)] = True
     return inside

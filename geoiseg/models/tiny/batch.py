@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
 from geoiseg.grid import Window
+from geoiseg.models.classic.seeds import check_prompts
 from geoiseg.models.protocol import BoolArray, Candidates, Embedding, PixelPrompts
 from geoiseg.models.tiny.inputs import features_in, validity
 from geoiseg.models.tiny.outputs import LIMIT
-from geoiseg.models.tiny.pieces import STRIDE, Features, cut, widened
+from geoiseg.models.tiny.pieces import Features, cut, span, widened
 
 FloatArray = NDArray[np.float32]
 Cut = Callable[[Window], Features]
@@ -62,6 +63,9 @@ def decode_many(
     logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
     scores = np.zeros(len(prompts), np.float32)
     for number, asked in enumerate(prompts):
+        check_prompts(asked, shape)
+        if _says_nothing(asked):
+            continue
         window, piece, scores[number] = decode_closely(
             partial(cut, features), valid, asked, None, answer
         )
@@ -71,8 +75,14 @@ def decode_many(
     return Candidates(logits, scores, np.arange(len(prompts)), float(SCALE))
 
 
+def _says_nothing(prompts: PixelPrompts) -> bool:
+    """Return whether there is nothing but an empty outline."""
+    others = len(prompts.points) or prompts.scribbles or prompts.box is not None
+    return not others and prompts.mask is not None and not prompts.mask.any()
+
+
 def decode_closely(
-    features: Cut,
+    cut_features: Cut,
     valid: BoolArray,
     prompts: PixelPrompts,
     previous: FloatArray | None,
@@ -83,7 +93,7 @@ def decode_closely(
     """Return the smallest piece of the chip that holds the object, its logits and the score.
 
     Args:
-        features: Cuts those of the chip.
+        cut_features: From a window of the chip to its features.
         valid: ``(y, x)`` True where there is data.
         prompts: In the pixel frame of the chip.
         previous: ``(y, x)`` logits of the last mask, if any.
@@ -94,7 +104,7 @@ def decode_closely(
     shape = (valid.shape[0], valid.shape[1])
     for window in pieces(prompts, shape, known, least):
         part, before = valid[window.slices], None if previous is None else previous[window.slices]
-        piece, score = answer(features(window), part, moved(prompts, window), before)
+        piece, score = answer(cut_features(window), part, moved(prompts, window), before)
         if not goes_on(piece > 0, window, shape):
             break
     return window, piece, score
@@ -130,8 +140,8 @@ def pieces(
         sides = np.maximum(steps.astype(int) * STEP, least)
     middle = (low + high) / 2
     while (sides < (shape[1], shape[0])).any():
-        rows = _span(middle[1], int(sides[1]), shape[0])
-        cols = _span(middle[0], int(sides[0]), shape[1])
+        rows = span(middle[1], int(sides[1]), shape[0])
+        cols = span(middle[0], int(sides[0]), shape[1])
         yield Window(rows[0], cols[0], rows[1], cols[1])
         sides *= 2
     yield Window(0, 0, *shape)
@@ -144,13 +154,6 @@ def bounds(mask: BoolArray) -> tuple[NDArray[np.float64], NDArray[np.float64]] |
         return None
     low, high = (cols[0], rows[0]), (cols[-1] + 1, rows[-1] + 1)
     return np.array(low, np.float64), np.array(high, np.float64)
-
-
-def _span(middle: float, side: int, length: int) -> tuple[int, int]:
-    """Return start and length of the cells of one axis nearest around a place."""
-    last = max(0, -(-(length - side) // STRIDE) * STRIDE)
-    start = min(max(0, round((middle - side / 2) / STRIDE) * STRIDE), last)
-    return start, min(side, length - start)
 
 
 def extent(prompts: PixelPrompts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

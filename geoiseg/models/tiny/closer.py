@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from geoiseg.grid import Window
 from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
 from geoiseg.models.tiny.batch import bounds, extent
-from geoiseg.models.tiny.pieces import STRIDE
+from geoiseg.models.tiny.pieces import span
 
 FloatArray = NDArray[np.float32]
 
@@ -80,6 +80,8 @@ class CloseUp:
 def close_up(mask: BoolArray, prompts: PixelPrompts) -> CloseUp | None:
     """Return how to enlarge an object, or None where it is large and deep enough as it is.
 
+    Nor is one enlarged whose prompts go beyond the chip.
+
     Args:
         mask: ``(y, x)`` of the chip, the object as far as it is known.
         prompts: In the pixel frame of the chip; they are seen, too.
@@ -97,7 +99,7 @@ def close_up(mask: BoolArray, prompts: PixelPrompts) -> CloseUp | None:
     if how is None or _depth(mask[top:bottom, left:right]) > DEEP:
         return None
     times, side, _ = how
-    spans = [_span(low[axis], high[axis], side, mask.shape[1 - axis]) for axis in (1, 0)]
+    spans = [span((low[axis] + high[axis]) / 2, side, mask.shape[1 - axis]) for axis in (1, 0)]
     (top, height), (left, width) = spans
     bottom, right = top + height, left + width
     if low[1] < top or low[0] < left or high[1] > bottom or high[0] > right:
@@ -109,13 +111,6 @@ def _depth(mask: BoolArray) -> float:
     """Return how far the deepest pixel of a mask lies from its outline."""
     framed = np.pad(mask.view(np.uint8), 1)
     return float(cv2.distanceTransform(framed, cv2.DIST_L2, 3).max())
-
-
-def _span(low: float, high: float, side: int, length: int) -> tuple[int, int]:
-    """Return start and length of what is enlarged of an axis: the same for nearby objects."""
-    last = max(0, -(-(length - side) // STRIDE) * STRIDE)
-    start = min(max(0, round(((low + high) / 2 - side / 2) / STRIDE) * STRIDE), last)
-    return start, min(side, length - start)
 
 
 class CloseUps:

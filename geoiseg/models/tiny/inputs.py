@@ -19,7 +19,8 @@ on which outlines are drawn."""
 STROKE_STEP = 6.0
 """Pixels between the points that stand for a scribble."""
 MOST_POINTS = 96
-"""Points the decoder is shown; of more, evenly spread ones along the strokes are kept."""
+"""Clicks, the latest of them, and points of strokes that the decoder is shown: of more points along
+the strokes evenly spread ones are kept, eight at least."""
 TRUST_IN_OUTLINE = 0.95
 """Probability given to the pixels of an outline that is to be refined."""
 
@@ -107,13 +108,18 @@ def _points(prompts: PixelPrompts, seeds: Seeds) -> tuple[FloatArray, FloatArray
     if not chosen:
         return np.zeros((1, 2), np.float32), np.zeros(1, np.float32)
     positions, signs = zip(*chosen, strict=True)
-    return np.asarray(positions, np.float32), np.asarray(signs, np.float32)
+    rows, columns = seeds.positive.shape
+    # The padding begins at the chip's far border, and is like nothing on the chip.
+    inside = np.clip(positions, 0.5, (columns - 0.5, rows - 0.5))
+    return inside.astype(np.float32), np.asarray(signs, np.float32)
 
 
 def _lies_on(xy: NDArray[np.float64], said: tuple[NDArray[np.bool_], ...]) -> bool:
     rows, columns = said[0].shape
+    if not (0 <= xy[0] <= columns and 0 <= xy[1] <= rows):
+        return False
     x, y = min(int(xy[0]), columns - 1), min(int(xy[1]), rows - 1)
-    return x >= 0 and y >= 0 and any(bool(mask[y, x]) for mask in said)
+    return any(bool(mask[y, x]) for mask in said)
 
 
 def _along(stroke: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -129,13 +135,12 @@ def _previous(seeds: Seeds, padded: tuple[int, int]) -> tuple[FloatArray, float]
     """Return ``(y / 2, x / 2)`` probability of the last mask or the outline, and 1 if any."""
     import cv2
 
-    if (probability := seeds.last) is not None:
-        pass
-    elif seeds.outline is not None:
+    probability = seeds.last
+    if probability is None:
+        if seeds.outline is None:
+            return np.zeros((padded[0] // 2, padded[1] // 2), np.float32), 0.0
         on, off = TRUST_IN_OUTLINE, 1 - TRUST_IN_OUTLINE
         probability = np.where(seeds.outline, on, off).astype(np.float32)
-    else:
-        return np.zeros((padded[0] // 2, padded[1] // 2), np.float32), 0.0
     rows, columns = probability.shape
     missing = (padded[0] - rows, padded[1] - columns)
     whole = np.pad(probability, ((0, missing[0]), (0, missing[1])))

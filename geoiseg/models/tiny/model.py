@@ -143,13 +143,17 @@ class TinyModel:
         valid = validity(embedding)
         if draw_seeds(prompts, valid, previous).empty:  # which checks the prompts, too
             return empty_masks(valid.shape)
-        near = None if previous is None else self._closer(embedding, previous, prompts, previous)
+        if previous is not None and not (previous > 0).any():
+            previous = None  # an empty mask tells less than none
+        near = None
+        if previous is not None:
+            near = self._closer(embedding, previous, prompts, refine=True)
         if near and near.score + TRUST >= 1:  # no other can be so much surer
             return near.masks(valid)
         far = self._look(embedding, prompts, previous, previous)
         if near is None:
             known = far.masks(valid).logits[0]
-            near = self._closer(embedding, known, prompts, previous)
+            near = self._closer(embedding, known, prompts, refine=previous is not None)
         if near and near.score + TRUST >= far.score:
             return near.masks(valid)
         far = self._patiently(embedding, prompts, previous, far)
@@ -188,26 +192,38 @@ class TinyModel:
         window = look.window
         if not self._patient or previous is not None or max(window.shape) > SMALLEST:
             return look
-        features, valid = cut(features_in(embedding), window), validity(embedding)[window.slices]
-        return Look(window, *self._piece(features, valid, moved(prompts, window), look.piece))
+        features, valid = cut(features_in(embedding), window), validity(embedding)
+        part, said = valid[window.slices], moved(prompts, window)
+        again = Look(window, *self._piece(features, part, said, look.piece))
+        if not goes_on(again.piece > 0, window, valid.shape):
+            return again
+        before = again.masks(valid).logits[0]
+        return self._look(embedding, prompts, before, before)
 
     def _closer(
         self,
         embedding: Embedding,
         known: NDArray[np.float32],
         prompts: PixelPrompts,
-        previous: NDArray[np.float32] | None,
+        *,
+        refine: bool,
     ) -> Look | None:
-        """Return the mask of an object that is small or thin, as far as it is known, enlarged.
+        """Return the mask of an object that is small or thin, enlarged.
 
         None where it is neither, or where it goes on beyond what is enlarged.
+
+        Args:
+            embedding: Of the chip.
+            known: ``(y, x)`` logits that tell about where the object is.
+            prompts: In the chip's pixel frame.
+            refine: Whether what is known is to be refined, or only says where to look.
         """
         view = close_up(known > 0, prompts)
         if view is None:
             return None
         near, window, valid = self._enlarged(embedding, view), view.window, validity(embedding)
         about = view.enlarged(np.clip(known, -LIMIT, LIMIT).astype(np.float32))
-        before, said = None if previous is None else about, view.seen(prompts)
+        before, said = about if refine else None, view.seen(prompts)
         look = self._look(near, said, before, about, SMALLEST)
         look = self._patiently(near, said, before, look).sharpened(near, said)
         piece = view.reduced(look.masks(validity(near)).logits[0])

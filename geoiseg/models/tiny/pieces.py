@@ -15,7 +15,7 @@ STRIDE = 32
 
 Features = Mapping[str, NDArray[Any]]
 
-_SIGN_AND_REST = np.int32(-0x70002000)
+_SIGN_AND_REST = np.int32(0x8FFFE000 - (1 << 32))
 """The bits of a number in single precision that come from one in half precision."""
 _BIASES = np.float32(2.0**112)
 """The exponents of the two are counted from 127 and from 15."""
@@ -32,6 +32,13 @@ def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
         rows = slice(row * fine, (row + height) * fine)
         found[name] = widened(array[:, :, rows, col * fine : (col + width) * fine])
     return found
+
+
+def span(middle: float, side: int, length: int) -> tuple[int, int]:
+    """Return start and length of the cells of one axis nearest around a place."""
+    last = max(0, -(-(length - side) // STRIDE) * STRIDE)
+    start = min(max(0, round((middle - side / 2) / STRIDE) * STRIDE), last)
+    return start, min(side, length - start)
 
 
 def widened(values: NDArray[Any]) -> NDArray[np.float32]:

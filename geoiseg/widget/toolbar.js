@@ -91,7 +91,13 @@ class Ui {
   }
 
   send(content, buffers) {
+    if (this.refused) this.tell(); // the kernel may have nothing new to say
     this.model.send(content, undefined, buffers);
+  }
+
+  refuse(error) {
+    this.say({ error });
+    this.refused = true;
   }
 
   do(name) {
@@ -319,7 +325,7 @@ class Ui {
       const wanted = near.validity.valid ? Number(near.value) : NaN; // an empty field is 0
       if (wanted >= 0) return this.send({ kind: "set", what: "snap", value: wanted });
       near.value = this.model.get("state").snap;
-      this.say({ error: `Snap is 0 to ${most} ${snap_unit}; 0 is off` });
+      this.refuse(`Snap is 0 to ${most} ${snap_unit}; 0 is off`);
     });
     const live = h("input", { type: "checkbox", checked: preview, onchange: () => this.do("preview") });
     const why = preview_possible ? "" : " (the model is too slow for it here)";
@@ -346,7 +352,7 @@ class Ui {
 
   async upload(file) {
     if (!file) return;
-    if (file.size > this.model.get("max_upload")) return this.say({ error: `${file.name} is larger than ${this.model.get("max_upload") >> 20} MiB` });
+    if (file.size > this.model.get("max_upload")) return this.refuse(`${file.name} is larger than ${this.model.get("max_upload") >> 20} MiB`);
     this.send({ kind: "upload", name: file.name.slice(-200) }, [await file.arrayBuffer()]);
   }
 
@@ -369,6 +375,7 @@ class Ui {
 
   say({ phase, since, error, note }) {
     const { line } = this.parts;
+    this.refused = false;
     this.since = phase ? since : null;
     line.hidden = !(phase || error || note);
     line.classList.toggle("gs-error", Boolean(error));

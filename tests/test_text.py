@@ -18,13 +18,14 @@ from rasterio.features import rasterize
 import geoiseg
 from geoiseg.batch import segment_objects
 from geoiseg.embeddings import EmbeddingCache
-from geoiseg.errors import PromptError, SessionError, WeightsError
+from geoiseg.errors import CancelledError, PromptError, SessionError, WeightsError
 from geoiseg.grid import Grid
 from geoiseg.models.tiny import words as head_module
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
 from geoiseg.prompt_file import read_prompts
 from geoiseg.prompts import Text, prompt_from_dict, prompt_to_dict
+from geoiseg.segmenter import Watch
 from geoiseg.training.words.labels import bit, drawn
 from geoiseg.words.like import prototypes
 from geoiseg.words.objects import ObjectOptions, find_objects
@@ -336,6 +337,18 @@ def test_accepted_together_they_share_borders_with_what_is_there(session: geoise
     assert [one.id for one in session.accepted] == [1]
     with pytest.raises(SessionError, match="all of this ground"):
         session.accept_candidates(within=other.geometry.buffer(-1).bounds)
+
+
+def test_accepting_many_can_be_followed_and_stopped(session: geoiseg.Session) -> None:
+    found = session.add_text("vegetation", threshold=0)
+    told: list[str] = []
+    with pytest.raises(CancelledError):
+        session.accept_candidates(watch=Watch(told.append, lambda: len(told) == 1))
+    assert not session.accepted
+    assert len(session.candidates) == len(found) > 1
+    told.clear()
+    assert len(session.accept_candidates(watch=Watch(told.append))) == len(found)
+    assert told[-1] == f"accepting {len(found)} of {len(found)}"
 
 
 def test_the_project_file_replays_to_the_same_pixels(

@@ -173,6 +173,7 @@ class Finding(Accepting):
         *,
         within: Bounds | None = None,
         crs: Any = None,
+        watch: Watch | None = None,
         **attributes: Any,
     ) -> list[int]:
         """Keep all candidates shown, in one step, and return their ids.
@@ -185,10 +186,12 @@ class Finding(Accepting):
             label: Class; the words by default.
             within: Only those that meet this box.
             crs: CRS of ``within`` where it is not the raster's.
+            watch: To follow or stop the work; what is stopped accepts none.
             **attributes: The user's own columns.
 
         Raises:
             SessionError: There is none to accept, or other features have all of their ground.
+            CancelledError: It was stopped.
         """
         search = self._searched()
         if threshold is not None:
@@ -198,12 +201,16 @@ class Finding(Accepting):
         chosen = [c for c in search.shown if area is None or c.geometry.intersects(area)]
         if not chosen:
             raise SessionError("there is no candidate to accept; lower the threshold")
-        return self._accept_all(chosen, label, attributes)
+        return self._accept_all(chosen, label, attributes, watch)
 
     # -- inside ----------------------------------------------------------------------
 
     def _accept_all(
-        self, chosen: Iterable[Candidate], label: str | None, attributes: dict[str, Any]
+        self,
+        chosen: Iterable[Candidate],
+        label: str | None,
+        attributes: dict[str, Any],
+        watch: Watch | None = None,
     ) -> list[int]:
         check_attribute_names(attributes)
         with self._lock:
@@ -215,7 +222,9 @@ class Finding(Accepting):
             filled = self.schema.completed(label or search.query.text, plain, lenient=True)
             features, gone = state.features, set(search.gone)
             refused = SessionError("there is no candidate to accept")
-            for candidate in listed:
+            watch = watch or Watch()
+            for number, candidate in enumerate(listed, 1):
+                watch.phase(f"accepting {number} of {len(listed)}")
                 steps = (Step(search.prompts(candidate), search.gsd),)
                 geometry = self._drawn_outline(candidate, steps)
                 try:

@@ -81,14 +81,14 @@ class Wording(Looks):
         """
         how.setdefault("label", self._label_now())
 
-        def change(_: Any) -> list[int]:
-            ids = self.session.accept_candidates(**how)
+        def change(watch: Any) -> list[int]:
+            ids = self.session.accept_candidates(watch=watch, **how)
             left = 0 if {"threshold", "within"} & {*how} else len(self.session.candidates)
             stay = f"; {left} on accepted ground stay candidates" if left else ""
             self._say(f"{len(ids)} candidates accepted as {how['label']}{stay}")
             return ids
 
-        return self._ask(change, wait=wait) or []
+        return self._ask(change, wait=wait, stoppable=True) or []
 
     def reject(self, number: int, *, wait: bool = True) -> None:
         """Leave a candidate out."""

@@ -20,11 +20,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from geoiseg.embeddings import DiskStore, EmbeddingCache
-from geoiseg.encode import EmbedOptions, chips_to_encode
 from geoiseg.models.registry import get_model
-from geoiseg.readers import open_raster
-from geoiseg.segmenter import Segmenter
+from geoiseg.raster.readers import open_raster
+from geoiseg.segment.embeddings import DiskStore, EmbeddingCache
+from geoiseg.segment.segmenter import Segmenter
+from geoiseg.tiled.encode import EmbedOptions, chips_to_encode
 
 
 def main() -> None:

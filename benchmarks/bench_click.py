@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import geoiseg
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
+from geoiseg.segment.embeddings import EmbeddingCache
 
 
 class Bright:

@@ -23,10 +23,10 @@ import pyogrio
 import shapely
 
 import geoiseg
-from geoiseg.coverage import CleanOptions, clean_geometries
-from geoiseg.coverage.frame import Frame
-from geoiseg.coverage.gaps import MITRE
-from geoiseg.vectorize import simplify
+from geoiseg.outline.coverage import CleanOptions, clean_geometries
+from geoiseg.outline.coverage.frame import Frame
+from geoiseg.outline.coverage.gaps import MITRE
+from geoiseg.outline.vectorize import simplify
 
 PIXELS, TOLERANCE = 2.0, 1.0
 

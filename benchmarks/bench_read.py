@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window as RioWindow
 
 import geoiseg
-from geoiseg.grid import Window
+from geoiseg.raster.grid import Window
 
 CHIP = 1024
 

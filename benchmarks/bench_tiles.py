@@ -23,7 +23,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 import geoiseg
-from geoiseg.widget.tiles import TileRenderer
+from geoiseg.widget.tiling.tiles import TileRenderer
 
 Tile = tuple[int, int, int]
 Draw = Callable[[int, int, int], bytes | None]

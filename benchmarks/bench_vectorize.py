@@ -32,7 +32,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from geoiseg.vectorize import polygons_from_labels, polygons_from_mask
+from geoiseg.outline.vectorize import polygons_from_labels, polygons_from_mask
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_500_000)
 PIXEL_AREA = 100

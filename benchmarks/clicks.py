@@ -24,8 +24,9 @@ from labelled_chips import LabelledChip, labelled_chips
 
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
-from geoiseg.models.protocol import Masks, Model, PixelPrompts
+from geoiseg.models.protocol import Masks, Model
 from geoiseg.models.registry import get_model
+from geoiseg.prompting.pixel import PixelPrompts
 
 TARGET = 0.85
 COLUMNS = (

@@ -31,7 +31,7 @@ from geoiseg.models.classic.merge_tree import tree_from
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.classic.superpixels import SuperpixelGraph
 from geoiseg.models.classic.walk import RULES, Chip, SuperpixelWalk
-from geoiseg.models.protocol import PixelPrompts
+from geoiseg.prompting.pixel import PixelPrompts
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 TABLE = Path(prior.__file__).with_name("prior.json")

@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from geoiseg.evaluate.metrics import iou
 from geoiseg.evaluate.simulated_user import next_click
-from geoiseg.grid import Grid
-from geoiseg.masks import choose
-from geoiseg.models.protocol import Embedding, Model, PixelPrompts
+from geoiseg.models.protocol import Embedding, Model
 from geoiseg.models.registry import get_model
-from geoiseg.uncertainty import LookOptions, Uncertainty, jittered, suggest
+from geoiseg.prompting.pixel import PixelPrompts
+from geoiseg.raster.grid import Grid
+from geoiseg.segment.masks import choose
+from geoiseg.segment.uncertainty import LookOptions, Uncertainty, jittered, suggest
 
 WAYS = ("proposed", "oracle", "random")
 

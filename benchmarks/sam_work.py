@@ -239,8 +239,8 @@ def _settle(device: str) -> None:
 def time_ours(folder: Path, options: dict[str, Any]) -> dict[str, float]:
     """Time a model of ours: ``embed``, ``decode``, and 64 prompts to painted masks."""
     from geoiseg.models.options import ModelOptions
-    from geoiseg.models.protocol import PixelPrompts
     from geoiseg.models.registry import get_model
+    from geoiseg.prompting.pixel import PixelPrompts
     from geoiseg.tiled.candidates import Placement, painted, survivors
     from geoiseg.tiled.options import AutomaticOptions
 

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 import geoiseg
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.models.tiny.words import CLASSES
-from geoiseg.readers import Raster, open_raster
+from geoiseg.raster.readers import Raster, open_raster
+from geoiseg.segment.embeddings import EmbeddingCache
 from geoiseg.training.scenes import DUBAI_KINDS
 from geoiseg.words.embedded import EmbeddedWords, enlarged
 from geoiseg.words.search import Searcher

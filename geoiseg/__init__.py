@@ -5,30 +5,20 @@ Names are imported at their first use: ``import geoiseg`` itself loads next to n
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from geoiseg.lazy import lazy
+from geoiseg.version import __version__
 
-_EXPORTS = {
-    "open_raster": "geoiseg.readers",
-    "Raster": "geoiseg.readers",
-    "SegmentMap": "geoiseg.widget.segment_map",
-    "Session": "geoiseg.session",
-    "EmbedOptions": "geoiseg.encode",
-    "EmbeddingCache": "geoiseg.embeddings",
-    "embed_raster": "geoiseg.encode",
-    "Grid": "geoiseg.grid",
-    "Mask": "geoiseg.masks",
-    "OutlineOptions": "geoiseg.outline",
-    "Stretch": "geoiseg.image",
-    "GeoisegError": "geoiseg.errors",
-    "get_model": "geoiseg.models.registry",
-    "load_model": "geoiseg.models.registry",
-    "model_names": "geoiseg.models.registry",
-    "segment_raster": "geoiseg.tiled",
-    "MapOptions": "geoiseg.tiled",
-}
+if TYPE_CHECKING:
+    from geoiseg.errors import GeoisegError
+    from geoiseg.models import get_model, load_model, model_names
+    from geoiseg.outline import OutlineOptions
+    from geoiseg.raster import Grid, Raster, Stretch, open_raster
+    from geoiseg.segment import EmbeddingCache, Mask
+    from geoiseg.session import Session
+    from geoiseg.tiled import EmbedOptions, MapOptions, embed_raster, segment_raster
+    from geoiseg.widget.segment_map import SegmentMap
 
 __all__ = [
     "EmbedOptions",
@@ -51,27 +41,19 @@ __all__ = [
     "segment_raster",
 ]
 
-if TYPE_CHECKING:
-    from geoiseg.embeddings import EmbeddingCache
-    from geoiseg.encode import EmbedOptions, embed_raster
-    from geoiseg.errors import GeoisegError
-    from geoiseg.grid import Grid
-    from geoiseg.image import Stretch
-    from geoiseg.masks import Mask
-    from geoiseg.models.registry import get_model, load_model, model_names
-    from geoiseg.outline import OutlineOptions
-    from geoiseg.readers import Raster, open_raster
-    from geoiseg.session import Session
-    from geoiseg.tiled import MapOptions, segment_raster
-    from geoiseg.widget.segment_map import SegmentMap
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'geoiseg' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, _names = lazy(
+    __name__,
+    {
+        "errors": ["GeoisegError"],
+        "models": ["get_model", "load_model", "model_names"],
+        "outline": ["OutlineOptions"],
+        "raster": ["Grid", "Raster", "Stretch", "open_raster"],
+        "segment": ["EmbeddingCache", "Mask"],
+        "session": ["Session"],
+        "tiled": ["EmbedOptions", "MapOptions", "embed_raster", "segment_raster"],
+        "widget.segment_map": ["SegmentMap"],
+    },
+)
 
 
 def __dir__() -> list[str]:

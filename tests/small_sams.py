@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from geoiseg.models.options import ModelOptions
-from geoiseg.models.protocol import PixelPrompts
+from geoiseg.prompting.pixel import PixelPrompts
 from tests.conftest import needed
 
 SIDE = 256

@@ -13,9 +13,9 @@ import click
 
 from geoiseg.cli.options import chosen_model, chosen_options, model_option
 from geoiseg.errors import ProjectError, require
-from geoiseg.layers import is_project, load_project
-from geoiseg.models.options import ModelOptions
-from geoiseg.readers import open_raster
+from geoiseg.models import ModelOptions
+from geoiseg.raster import open_raster
+from geoiseg.session import is_project, load_project
 
 CELL = """\
 import os

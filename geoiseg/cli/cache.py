@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from geoiseg.embeddings import DiskStore, default_store
-from geoiseg.embeddings.settings import FOLDER, size_text
 from geoiseg.home import home
+from geoiseg.segment import DiskStore, default_store
+from geoiseg.segment.embeddings.settings import FOLDER, size_text
 
 
 @click.group()

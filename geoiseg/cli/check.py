@@ -9,11 +9,8 @@ from typing import Any
 import click
 
 from geoiseg.errors import ExportError
-from geoiseg.export import check_format, export_features
-from geoiseg.features import measured_anew
-from geoiseg.quality import QualityOptions, checked, summary
-from geoiseg.schema import Schema, read_schema
-from geoiseg.vector_file import read_layer
+from geoiseg.features import QualityOptions, Schema, checked, measured_anew, read_schema, summary
+from geoiseg.files import check_format, export_features, read_layer
 
 _LIMIT = click.FloatRange(min=0)
 

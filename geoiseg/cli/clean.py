@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from geoiseg.coverage import CleanOptions
-from geoiseg.coverage import clean as clean_coverage
-from geoiseg.coverage.options import RULES
 from geoiseg.errors import ExportError
-from geoiseg.export import check_format, export_features
 from geoiseg.features import measured_anew
-from geoiseg.vector_file import read_layer
+from geoiseg.files import check_format, export_features, read_layer
+from geoiseg.outline.coverage import CleanOptions
+from geoiseg.outline.coverage import clean as clean_coverage
+from geoiseg.outline.coverage.options import RULES
 
 _METRES = click.FloatRange(min=0)
 

@@ -12,13 +12,12 @@ import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import bands_option, chosen_model, model_option
-from geoiseg.embeddings import DiskStore, RemoteStore, default_store
-from geoiseg.embeddings.settings import is_url, size_text
-from geoiseg.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
 from geoiseg.errors import RasterError
-from geoiseg.models.protocol import Model
-from geoiseg.readers import Raster, open_raster
-from geoiseg.tiled.options import MapOptions
+from geoiseg.models import Model
+from geoiseg.raster import Raster, open_raster
+from geoiseg.segment import DiskStore, RemoteStore, default_store
+from geoiseg.segment.embeddings.settings import is_url, size_text
+from geoiseg.tiled import EmbedOptions, EmbedSummary, Estimate, MapOptions, embed_raster, read_area
 
 ASK_SECONDS = 120.0
 ASK_BYTES = 1 << 30

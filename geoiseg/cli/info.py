@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from geoiseg.cli.options import bands_option
-from geoiseg.readers import Raster, open_raster
+from geoiseg.raster import Raster, open_raster
 
 
 @click.command()

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from geoiseg import __version__
 from geoiseg.errors import GeoisegError
+from geoiseg.version import __version__
 
 COMMANDS = {
     "demo": "geoiseg.cli.demo:demo",

@@ -14,10 +14,9 @@ import click
 
 from geoiseg.cli.options import bands_option, chosen_options, gsd_option, model_option
 from geoiseg.errors import PromptError
-from geoiseg.readers import open_raster
-from geoiseg.tiled import MapOptions, MapReport, segment_raster
-from geoiseg.tiled.ledger import ledger_path
-from geoiseg.words.options import WordsOptions
+from geoiseg.raster import open_raster
+from geoiseg.tiled import MapOptions, MapReport, ledger_path, segment_raster
+from geoiseg.words import WordsOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _AUTOMATIC = "geoiseg.automatic_options"

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from geoiseg.cli.options import chosen_options, running_options
 from geoiseg.errors import GeoisegError, UnknownModelError, WeightsError
+from geoiseg.models import DEFAULT_MODEL
 from geoiseg.models.listing import Listed, built_in
-from geoiseg.models.registry import DEFAULT_MODEL
 from geoiseg.models.registry import models as all_models
 from geoiseg.models.weights.bundle import bundle, install_file, is_bundle, unbundle
 from geoiseg.models.weights.catalogue import (

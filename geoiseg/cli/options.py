@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from geoiseg.models.options import BACKENDS, PRECISIONS, ModelOptions
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.models import DEFAULT_MODEL, Model, ModelOptions, get_model
+from geoiseg.models.options import BACKENDS, PRECISIONS
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _META = "geoiseg.model_options"

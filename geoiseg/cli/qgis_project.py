@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from geoiseg.cli.options import bands_option
-from geoiseg.qgis_project import export_qgis_project
-from geoiseg.readers import open_raster
+from geoiseg.files import export_qgis_project
+from geoiseg.raster import open_raster
 
 
 @click.command("qgis-project")

@@ -10,15 +10,14 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from geoiseg.batch import ObjectResult, segment_objects
 from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_option
 from geoiseg.errors import PromptError
-from geoiseg.export import check_format
+from geoiseg.features import read_schema
+from geoiseg.files import check_format
 from geoiseg.outline import OutlineOptions
-from geoiseg.prompt_file import read_prompts
-from geoiseg.readers import open_raster
-from geoiseg.schema import read_schema
+from geoiseg.raster import open_raster
 from geoiseg.session import Session
+from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
 
 @click.command()

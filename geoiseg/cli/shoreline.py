@@ -11,11 +11,9 @@ import geopandas as gpd
 import pandas as pd
 
 from geoiseg.errors import ExportError, GeoreferenceError
-from geoiseg.export import check_format, export_features
-from geoiseg.shore_layer import LineOptions, changed, drawn
-from geoiseg.shoreline import TransectOptions
-from geoiseg.shoreline.transects import PICKS, SIDES
-from geoiseg.vector_file import read_layer
+from geoiseg.files import LineOptions, changed, check_format, drawn, export_features, read_layer
+from geoiseg.outline.shoreline import TransectOptions
+from geoiseg.outline.shoreline.transects import PICKS, SIDES
 
 _METRES = click.FloatRange(min=0)
 _LENGTH = click.FloatRange(min=0, min_open=True)

@@ -8,11 +8,10 @@ from typing import Any
 
 from geoiseg.companion.fields import Fields
 from geoiseg.errors import CancelledError, ExportError, GeoreferenceError, PromptError
-from geoiseg.models.options import ModelOptions
-from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.models import DEFAULT_MODEL, ModelOptions, get_model
 from geoiseg.outline import OutlineOptions
-from geoiseg.readers import open_raster
-from geoiseg.segmenter import Watch
+from geoiseg.raster import open_raster
+from geoiseg.segment import Watch
 
 Told = Callable[[float | None, str], None]
 LISTED = 20
@@ -21,11 +20,10 @@ LISTED = 20
 
 def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects that a file of prompts marks, and return how many were found."""
-    from geoiseg.batch import ObjectResult, segment_objects
-    from geoiseg.export import check_format
-    from geoiseg.prompt_file import read_prompts
-    from geoiseg.schema import read_schema
+    from geoiseg.features import read_schema
+    from geoiseg.files import check_format
     from geoiseg.session import Session
+    from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
     bands, gsd = fields.numbers("bands") or None, fields.number("gsd", None)
@@ -66,8 +64,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects of a whole raster, and return how many there are."""
-    from geoiseg.tiled import AutomaticOptions, MapOptions, segment_raster
-    from geoiseg.tiled.ledger import ledger_path
+    from geoiseg.tiled import AutomaticOptions, MapOptions, ledger_path, segment_raster
 
     raster, out = fields.text("raster"), fields.path("out")
     bands, resume = fields.numbers("bands") or None, fields.flag("resume")
@@ -116,11 +113,10 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the polygons of a file as a clean coverage, and return what was changed."""
-    from geoiseg.coverage import CleanOptions
-    from geoiseg.coverage import clean as clean_coverage
-    from geoiseg.export import export_features
     from geoiseg.features import measured_anew
-    from geoiseg.vector_file import read_layer
+    from geoiseg.files import export_features, read_layer
+    from geoiseg.outline.coverage import CleanOptions
+    from geoiseg.outline.coverage import clean as clean_coverage
 
     source, out = fields.path("input"), _vectors(fields.path("out"))
     options = CleanOptions(
@@ -149,10 +145,8 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write shorelines, or transects with rates of change, and return how long or many."""
-    from geoiseg.export import export_features
-    from geoiseg.shore_layer import LineOptions, changed, drawn
-    from geoiseg.shoreline import TransectOptions
-    from geoiseg.vector_file import read_layer
+    from geoiseg.files import LineOptions, changed, drawn, export_features, read_layer
+    from geoiseg.outline.shoreline import TransectOptions
 
     source, out = fields.path("input"), _vectors(fields.path("out"))
     between = fields.names("between")
@@ -195,7 +189,7 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def _words(fields: Fields) -> Any:
     """Return what is looked for in words or by example; None where it is all objects."""
-    from geoiseg.words.options import WordsOptions
+    from geoiseg.words import WordsOptions
 
     text, negative = fields.text("text", ""), fields.text("negative", "")
     engine, threshold = fields.text("engine", ""), fields.number("threshold", None)
@@ -229,7 +223,7 @@ def _becoming(fields: Fields, out: Path) -> dict[str, Any]:
 
 
 def _vectors(out: Path) -> Path:
-    from geoiseg.export import check_format
+    from geoiseg.files import check_format
 
     if check_format(out) == ".tif":
         raise ExportError(f"{out.name!r}: this is written as vectors; use e.g. .gpkg")

@@ -16,16 +16,21 @@ import shapely
 
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
-from geoiseg.embeddings import default_cache
 from geoiseg.features import compactness, measure
-from geoiseg.framing import check_inside, level_for_gsd
-from geoiseg.masks import touched_border
-from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.models import DEFAULT_MODEL, get_model
 from geoiseg.outline import OutlineOptions, outline
-from geoiseg.prompts import Prompts, prompt_from_dict
-from geoiseg.readers import open_raster
-from geoiseg.segmenter import Outcome, Segmenter, Step, Watch
-from geoiseg.uncertainty import look, suggest
+from geoiseg.prompting import Prompts, check_inside, level_for_gsd, prompt_from_dict
+from geoiseg.raster import open_raster
+from geoiseg.segment import (
+    Outcome,
+    Segmenter,
+    Step,
+    Watch,
+    default_cache,
+    look,
+    suggest,
+    touched_border,
+)
 
 REMEMBERED = 16
 """Answers that are kept, so that a click costs one step and undo none; some MB each."""

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from geoiseg import __version__
 from geoiseg.companion import PROTOCOL
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import Pipe, RequestError
 from geoiseg.errors import CancelledError, GeoisegError
+from geoiseg.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Service:
                 self._known.pop(asked.number, None)
 
     def _answer(self, asked: Asked) -> dict[str, Any]:
-        from geoiseg.segmenter import Watch
+        from geoiseg.segment import Watch
 
         if asked.stopped.is_set():
             raise CancelledError("stopped")

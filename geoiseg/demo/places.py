@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 SMOOTH_SHARE = 0.45
 """Share of the pixels that count as smooth."""

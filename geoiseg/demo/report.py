@@ -287,7 +287,7 @@ def machine_facts() -> tuple[tuple[str, str], ...]:
 
     import rasterio
 
-    from geoiseg import __version__
+    from geoiseg.version import __version__
 
     return (
         ("geoiseg", __version__),

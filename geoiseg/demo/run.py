@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geoiseg.batch import ObjectResult, segment_objects
 from geoiseg.demo.picture import Mark, Shape, draw, label_colors
 from geoiseg.demo.places import smooth_places
 from geoiseg.demo.report import ReportData, ReportRow, machine_facts, write_report
 from geoiseg.demo.scene import Scene, make_scene
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import ExportError, PromptError
-from geoiseg.export import write_picture
-from geoiseg.grid import Grid
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import DEFAULT_MODEL
+from geoiseg.files import write_picture
+from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.outline import OutlineOptions
-from geoiseg.prompt_file import PromptedObject
-from geoiseg.prompts import Box, Point, Prompt, Scribble
-from geoiseg.readers import Raster, open_raster
-from geoiseg.segmenter import Step
+from geoiseg.prompting import Box, Point, Prompt, Scribble
+from geoiseg.raster import Grid, Raster, open_raster
+from geoiseg.segment import EmbeddingCache, Step
 from geoiseg.session import Session
+from geoiseg.tiled import ObjectResult, PromptedObject, segment_objects
 
 PICTURE_SIDE = 1600
 """Longest side of the picture, in pixels."""

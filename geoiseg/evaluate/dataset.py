@@ -13,9 +13,8 @@ import numpy as np
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.grid import reproject_geometry
-from geoiseg.readers import Raster, open_raster
-from geoiseg.vectors import read_frame
+from geoiseg.files import read_frame
+from geoiseg.raster import Raster, open_raster, reproject_geometry
 
 IMAGE, LABELS, PROVENANCE = "image.tif", "labels.geojson", "provenance.json"
 

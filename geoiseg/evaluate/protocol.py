@@ -18,15 +18,13 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import GeoisegError
 from geoiseg.evaluate.dataset import LabelledObject, LabelledScene
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to
 from geoiseg.evaluate.simulated_user import next_click
-from geoiseg.grid import Grid, Window
-from geoiseg.masks import Mask
-from geoiseg.models.protocol import BoolArray, Model
-from geoiseg.readers import Raster
+from geoiseg.models import Model
+from geoiseg.raster import BoolArray, Grid, Raster, Window
+from geoiseg.segment import EmbeddingCache, Mask
 from geoiseg.session import Session
 
 VIEW = 1024

@@ -17,10 +17,8 @@ from geoiseg.demo.picture import Shape, draw
 from geoiseg.evaluate.dataset import LabelledScene
 from geoiseg.evaluate.protocol import ObjectScore
 from geoiseg.evaluate.summary import Row, Value
-from geoiseg.framing import around
-from geoiseg.grid import Grid
-from geoiseg.prompts import Prompts, Region
-from geoiseg.readers import Raster
+from geoiseg.prompting import Prompts, Region, around
+from geoiseg.raster import Grid, Raster
 
 CASES = 4
 """Best and worst cases shown, of each."""

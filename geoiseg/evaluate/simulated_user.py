@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.evaluate.metrics import iou
-from geoiseg.models.protocol import BoolArray, Embedding, Masks, Model, PixelPrompts
+from geoiseg.models import Embedding, Masks, Model
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 
 class Click(NamedTuple):

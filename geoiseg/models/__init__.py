@@ -1,1 +1,39 @@
-"""Engines that turn a chip and prompts into masks."""
+"""Engines that turn a chip and prompts into masks, one folder a family.
+
+In: a stretched chip and :class:`PixelPrompts`. Out: an :class:`Embedding`, then :class:`Masks`.
+Where weights come from is in ``weights``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.models.options import ModelOptions
+    from geoiseg.models.protocol import BatchModel, Candidates, Embedding, Masks, Model, ModelInfo
+    from geoiseg.models.registry import DEFAULT_MODEL, get_model, load_model, model_names
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "BatchModel",
+    "Candidates",
+    "Embedding",
+    "Masks",
+    "Model",
+    "ModelInfo",
+    "ModelOptions",
+    "get_model",
+    "load_model",
+    "model_names",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "options": ["ModelOptions"],
+        "protocol": ["BatchModel", "Candidates", "Embedding", "Masks", "Model", "ModelInfo"],
+        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names"],
+    },
+)

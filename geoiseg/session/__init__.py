@@ -1,6 +1,22 @@
-"""Interactive segmentation of a raster, without a user interface."""
+"""One user's work on one raster, without a user interface.
 
-from geoiseg.session.core import State
-from geoiseg.session.session import Session
+In: prompts, accepts, undo. Out: immutable states, and the project file that they are saved to.
+"""
 
-__all__ = ["Session", "State"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.session.core import State
+    from geoiseg.session.project import is_project, load_project
+    from geoiseg.session.session import Session
+
+__all__ = ["Session", "State", "is_project", "load_project"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {"core": ["State"], "project": ["is_project", "load_project"], "session": ["Session"]},
+)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
-from geoiseg.grid import reproject_geometry
-from geoiseg.layers import foreign_features
-from geoiseg.prompts import Prompts, Region, Text
-from geoiseg.segmenter import Step, Watch
+from geoiseg.prompting import Prompts, Region, Text
+from geoiseg.raster import reproject_geometry
+from geoiseg.segment import Step, Watch
 from geoiseg.session.covering import Covering
+from geoiseg.session.project import foreign_features
 
 if TYPE_CHECKING:
     import geopandas as gpd

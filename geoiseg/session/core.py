@@ -8,16 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.features import Feature
-from geoiseg.history import History
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import get_model
+from geoiseg.models import Model, get_model
 from geoiseg.outline import OutlineOptions
-from geoiseg.readers import Raster
-from geoiseg.segmenter import Outcome, Segmenter, Step
-from geoiseg.words import Search
-from geoiseg.words.like import Classifier
+from geoiseg.raster import Raster
+from geoiseg.segment import EmbeddingCache, Outcome, Segmenter, Step
+from geoiseg.session.history import History
+from geoiseg.words import Classifier, Search
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import numpy as np
 
-from geoiseg.coverage import CleanOptions, Fitted, Report, clean, snap_to_neighbours
 from geoiseg.errors import SessionError
-from geoiseg.features import Feature, to_frame
-from geoiseg.quality import QualityOptions, checked
-from geoiseg.schema import Schema
+from geoiseg.features import Feature, QualityOptions, Schema, checked, to_frame
+from geoiseg.outline.coverage import CleanOptions, Fitted, Report, clean, snap_to_neighbours
 from geoiseg.session.prompting import Prompting
 
 if TYPE_CHECKING:

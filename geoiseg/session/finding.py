@@ -12,13 +12,12 @@ import shapely
 
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
-from geoiseg.grid import as_crs, box_outline, reproject_xy
 from geoiseg.outline import outline
-from geoiseg.prompts import Box, Point, Prompts
-from geoiseg.segmenter import Step, Watch
+from geoiseg.prompting import Box, Point, Prompts
+from geoiseg.raster import as_crs, box_outline, reproject_xy
+from geoiseg.segment import Step, Watch
 from geoiseg.session.accepting import Accepting
-from geoiseg.words.search import LIMIT, Candidate, Query, Search, Searcher
-from geoiseg.words.view import Bounds
+from geoiseg.words import LIMIT, Bounds, Candidate, Query, Search, Searcher
 
 
 class Finding(Accepting):

@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 
 from geoiseg.errors import SessionError
-from geoiseg.framing import level_for_gsd
 from geoiseg.models.tiny.words import words_head
-from geoiseg.segmenter import Watch
+from geoiseg.prompting import level_for_gsd
+from geoiseg.segment import Watch
 from geoiseg.session.finding import Finding
+from geoiseg.words import (
+    LIMIT,
+    Bounds,
+    Candidate,
+    Classifier,
+    LikeEngine,
+    Query,
+    Search,
+    find_area,
+    get_like_engine,
+    prototypes,
+    taught,
+)
 from geoiseg.words.concept import Examples
-from geoiseg.words.engines import get_like_engine
 from geoiseg.words.examples import around_places, under_outlines
-from geoiseg.words.like import Classifier, LikeEngine, prototypes, taught
-from geoiseg.words.search import LIMIT, Candidate, Query, Search
-from geoiseg.words.view import Bounds, find_area
 
 
 class Likening(Finding):

@@ -7,14 +7,32 @@ from dataclasses import replace
 from typing import Any
 
 from geoiseg.errors import PromptError, SessionError
-from geoiseg.framing import check_inside
-from geoiseg.growing import MOST_CHIPS
-from geoiseg.masks import Mask, touched_border
 from geoiseg.outline import outline
-from geoiseg.prompts import Box, Point, Prompt, Prompts, Region, Scribble, Text, localise
-from geoiseg.segmenter import Outcome, Step, Watch
+from geoiseg.prompting import (
+    Box,
+    Point,
+    Prompt,
+    Prompts,
+    Region,
+    Scribble,
+    Text,
+    check_inside,
+    localise,
+)
+from geoiseg.segment import (
+    LookOptions,
+    Mask,
+    Outcome,
+    Step,
+    Suggestion,
+    Uncertainty,
+    Watch,
+    look,
+    suggest,
+    touched_border,
+)
+from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.session.core import Core
-from geoiseg.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
 
 
 class Prompting(Core):

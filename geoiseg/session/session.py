@@ -7,22 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from geoiseg.coverage import CleanOptions, clean
-from geoiseg.embeddings import EmbeddingCache, default_cache
 from geoiseg.errors import ExportError, ProjectError, SessionError
-from geoiseg.export import check_format, export_features, style_of
-from geoiseg.features import measured_anew
-from geoiseg.framing import level_for_gsd
-from geoiseg.history import History
-from geoiseg.layers import Project, load_project, raster_path, save_project
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import DEFAULT_MODEL, get_model
+from geoiseg.features import QualityOptions, checked, measured_anew
+from geoiseg.files import check_format, export_features, export_qgis_project, style_of
+from geoiseg.models import DEFAULT_MODEL, Model, get_model
 from geoiseg.outline import OutlineOptions
-from geoiseg.qgis_project import export_qgis_project
-from geoiseg.quality import QualityOptions, checked
-from geoiseg.readers import open_raster
+from geoiseg.outline.coverage import CleanOptions, clean
+from geoiseg.prompting import level_for_gsd
+from geoiseg.raster import open_raster
+from geoiseg.segment import EmbeddingCache, default_cache
 from geoiseg.session.core import State
+from geoiseg.session.history import History
 from geoiseg.session.likening import Likening
+from geoiseg.session.project import Project, load_project, raster_path, save_project
 from geoiseg.words import Searcher
 
 

@@ -1,10 +1,50 @@
-"""Whole rasters, tile by tile: automatic or prompted, resumable, on one machine or many."""
+"""Whole rasters, tile by tile: automatic or prompted, resumable, on one machine or many.
+
+In: a raster of any size, and prompts, words or nothing. Out: one layer without seams and a
+:class:`MapReport`.
+"""
 
 from __future__ import annotations
 
-from geoiseg.tiled.options import AutomaticOptions, MapOptions
-from geoiseg.tiled.report import MapReport
-from geoiseg.tiled.run import segment_raster
-from geoiseg.words.options import WordsOptions
+from typing import TYPE_CHECKING
 
-__all__ = ["AutomaticOptions", "MapOptions", "MapReport", "WordsOptions", "segment_raster"]
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.tiled.batch import ObjectResult, segment_objects
+    from geoiseg.tiled.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
+    from geoiseg.tiled.ledger import ledger_path
+    from geoiseg.tiled.options import AutomaticOptions, MapOptions
+    from geoiseg.tiled.prompt_file import PromptedObject, read_prompts
+    from geoiseg.tiled.report import MapReport
+    from geoiseg.tiled.run import segment_raster
+
+__all__ = [
+    "AutomaticOptions",
+    "EmbedOptions",
+    "EmbedSummary",
+    "Estimate",
+    "MapOptions",
+    "MapReport",
+    "ObjectResult",
+    "PromptedObject",
+    "embed_raster",
+    "ledger_path",
+    "read_area",
+    "read_prompts",
+    "segment_objects",
+    "segment_raster",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "batch": ["ObjectResult", "segment_objects"],
+        "encode": ["EmbedOptions", "EmbedSummary", "Estimate", "embed_raster", "read_area"],
+        "ledger": ["ledger_path"],
+        "options": ["AutomaticOptions", "MapOptions"],
+        "prompt_file": ["PromptedObject", "read_prompts"],
+        "report": ["MapReport"],
+        "run": ["segment_raster"],
+    },
+)

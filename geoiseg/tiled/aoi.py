@@ -10,9 +10,9 @@ import numpy as np
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.grid import Grid
+from geoiseg.files import read_frame
+from geoiseg.raster import Grid
 from geoiseg.tiled.plan import WindowPlan
-from geoiseg.vectors import read_frame
 
 
 def read_aoi(source: Any, grid: Grid) -> Any:

@@ -14,15 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.masks import choose
-from geoiseg.models.protocol import (
-    BatchModel,
-    BoolArray,
-    Candidates,
-    Embedding,
-    Model,
-    PixelPrompts,
-)
+from geoiseg.models import BatchModel, Candidates, Embedding, Model
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
+from geoiseg.segment import choose
 from geoiseg.tiled.candidates import Placement, Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
 

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.grid import Window
-from geoiseg.masks import CleanOptions, clean
-from geoiseg.models.protocol import BoolArray, Candidates, PixelPrompts
+from geoiseg.models import Candidates
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray, Window
+from geoiseg.segment import CleanOptions, clean
 from geoiseg.tiled.options import AutomaticOptions
 
 STEP = 1.0

@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from geoiseg.errors import PromptError, WorkerError, require
-from geoiseg.models.options import ModelOptions
-from geoiseg.models.protocol import ModelInfo
+from geoiseg.models import ModelInfo, ModelOptions
 from geoiseg.tiled.cluster import (
     GPU,
     WorkerPlan,

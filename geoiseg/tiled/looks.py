@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from geoiseg.framing import Frame, level_for_gsd
-from geoiseg.grid import Grid, Window
+from geoiseg.prompting import Frame, level_for_gsd
+from geoiseg.raster import Grid, Window
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.options import MapOptions

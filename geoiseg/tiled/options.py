@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from geoiseg.errors import PromptError
-from geoiseg.models.options import ModelOptions
-from geoiseg.words.options import WordsOptions
+from geoiseg.models import ModelOptions
+from geoiseg.words import WordsOptions
 
 STRICT = ("sam", "mobilesam", "edgetam")
 """Families of models whose scores and logits are those of segment-anything, whose automatic

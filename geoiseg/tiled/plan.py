@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from geoiseg.errors import PromptError
-from geoiseg.grid import Window
+from geoiseg.raster import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,15 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import GeoisegError, ModelError, PromptError
-from geoiseg.export import check_format
-from geoiseg.framing import level_for_gsd
-from geoiseg.grid import Grid
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import get_model
-from geoiseg.prompt_file import read_prompts
-from geoiseg.readers import Raster, open_raster
+from geoiseg.files import check_format
+from geoiseg.models import Model, get_model
+from geoiseg.prompting import level_for_gsd
+from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
 from geoiseg.tiled.options import AutomaticOptions, MapOptions
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.tiled.prompted import Group, GroupJob, grouped
 from geoiseg.tiled.window import WindowJob
 from geoiseg.tiled.wording import SIDE, Wording, read_wording

@@ -17,17 +17,16 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geoiseg.batch import segment_objects
 from geoiseg.errors import PromptError
 from geoiseg.features import FIXED_COLUMNS, plain_value
-from geoiseg.grid import Grid
-from geoiseg.models.protocol import Model
-from geoiseg.prompt_file import PromptedObject
-from geoiseg.prompts import Prompts
-from geoiseg.readers import Raster
+from geoiseg.models import Model
+from geoiseg.prompting import Prompts
+from geoiseg.raster import Grid, Raster
 from geoiseg.session import Session
+from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.ledger import Item
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.prompt_file import PromptedObject
 
 LARGEST_GROUP = 64
 """Objects that are done, and lost with a worker, together."""

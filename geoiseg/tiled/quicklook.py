@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.readers import Raster
+from geoiseg.raster import Raster
 from geoiseg.tiled.assemble import MappedObject
 
 SIDE = 1024

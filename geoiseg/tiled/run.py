@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from geoiseg.errors import GeoisegError
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import DEFAULT_MODEL
+from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
 from geoiseg.tiled.ledger import Ledger, ledger_path
 from geoiseg.tiled.options import MapOptions

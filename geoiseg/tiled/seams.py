@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.connected import parts_of
+from geoiseg.outline import parts_of
 
 MIN_SHARE = 0.5
 """Two parts are of one object if they share at least this much of the smaller of them."""

@@ -14,20 +14,18 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import RasterError
-from geoiseg.grid import Window
-from geoiseg.image import Chip
-from geoiseg.models.protocol import BoolArray, Embedding, Model
-from geoiseg.readers import Raster
-from geoiseg.segmenter import Segmenter, unpacked
+from geoiseg.models import Embedding, Model
+from geoiseg.outline import polygons_from_labels
+from geoiseg.raster import BoolArray, Chip, Raster, Window
+from geoiseg.segment import EmbeddingCache, Segmenter
+from geoiseg.segment.segmenter import unpacked
 from geoiseg.tiled.automatic import View, find_objects
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.looks import MARGIN, Look, look_at
 from geoiseg.tiled.options import AutomaticOptions
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.wording import Wording, find_words
-from geoiseg.vectorize import polygons_from_labels
 
 T = TypeVar("T")
 LIGHT = 1

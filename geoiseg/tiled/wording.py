@@ -9,24 +9,31 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import plain_value
-from geoiseg.framing import Frame
-from geoiseg.grid import Grid, Window, reproject_geometry
-from geoiseg.layers import load_project
-from geoiseg.models.protocol import BoolArray, Model
-from geoiseg.readers import Raster
+from geoiseg.files import read_frame
+from geoiseg.models import Model
+from geoiseg.prompting import Frame
+from geoiseg.raster import BoolArray, Grid, Raster, Window, reproject_geometry
+from geoiseg.segment import EmbeddingCache
+from geoiseg.session import load_project
 from geoiseg.tiled.automatic import View as Near
-from geoiseg.vectors import read_frame
+from geoiseg.words import (
+    Area,
+    Classifier,
+    Labels,
+    LikeEngine,
+    Prototypes,
+    Searcher,
+    WordEngine,
+    WordsOptions,
+    get_engine,
+    get_like_engine,
+    prototypes,
+    view_of,
+)
 from geoiseg.words.concept import Examples
-from geoiseg.words.engine import Labels, WordEngine
-from geoiseg.words.engines import get_engine, get_like_engine
 from geoiseg.words.examples import under_outlines
-from geoiseg.words.like import Classifier, LikeEngine, Prototypes, prototypes
-from geoiseg.words.options import WordsOptions
-from geoiseg.words.search import Searcher, view_of
-from geoiseg.words.view import Area
 
 SIDE = 1024
 """Side of the windows in which words are looked for, unless another is asked for."""

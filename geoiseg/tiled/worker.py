@@ -15,19 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.embeddings import EmbeddingCache, default_store
 from geoiseg.errors import GeoisegError, ModelError
-from geoiseg.models.options import ModelOptions
-from geoiseg.models.protocol import (
-    BoolArray,
-    Embedding,
-    Masks,
-    Model,
-    ModelInfo,
-    PixelPrompts,
-)
-from geoiseg.models.registry import get_model
+from geoiseg.models import Embedding, Masks, Model, ModelInfo, ModelOptions, get_model
 from geoiseg.models.tiny.model import THREADS_VARIABLE, threads_wanted
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
+from geoiseg.segment import EmbeddingCache, default_store
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
 from geoiseg.tiled.window import WindowJob, WindowResult, segment_window
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ExportError, VectorError, require
 from geoiseg.features import compactness, measure
-from geoiseg.grid import Grid, Window
-from geoiseg.label_raster import label_dtype, stripes, write_windows
+from geoiseg.files import write_frames
+from geoiseg.files.label_raster import label_dtype, stripes, write_windows
+from geoiseg.raster import Grid, Window
 from geoiseg.tiled.assemble import MappedObject
 from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.plan import WindowPlan
-from geoiseg.vectors import write_frames
 
 FORMATS = (".gpkg", ".parquet", ".tif")
 """What is written in batches."""

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geoiseg.training.network import Decoder, Features, NetOptions, TinyNet
+from geoiseg.training.features import Features
+from geoiseg.training.network import Decoder, NetOptions, TinyNet
 from geoiseg.training.prompt_maps import Prompt
 
 OPSET = 17

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import SceneBank
+from geoiseg.training.features import Features
 from geoiseg.training.losses import edge_weights, mask_iou, mask_loss, score_loss
-from geoiseg.training.network import Features, TinyNet
+from geoiseg.training.network import TinyNet
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.simulate import Simulator, another, objects_of
 

@@ -11,13 +11,13 @@ multiple of :data:`STRIDE` works.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geoiseg.training.blocks import ConvUnit, Residual, enlarge
+from geoiseg.training.features import Features
 from geoiseg.training.prompt_maps import COARSE_MAPS, FINE_MAPS, Prompt, coarse_maps, fine_maps
 
 STRIDE = 32
@@ -46,23 +46,6 @@ class NetOptions:
     """Channels of the decoder at 1/4, 1/8, 1/16 and 1/32."""
     finish: int = 16
     """Channels of the decoder at 1/2."""
-
-
-class Features(NamedTuple):
-    """What the encoder says of a batch of chips; all ``(b, channels, y, x)``."""
-
-    shallow: Tensor
-    """At 1/2."""
-    fine_key: Tensor
-    """At 1/2, of unit length."""
-    colour: Tensor
-    """At 1/2, the three bands with contrast evened out."""
-    key: Tensor
-    """At 1/4, of unit length."""
-    p4: Tensor
-    p8: Tensor
-    p16: Tensor
-    p32: Tensor
 
 
 class Encoder(nn.Module):

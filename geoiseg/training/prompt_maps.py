@@ -9,14 +9,13 @@ A box and a previous mask give a mean feature inside and outside of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from geoiseg.training.network import Features
+from geoiseg.training.features import Features
 
 WIDTHS = (3.0, 12.0, 48.0)
 """Standard deviations in pixels of the Gaussians around points at 1/4."""

@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from geoiseg.evaluate.metrics import clicks_to, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
-from geoiseg.models.protocol import Model, PixelPrompts
+from geoiseg.models import Model
+from geoiseg.prompting import PixelPrompts
 from geoiseg.training.material import procedural_scene
 from geoiseg.training.scenes import Scene, read_scenes
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.framing import Frame, around, level_for_gsd
-from geoiseg.grid import Grid
+from geoiseg.prompting import Frame, around, level_for_gsd
+from geoiseg.raster import Grid
+from geoiseg.widget.channel.messages import View
 from geoiseg.widget.frame import MapFrame
-from geoiseg.widget.messages import View
 
 MOST_CHIPS = 6
 """Chips encoded ahead for one view."""

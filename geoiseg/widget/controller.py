@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from geoiseg.errors import GeoisegError, SessionError
-from geoiseg.widget.actions import ACTIONS, NEGATIVE, PICK, REGION, TOOLS
-from geoiseg.widget.messages import (
+from geoiseg.widget.base_map import BaseMap
+from geoiseg.widget.channel.actions import ACTIONS, NEGATIVE, PICK, REGION, TOOLS
+from geoiseg.widget.channel.messages import (
     Choose,
     ClassChange,
     Click,
@@ -26,10 +26,7 @@ from geoiseg.widget.messages import (
     View,
     Words,
 )
-from geoiseg.widget.uploads import read_layer
-
-if TYPE_CHECKING:
-    from geoiseg.widget.segment_map import SegmentMap
+from geoiseg.widget.channel.uploads import read_layer
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ TOOL_NAMES = frozenset(tool.name for tool in TOOLS)
 class Controller:
     """Acts on the messages of one map. It never waits: the page's thread is free at once."""
 
-    def __init__(self, owner: SegmentMap) -> None:
+    def __init__(self, owner: BaseMap) -> None:
         self._map = owner
 
     def __call__(self, message: Message) -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature
-from geoiseg.models.protocol import Model
+from geoiseg.models import Model
 from geoiseg.outline import OutlineOptions
-from geoiseg.segmenter import Outcome, Watch
-from geoiseg.uncertainty import Suggestion
+from geoiseg.segment import Outcome, Suggestion, Watch
 from geoiseg.widget.requests import Requests
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from geoiseg.masks import Mask
+    from geoiseg.segment import Mask
 
 
 class Editor(Requests):

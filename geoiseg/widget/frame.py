@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoiseg.grid import XY, Grid
+from geoiseg.raster import XY, Grid
 
 if TYPE_CHECKING:
-    from geoiseg.widget.tiles import TileRenderer
+    from geoiseg.widget.tiling.tiles import TileRenderer
 
 MERCATOR_METRES = 2 * math.pi * 6378137.0 / 256
 """Metres on the equator of a screen pixel at zoom 0."""

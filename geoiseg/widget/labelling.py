@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from geoiseg.segmenter import Watch
+from geoiseg.segment import Watch
+from geoiseg.widget.drawing.labels import Labels
 from geoiseg.widget.editor import Editor
-from geoiseg.widget.labels import Labels
 from geoiseg.widget.worker import Job
 
 

@@ -7,19 +7,20 @@ import statistics
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from geoiseg.errors import GeoisegError
-from geoiseg.framing import Frame
-from geoiseg.prompts import Point, localise
-from geoiseg.segmenter import Step, Watch
-from geoiseg.widget.actions import NEGATIVE, POINT
+from geoiseg.prompting import Frame, Point, localise
+from geoiseg.segment import Step, Watch
+from geoiseg.session import Session
 from geoiseg.widget.ahead import chips_of_view
-from geoiseg.widget.messages import Move, View
+from geoiseg.widget.channel.actions import NEGATIVE, POINT
+from geoiseg.widget.channel.messages import Move, View
+from geoiseg.widget.drawing.labels import Labels
+from geoiseg.widget.drawing.scene import Scene
+from geoiseg.widget.frame import MapFrame
 from geoiseg.widget.worker import Job, Urgency
-
-if TYPE_CHECKING:
-    from geoiseg.widget.segment_map import SegmentMap
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,59 @@ SLOW_ENCODING_MS = 1500.0
 """A model that takes longer than this encodes only the chip in the middle of the view."""
 
 
+class Watched(Protocol):
+    """What a lookout asks of the map it looks out for."""
+
+    scene: Scene
+    tool: str
+    label: str
+
+    @property
+    def session(self) -> Session:
+        """The session behind the map."""
+        ...
+
+    @property
+    def frame(self) -> MapFrame:
+        """Between the map and the raster that is segmented."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """The classes and their colours."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that was asked for still runs."""
+        ...
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the map still shows what ``fit`` made it show."""
+        ...
+
+    def scale_at(self, at: tuple[float, float], zoom: float) -> float | None:
+        """Return the ground size of a screen pixel at a place."""
+        ...
+
+    def submit(self, run: Callable[[Watch], Any], urgency: Urgency) -> Job:
+        """Have the worker do something that nobody waits for."""
+        ...
+
+    def fit(self) -> None:
+        """Show the whole of the first raster."""
+        ...
+
+    def refresh(self) -> None:
+        """Show the session as it is now."""
+        ...
+
+
 class Lookout:
     """Keeps the worker useful while nobody has asked for anything."""
 
-    def __init__(self, owner: SegmentMap) -> None:
+    def __init__(self, owner: Watched) -> None:
         self._map = owner
         self.view: View | None = None
         """What the map showed last."""

@@ -9,15 +9,14 @@ from typing import Any
 import ipyleaflet
 import numpy as np
 
-from geoiseg.image import Stretch
 from geoiseg.outline import OutlineOptions
-from geoiseg.readers import open_raster
-from geoiseg.segmenter import Watch
+from geoiseg.raster import Stretch, open_raster
+from geoiseg.segment import Watch
+from geoiseg.widget.drawing.scene import Scene
 from geoiseg.widget.editor import Editor
 from geoiseg.widget.frame import MapFrame
 from geoiseg.widget.lookout import Lookout
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayer, RasterLayers
-from geoiseg.widget.scene import Scene
 
 SIZE = (900.0, 560.0)
 """Screen pixels across and down that a view is taken to have before it is shown."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
-from geoiseg.layers import is_project, load_project
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import DEFAULT_MODEL
-from geoiseg.readers import Raster, open_raster
-from geoiseg.session import Session
+from geoiseg.models import DEFAULT_MODEL, Model
+from geoiseg.raster import Raster, open_raster
+from geoiseg.segment import EmbeddingCache
+from geoiseg.session import Session, is_project, load_project
 
 SUFFIX = ".geoiseg.gpkg"
 """End of the name of a project file that nobody named."""

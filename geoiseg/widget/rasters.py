@@ -9,11 +9,10 @@ from typing import Any
 import ipyleaflet
 
 from geoiseg.errors import SessionError
-from geoiseg.image import Stretch
-from geoiseg.readers import Raster
-from geoiseg.widget.bridge import Bridge
-from geoiseg.widget.scene import BLANK
-from geoiseg.widget.tiles import TileRenderer
+from geoiseg.raster import Raster, Stretch
+from geoiseg.widget.channel.bridge import Bridge
+from geoiseg.widget.drawing.scene import BLANK
+from geoiseg.widget.tiling.tiles import TileRenderer
 
 TILE = 256
 """Side of a tile in screen pixels."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from geoiseg.errors import CancelledError, GeoisegError, ModelError
-from geoiseg.segmenter import Watch
+from geoiseg.segment import Watch
 from geoiseg.session import Session
 from geoiseg.widget.worker import Job, Worker, worker_for
 

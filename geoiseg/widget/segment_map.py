@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ipyleaflet
 import ipywidgets
-import traitlets
 
-from geoiseg.embeddings import EmbeddingCache
-from geoiseg.errors import ExportError
-from geoiseg.models.protocol import Model
-from geoiseg.models.registry import get_model, model_names
-from geoiseg.segmenter import Watch
+from geoiseg.models import Model
+from geoiseg.segment import EmbeddingCache
 from geoiseg.session import Session
-from geoiseg.widget.actions import PICK, POINT, REGION, TOOLS
-from geoiseg.widget.bridge import Bridge
+from geoiseg.widget.base_map import BaseMap
+from geoiseg.widget.channel.bridge import Bridge
+from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.controller import Controller
-from geoiseg.widget.labels import FIRST, Labels
+from geoiseg.widget.drawing.labels import Labels
+from geoiseg.widget.drawing.scene import Scene
 from geoiseg.widget.lookout import Lookout
 from geoiseg.widget.project import open_session
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayers
-from geoiseg.widget.scene import Scene
-from geoiseg.widget.snapping import Snapping
-from geoiseg.widget.toolbar import Toolbar
-from geoiseg.widget.wording import Wording
-from geoiseg.widget.worker import Job, Urgency
-
-log = logging.getLogger(__name__)
 
 HEIGHT = "min(640px, 72vh)"
 """Height of a map in a notebook, never more than the window shows: ``m.map.layout.height``."""
-PAINTING = 0.015
-"""Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class SegmentMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
+class SegmentMap(BaseMap):
     """A map on which clicks, boxes and strokes become polygons.
 
     ``m.map`` is an ordinary ipyleaflet Map. Everything the mouse can do is a method, and
     ``m.session`` is the session behind it all; call ``m.refresh()`` after changing that
     directly.
     """
-
-    tool = traitlets.Enum([tool.name for tool in TOOLS], POINT, help="The tool in use.")
-    label = traitlets.Unicode(FIRST, help="The class that accepted features get.")
-    model = traitlets.Any(help="Name of the model in use; takes a Model object too.")
 
     def __init__(
         self,
@@ -91,10 +74,9 @@ class SegmentMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
         self._take_labels(Labels.of(classes, session.classes))
         self._lock = threading.RLock()
         self._error, self._note = "", note
-        self._models: dict[str, Model] = {}
-        self._own_files: set[Path] = set()
+        self._models = {}
+        self._own_files = set()
         self.folder = Path.cwd()
-        """Where the page's Export button writes to."""
         self._build(basemap)
         self._note = note or self.rasters.first.renderer.note or ""
         ipywidgets.VBox.__init__(self, children=[self.map])
@@ -127,194 +109,6 @@ class SegmentMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
         self.bridge.heard = self.toolbar.heard = controller
         self.bridge.tiles.failed = lambda error: self.show_error(str(error))
         self.fit()
-
-    # -- requests --------------------------------------------------------------------
-
-    def submit(self, run: Callable[[Watch], Any], urgency: Urgency) -> Job:
-        """Have the worker do something that nobody waits for."""
-        return self._worker.submit(run, urgency)
-
-    def _ask(self, change: Callable[[Watch], Any], *, wait: bool, stoppable: bool = False) -> Any:
-        self._clear_line()
-        return super()._ask(change, wait=wait, stoppable=stoppable)
-
-    def _clear_line(self) -> None:
-        self._error = self._note = ""
-
-    def _learn_speed(self) -> None:
-        if self.session.outcome is not None:
-            self.lookout.learn(self.session.outcome.milliseconds)
-        if self.session.settled:
-            self._say("The last clicks changed hardly anything: accept it, or draw a stroke")
-
-    def _say(self, text: str) -> None:
-        self._note = text
-
-    def accept(self, label: str | None = None, *, wait: bool = True, **attributes: Any) -> int:
-        """Keep the object in progress and return its id.
-
-        Args:
-            label: Its class; by default the current one.
-            wait: Whether to return only when it is done (and 0 otherwise).
-            **attributes: The user's own columns.
-
-        Raises:
-            SessionError: There is no object, or an attribute has a reserved name.
-            ExportError: It is accepted, but the project file could not be saved.
-        """
-        chosen = self.label if label is None else label
-
-        def change(_: Watch) -> int:
-            self._selected, before = None, self.session.accepted
-            number = self.session.accept(chosen, **attributes)
-            kept = f", saved to {self.session.project.name}" if self.session.project else ""
-            fitted = self._fitted_note(number, before)
-            self._note = f"Feature {number} accepted as {chosen}{kept}{fitted and f': {fitted}'}"
-            return number
-
-        return self._ask(change, wait=wait) or 0
-
-    def edit(self, feature_id: int | None = None, *, wait: bool = True) -> None:
-        """Take an accepted feature up again, by default the selected one.
-
-        Raises:
-            SessionError: There is no such feature, or none is selected.
-        """
-        label = self.feature(self._chosen(feature_id)).label
-        if label in self._labels:
-            self.label = label
-        if self.tool in (PICK, REGION):
-            self.tool = POINT
-        super().edit(feature_id, wait=wait)
-
-    @property
-    def model_choices(self) -> list[str]:
-        """Names of the models that were used here, and of the others that are ready.
-
-        The page can choose no other: to the kernel a name may also be a path.
-        """
-        return list(dict.fromkeys((*self._models, *model_names())))
-
-    def known_model(self, name: str) -> str | Model:
-        """Return the model of that name that was used here before, or else the name."""
-        return self._models.get(name, name)
-
-    # -- files -----------------------------------------------------------------------
-
-    def export_as(self, name: str, suffix: str) -> None:
-        """Write the accepted features into ``m.folder``; what the page's button does.
-
-        A file that this map has not written itself is never replaced.
-
-        Raises:
-            ExportError: There is such a file already.
-        """
-        path = self.folder / f"{name}.{suffix}"
-        if path.parent != self.folder or (path.exists() and path not in self._own_files):
-            raise ExportError(f"{path.name} exists in {self.folder}; choose another name")
-
-        def change(_: Watch) -> None:
-            self.session.export(path)
-            self._own_files.add(path)
-            self._note = f"{len(self.session.accepted)} features written to {path}"
-
-        self._ask(change, wait=False)
-
-    # -- showing ---------------------------------------------------------------------
-
-    def refresh(self) -> None:
-        """Show the session as it is now."""
-        if not hasattr(self, "lookout"):
-            return
-        with self._lock:
-            frame, colour = self.frame, self._labels.colour(self.label)
-            self._learn_labels()
-            if self.scene.draw_mask(self.session, frame, colour):
-                time.sleep(PAINTING)
-            self.bridge.answered += 1
-            self.scene.draw_prompts(self.session, frame)
-            self.scene.draw_outline(self.session, frame, colour)
-            self.scene.draw_hint(self.suggestion, frame, self.session.raster.grid.crs)
-            self.scene.draw_candidates(self.session, frame)
-            self.scene.draw_features(self.session, frame, self._labels, self.selected)
-            if self.model != self.session.model.info.name:
-                self.model = self.session.model
-                self.lookout.forget()
-            self.bridge.tool = self.tool
-            self.bridge.prompting = self.tool not in (PICK, REGION)
-            self.bridge.hover_ms = self.lookout.hover_ms
-            self.toolbar.state = self._state()
-        self._show_jobs()
-
-    def _state(self) -> dict[str, Any]:
-        session = self.session
-        return {
-            "tool": self.tool,
-            "label": self.label,
-            "labels": [list(item) for item in self._labels.items],
-            "can_undo": session.can_undo,
-            "can_redo": session.can_redo,
-            "has_object": session.outcome is not None,
-            "editing": session.editing,
-            "selected": self.selected,
-            "count": len(session.accepted),
-            "model": session.model.info.name,
-            "models": [[name, self._about(name)] for name in self.model_choices],
-            "words": self.words_state(),
-            "can_grow": session.goes_on,
-            "simplify": self.simplify,
-            "snap": self.snap,
-            "snap_unit": self._snap_unit,
-            "preview": self.preview,
-            "preview_possible": self.lookout.quick,
-            "layers": [layer.describe() for layer in self.rasters],
-            "project": None if session.project is None else session.project.name,
-            "folder": str(self.folder),
-        }
-
-    def _about(self, name: str) -> str:
-        known = self._models.get(name)
-        return "" if known is None else known.info.description
-
-    def show_error(self, text: str) -> None:
-        """Show an error on the map in one line."""
-        self._error = " ".join(text.split())
-        self.bridge.answered += 1
-        self._show_jobs()
-
-    def _show_error(self, text: str) -> None:
-        self.show_error(text)
-
-    def _show_jobs(self) -> None:
-        if not hasattr(self, "lookout"):
-            return
-        job = self._current_job
-        status: dict[str, Any] = {"error": self._error, "note": self._note}
-        if job is not None:
-            status |= {"phase": job.phase, "since": job.since}
-        self.toolbar.status = status
-
-    @traitlets.validate("model")
-    def _check_model(self, proposal: Any) -> str:
-        value = proposal["value"]
-        model = self._models.get(value) if isinstance(value, str) else None
-        model = get_model(value) if model is None else model
-        self._models[model.info.name] = model
-        return model.info.name
-
-    @traitlets.observe("model")
-    def _model_changed(self, change: Any) -> None:
-        if change["new"] != self.session.model.info.name:
-            try:
-                self.use_model(self.known_model(change["new"]))
-            finally:
-                self.model = self.session.model.info.name
-
-    @traitlets.observe("tool", "label")
-    def _choice_changed(self, change: Any) -> None:
-        if change["name"] == "label" and change["new"] and change["new"] not in self._labels:
-            self._change_labels(self._labels.plus(change["new"]), wait=False)
-        self.refresh()
 
     def close(self) -> None:
         """Stop all work for this map and remove it."""

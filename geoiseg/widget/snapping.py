@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import shapely
 
-from geoiseg.coverage import Fitted
 from geoiseg.features import Feature
-from geoiseg.segmenter import Watch
+from geoiseg.outline.coverage import Fitted
+from geoiseg.segment import Watch
 from geoiseg.session.covering import checked_snap
 from geoiseg.widget.labelling import Labelling
 

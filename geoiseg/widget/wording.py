@@ -10,8 +10,7 @@ from geoiseg.errors import SessionError
 from geoiseg.widget.looks import Looks
 
 if TYPE_CHECKING:
-    from geoiseg.words import Candidate
-    from geoiseg.words.view import Bounds
+    from geoiseg.words import Bounds, Candidate
 
 
 class Wording(Looks):

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from geoiseg.errors import CancelledError, GeoisegError
-from geoiseg.segmenter import Watch
+from geoiseg.segment import Watch
 
 log = logging.getLogger(__name__)
 

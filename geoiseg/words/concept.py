@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from geoiseg.framing import Frame
-from geoiseg.grid import Grid
-from geoiseg.models.protocol import Model
+from geoiseg.models import Model
+from geoiseg.prompting import Frame
+from geoiseg.raster import Grid
 from geoiseg.words.engine import Asked
 from geoiseg.words.objectwise import Box, Found, ObjectEngine
 from geoiseg.words.view import View

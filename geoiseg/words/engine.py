@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.grid import Window
+from geoiseg.raster import Window
 from geoiseg.words.view import Area, View
 
 THRESHOLD = 0.5

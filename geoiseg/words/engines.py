@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import ModelError, PromptError, require
-from geoiseg.models.protocol import Model
-from geoiseg.models.weights.catalogue import CATALOGUE, OPEN_CLIP, WORD_FAMILIES
+from geoiseg.models import Model
+from geoiseg.models.weights.catalogue import CATALOGUE, CHECKPOINTS, OPEN_CLIP, WORD_FAMILIES
 from geoiseg.models.weights.store import find, missing_packages
 from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.engine import WordEngine
@@ -23,8 +23,6 @@ CLASSES = {
     "clipseg": ("geoiseg.words.pretrained", "ClipSeg"),
 }
 """Module and class by the model's type in ``config.json``."""
-CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors")
-"""How the name of a file of weights ends that open_clip has written."""
 
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str], WordEngine] = {}

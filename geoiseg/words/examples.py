@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.errors import PromptError
-from geoiseg.grid import Window
+from geoiseg.raster import Window
 from geoiseg.words.like import REACH, FloatArray, cells_in, meaning_of
 from geoiseg.words.search import Searcher
 from geoiseg.words.view import SIDE, Area

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 from geoiseg.words.flood import flooded
 
 FloatArray = NDArray[np.float32]

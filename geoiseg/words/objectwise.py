@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geoiseg.grid import Window
-from geoiseg.masks import CleanOptions, choose, clean
-from geoiseg.models.protocol import BoolArray, Embedding, Model, PixelPrompts
+from geoiseg.models import Embedding, Model
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray, Window
+from geoiseg.segment import CleanOptions, choose, clean
 from geoiseg.words.engine import Asked, Labels, Views
 from geoiseg.words.view import Area, View
 from geoiseg.words.vocabulary import check_text

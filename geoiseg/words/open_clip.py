@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import WeightsError, require
-from geoiseg.models.weights.catalogue import CATALOGUE
+from geoiseg.models.weights.catalogue import CATALOGUE, CHECKPOINTS
 from geoiseg.models.weights.safe_load import load_state
 from geoiseg.models.weights.store import file_hash, find, is_here
-from geoiseg.words.engines import CHECKPOINTS
 from geoiseg.words.ranking import ClipRanking
 
 HEAD = 64

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from geoiseg.errors import WeightsError, require
-from geoiseg.models.protocol import Model, PixelPrompts
+from geoiseg.models import Model
+from geoiseg.prompting import PixelPrompts
 from geoiseg.words.objects import ObjectOptions, find_objects
 from geoiseg.words.objectwise import Found, ObjectEngine
 from geoiseg.words.view import View

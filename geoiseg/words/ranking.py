@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models.protocol import BoolArray, Model
+from geoiseg.models import Model
+from geoiseg.raster import BoolArray
 from geoiseg.words.objectwise import Found
 from geoiseg.words.pretrained import Pretrained
 from geoiseg.words.view import View

@@ -12,16 +12,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.embeddings import EmbeddingCache
 from geoiseg.errors import PromptError
-from geoiseg.framing import Frame
-from geoiseg.grid import Grid, Window
-from geoiseg.models.protocol import Embedding, Model
-from geoiseg.models.registry import get_model
-from geoiseg.prompts import Region, Text
-from geoiseg.readers import Raster
-from geoiseg.segmenter import Segmenter, Watch
-from geoiseg.vectorize import polygons_from_labels
+from geoiseg.models import Embedding, Model, get_model
+from geoiseg.outline import polygons_from_labels
+from geoiseg.prompting import Frame, Region, Text
+from geoiseg.raster import Grid, Raster, Window
+from geoiseg.segment import EmbeddingCache, Segmenter, Watch
 from geoiseg.words.engine import THRESHOLD, WordEngine
 from geoiseg.words.engines import get_engine
 from geoiseg.words.view import Area, Bounds, View, factor_for, find_area, gsd_of

@@ -11,9 +11,9 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
-from geoiseg.framing import Frame, coarsest_level, level_for_gsd
-from geoiseg.grid import Grid, Window
-from geoiseg.models.protocol import BoolArray, Embedding
+from geoiseg.models import Embedding
+from geoiseg.prompting import Frame, coarsest_level, level_for_gsd
+from geoiseg.raster import BoolArray, Grid, Window
 
 SIDE = 1024
 """Pixels of an area's longer side up to which it is looked at as finely as the raster allows;

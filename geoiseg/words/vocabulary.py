@@ -9,7 +9,7 @@ from functools import cache
 
 from geoiseg.errors import PromptError
 from geoiseg.models.tiny.words import CLASSES
-from geoiseg.prompts import MAX_TEXT
+from geoiseg.prompting import MAX_TEXT
 from geoiseg.words.synonyms import ARTICLES, SYNONYMS
 
 TITLES = {

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.protocol import BoolArray, Masks
+from geoiseg.models.protocol import Masks
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 

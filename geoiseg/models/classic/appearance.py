@@ -13,7 +13,7 @@ from geoiseg.models.classic.evidence import (
 )
 from geoiseg.models.classic.graph_engine import NodeSeeds
 from geoiseg.models.classic.superpixels import SuperpixelGraph
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 CORE = 0.4
 """Share of a box's half sides whose superpixels a box alone takes for the object."""

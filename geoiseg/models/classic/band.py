@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 UNUSED = (0, 0, 1, 1)
 """A rectangle that OpenCV asks for and does not use."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoiseg.models.classic.merge_tree import MergeTree, relate
 from geoiseg.models.classic.superpixels import SuperpixelGraph
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 NodeArray = NDArray[np.float64]
 POWER = 1.0

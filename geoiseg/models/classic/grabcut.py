@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks, to_masks
 from geoiseg.models.classic.band import cut, refine
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.classic.superpixels import check_chip
-from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
+from geoiseg.models.protocol import Embedding, Masks, ModelInfo
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 COARSE = 256
 """Longest side in pixels on which the first cuts are made; four times faster than on 512."""
@@ -54,10 +55,7 @@ class GrabCut:
             PromptError: There is no prompt, or one lies outside the chip.
             ModelError: The embedding was made by another engine.
         """
-        if embedding.model != self._key:
-            raise ModelError(
-                f"{self._key} can not decode an embedding of {embedding.model}; embed again"
-            )
+        embedding.check_made_by(self._key)
         image, valid = embedding.arrays["image"], embedding.arrays["valid"]
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks, to_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.classic.superpixels import SuperpixelGraph, build_graph
-from geoiseg.models.protocol import BoolArray, Embedding, Masks, ModelInfo, PixelPrompts
+from geoiseg.models.protocol import Embedding, Masks, ModelInfo
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 NodeArray = NDArray[np.float64]
 GRAPH_ARRAYS = SuperpixelGraph.__slots__
@@ -102,10 +103,7 @@ class GraphEngine(ABC):
             PromptError: There is no prompt, or one lies outside the chip.
             ModelError: The embedding was made by another engine.
         """
-        if embedding.model != self._key:
-            raise ModelError(
-                f"{self._key} can not decode an embedding of {embedding.model}; embed again"
-            )
+        embedding.check_made_by(self._key)
         graph = SuperpixelGraph(**{name: embedding.arrays[name] for name in GRAPH_ARRAYS})
         chip = Chip(graph, embedding.arrays)
         valid = graph.valid

@@ -10,7 +10,8 @@ from geoiseg.models.classic.appearance import examples, likeness
 from geoiseg.models.classic.evidence import growth
 from geoiseg.models.classic.graph_engine import Chip, GraphEngine, NodeArray, NodeSeeds
 from geoiseg.models.classic.superpixels import SuperpixelGraph
-from geoiseg.models.protocol import BoolArray, ModelInfo
+from geoiseg.models.protocol import ModelInfo
+from geoiseg.raster import BoolArray
 
 SCALE = 1000
 """Capacities are integers: this many steps to 1."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 

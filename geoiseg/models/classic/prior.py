@@ -18,7 +18,7 @@ import numpy as np
 from geoiseg.models.classic.evidence import NodeArray, relation_features
 from geoiseg.models.classic.merge_tree import MergeTree
 from geoiseg.models.classic.superpixels import SuperpixelGraph
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 BOX_CORE = 0.4
 """Share of a box's half sides within which a box alone takes superpixels for the object."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
-from geoiseg.models.protocol import BoolArray, PixelPrompts
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -15,8 +15,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
 from geoiseg.models.sam.attention import relative
-from geoiseg.models.sam.decoder import CrossAttention, TwoWayBlock
-from geoiseg.models.sam.few_tokens import map_to_tokens, tokens_to_map
+from geoiseg.models.sam.cross_attention import CrossAttention, map_to_tokens, tokens_to_map
+from geoiseg.models.sam.decoder import TwoWayBlock
 from geoiseg.models.sam.network import Sam
 from geoiseg.models.sam.tiny_vit import TinyVitEncoder
 from geoiseg.models.sam.vit import VitAttention, VitBlock, VitEncoder

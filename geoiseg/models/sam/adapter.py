@@ -9,18 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError
-from geoiseg.models.protocol import (
-    BoolArray,
-    Candidates,
-    Embedding,
-    Masks,
-    ModelInfo,
-    PixelPrompts,
-)
+from geoiseg.models.protocol import Candidates, Embedding, Masks, ModelInfo
 from geoiseg.models.sam.engine import Engine, FloatArray
 from geoiseg.models.sam.frames import Frame, check_image
 from geoiseg.models.sam.tokens import group, tokens_of
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 
 class SamModelAdapter:
@@ -124,11 +118,7 @@ class SamModelAdapter:
         return Candidates(logits[order], _score(quality[order]), owner[order], frame.low_scale)
 
     def _own(self, embedding: Embedding) -> Frame:
-        if embedding.model != self._identity:
-            raise ModelError(
-                f"this embedding was made by {embedding.model!r}, not by {self._identity!r};"
-                " embed the chip again"
-            )
+        embedding.check_made_by(self._identity)
         return self._frame(embedding.shape)
 
     def _frame(self, shape: tuple[int, ...]) -> Frame:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoiseg.models.sam.few_tokens import map_to_tokens, tokens_to_map
+from geoiseg.models.sam.cross_attention import CrossAttention
 from geoiseg.models.sam.layers import LayerNorm2d, Mlp
 
 PADDING, NEGATIVE, POSITIVE, CORNER, OTHER_CORNER = -1, 0, 1, 2, 3
@@ -93,47 +93,6 @@ class PromptEncoder(nn.Module):
         if low is None:
             return self.no_mask_embed.weight[None]
         return self.mask_downscaling(low).flatten(2).transpose(1, 2)
-
-
-class CrossAttention(nn.Module):
-    """Attention between tokens and map, in fewer channels."""
-
-    def __init__(self, channels: int, heads: int, shrink: int = 1) -> None:
-        super().__init__()
-        inner = channels // shrink
-        self.q_proj = nn.Linear(channels, inner)
-        self.k_proj = nn.Linear(channels, inner)
-        self.v_proj = nn.Linear(channels, inner)
-        self.out_proj = nn.Linear(inner, channels)
-        self.heads = heads
-
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return ``(n, token, channel)``; keys and values may be one for all queries."""
-        query, key, value = (
-            projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projected in (self.q_proj(q), self.k_proj(k), self.v_proj(v))
-        )
-        n = max(len(query), len(key))
-        query, key, value = (part.expand(n, -1, -1, -1) for part in (query, key, value))
-        out = functional.scaled_dot_product_attention(query, key, value)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
-
-    def of_map(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Return ``(n, token, channel)``: what tokens see in a map, by the shorter way."""
-        if self._shorter(tokens, keys):
-            return tokens_to_map(self, tokens, keys, values)
-        return self(tokens, keys, values)
-
-    def by_map(self, places: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Return ``(n, place, channel)``: what a map sees in tokens, by the shorter way."""
-        if self._shorter(keys, places):
-            return map_to_tokens(self, places, keys, values)
-        return self(places, keys, values)
-
-    def _shorter(self, tokens: Tensor, image: Tensor) -> bool:
-        """Return whether the map had better not be projected: one for all prompts had."""
-        few = tokens.shape[1] * self.heads < self.k_proj.out_features
-        return few and len(image) == len(tokens)
 
 
 class TwoWayBlock(nn.Module):

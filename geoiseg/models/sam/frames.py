@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 
@@ -75,11 +75,7 @@ class Frame:
         Raises:
             ModelError: The arrays are not an image and its validity.
         """
-        check_image(image, valid)
-        if image.shape[:2] != self.shape:
-            raise ModelError(f"the chip is {self.shape}, the image {image.shape[:2]}")
-        if valid is not None and not valid.all():
-            image = np.where(valid[..., None], image, np.array(FILL, np.uint8))
+        image = filled(image, valid, self.shape, np.array(FILL, np.uint8))
         rows, columns = self.content
         if self.shape != self.content:
             from PIL import Image
@@ -158,6 +154,31 @@ class Frame:
         """Return ``(..., v, u)`` the part of the network's masks that sees the chip."""
         rows, columns = self.low
         return np.ascontiguousarray(low[..., :rows, :columns])
+
+
+def filled(
+    image: NDArray[np.uint8],
+    valid: BoolArray | None,
+    shape: tuple[int, int],
+    colour: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Return ``(y, x, 3)`` the image of a chip, with a colour where there is no data.
+
+    Args:
+        image: ``(y, x, 3)`` uint8.
+        valid: ``(y, x)`` True where there is data; None where there is data all over.
+        shape: Rows and columns of the chip.
+        colour: ``(3,)`` that the network sees as nothing.
+
+    Raises:
+        ModelError: The arrays are not the chip's image and its validity.
+    """
+    check_image(image, valid)
+    if image.shape[:2] != shape:
+        raise ModelError(f"the chip is {shape}, the image {image.shape[:2]}")
+    if valid is None or valid.all():
+        return image
+    return np.where(valid[..., None], image, colour)
 
 
 def check_image(image: NDArray[np.uint8], valid: BoolArray | None) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError
-from geoiseg.models.protocol import BoolArray
-from geoiseg.models.sam.frames import FloatArray, Frame, check_image
+from geoiseg.models.sam.frames import FloatArray, Frame, filled
+from geoiseg.raster import BoolArray
 
 Colour = tuple[float, float, float]
 
@@ -69,12 +68,8 @@ class Squash(Frame):
         """
         import torch
 
-        check_image(image, valid)
-        if image.shape[:2] != self.shape:
-            raise ModelError(f"the chip is {self.shape}, the image {image.shape[:2]}")
-        if valid is not None and not valid.all():
-            fill = np.round(np.array(self.mean) * 255).astype(np.uint8)
-            image = np.where(valid[..., None], image, fill)
+        fill = np.round(np.array(self.mean) * 255).astype(np.uint8)
+        image = filled(image, valid, self.shape, fill)
         planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
         if self.shape != self.content:
             planes = torch.nn.functional.interpolate(

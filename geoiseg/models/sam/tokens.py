@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
-from geoiseg.models.protocol import PixelPrompts
 from geoiseg.models.sam.engine import SEVERAL, SINGLE, FloatArray, Tokens
 from geoiseg.models.sam.frames import Frame
+from geoiseg.prompting import PixelPrompts
 
 STROKE_STEP = 48.0
 """Pixels of the network's image between the points that stand for a scribble."""

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
-from geoiseg.grid import Window
 from geoiseg.models.classic.seeds import check_prompts
-from geoiseg.models.protocol import BoolArray, Candidates, Embedding, PixelPrompts
+from geoiseg.models.protocol import Candidates, Embedding
 from geoiseg.models.tiny.inputs import features_in, validity
 from geoiseg.models.tiny.outputs import LIMIT
 from geoiseg.models.tiny.pieces import Features, cut, span, widened
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray, Window
 
 FloatArray = NDArray[np.float32]
 Cut = Callable[[Window], Features]

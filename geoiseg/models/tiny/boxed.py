@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models.protocol import BoolArray
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 

@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.grid import Window
-from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
+from geoiseg.models.protocol import Embedding
 from geoiseg.models.tiny.batch import bounds, extent
 from geoiseg.models.tiny.pieces import span
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray, Window
 
 FloatArray = NDArray[np.float32]
 

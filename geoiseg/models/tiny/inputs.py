@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.protocol import BoolArray, Embedding, PixelPrompts
+from geoiseg.models.protocol import Embedding
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 

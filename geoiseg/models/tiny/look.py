@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.grid import Window
-from geoiseg.models.protocol import BoolArray, Embedding, Masks, PixelPrompts
+from geoiseg.models.protocol import Embedding, Masks
 from geoiseg.models.tiny.batch import moved
 from geoiseg.models.tiny.inputs import PIXELS, validity
 from geoiseg.models.tiny.outputs import LIMIT, sharpened
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray, Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)

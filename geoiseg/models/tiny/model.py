@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
-from geoiseg.models.protocol import (
-    BoolArray,
-    Candidates,
-    Embedding,
-    Masks,
-    ModelInfo,
-    PixelPrompts,
-)
+from geoiseg.models.protocol import Candidates, Embedding, Masks, ModelInfo
 from geoiseg.models.tiny.batch import (
     LEAST,
     SMALLEST,
@@ -45,6 +38,8 @@ from geoiseg.models.tiny.inputs import (
 from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import STRIDE, cut
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
 """``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""

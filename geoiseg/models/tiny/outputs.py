@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from geoiseg.models.classic.band import refine
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
-from geoiseg.models.protocol import BoolArray, PixelPrompts
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 
 FloatArray = NDArray[np.float32]
 

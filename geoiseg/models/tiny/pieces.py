@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.grid import Window
+from geoiseg.raster import Window
 
 STRIDE = 32
 """Pieces begin and end on cells of the coarsest features."""

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from geoiseg import __version__
 from geoiseg.atomic import written
 from geoiseg.errors import WeightsError
 from geoiseg.models.weights.archive import Members, reader, writer
@@ -20,6 +19,7 @@ from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, Checkpoint, 
 from geoiseg.models.weights.download import Listener, disk_error
 from geoiseg.models.weights.pull import PullOptions, check_licence, land, room_for, staged
 from geoiseg.models.weights.store import Manifest, installed, read_manifest, verify
+from geoiseg.version import __version__
 
 INDEX = "geoiseg-bundle.json"
 _CHUNK = 1 << 20

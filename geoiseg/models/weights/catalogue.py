@@ -185,6 +185,8 @@ def _words(
 
 OPEN_CLIP = "open-clip"
 """Architecture of a CLIP in a checkpoint of open_clip."""
+CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors")
+"""How the name of a file of weights ends that open_clip has written."""
 VOCABULARY = f"{HUB}/openai/clip-vit-large-patch14/resolve/32bd64288804d66eefd0ccbe215aa642df71cc41"
 """Where CLIP's vocabulary is, the same for all of them, which such a checkpoint lacks."""
 WORDS_OF_CLIP = (

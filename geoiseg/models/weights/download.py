@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from geoiseg import __version__
 from geoiseg.errors import WeightsError
 from geoiseg.models.weights.catalogue import RemoteFile, check_url, readable
 from geoiseg.models.weights.store import hash_of
+from geoiseg.version import __version__
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as lost."""

@@ -35,6 +35,24 @@ BACKENDS = ["auto", "torch", "segment-anything", "onnxruntime", "openvino"]
 class CompanionAlgorithm(QgsProcessingAlgorithm):
     """An algorithm that the companion carries out, in a process of its own."""
 
+    ID = ""
+    """Second half of the id, after ``geoiseg:``."""
+    TITLE = ""
+    HELP = ""
+    """What the algorithm does."""
+
+    def name(self) -> str:
+        """Return the second half of the id."""
+        return self.ID
+
+    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
+        """Return the title."""
+        return self.TITLE
+
+    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
+        """Return what the algorithm does."""
+        return self.HELP
+
     def createInstance(self) -> Any:  # noqa: N802 - a name of QGIS
         """Return another of the same kind."""
         return type(self)()

@@ -21,22 +21,14 @@ RULES = ["order", "score", "area", "class"]
 class CleanCoverage(CompanionAlgorithm):
     """Polygons without overlaps, gaps and slivers, that share their borders exactly."""
 
-    def name(self) -> str:
-        """Return the second half of the id."""
-        return "clean"
-
-    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return the title."""
-        return "Clean coverage"
-
-    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return what the algorithm does."""
-        return (
-            "Makes polygons a clean coverage: overlaps are resolved by the rule, gaps and slivers"
-            " below a width go to the neighbour of the longest border, shared borders become the"
-            " same vertex by vertex, and all are simplified and smoothed together. Widths are"
-            " metres on the ground in any CRS."
-        )
+    ID = "clean"
+    TITLE = "Clean coverage"
+    HELP = (
+        "Makes polygons a clean coverage: overlaps are resolved by the rule, gaps and slivers"
+        " below a width go to the neighbour of the longest border, shared borders become the"
+        " same vertex by vertex, and all are simplified and smoothed together. Widths are"
+        " metres on the ground in any CRS."
+    )
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""

@@ -20,21 +20,13 @@ from .base import CompanionAlgorithm
 class MapRaster(CompanionAlgorithm):
     """All objects of a raster of any size, tile by tile, without seams."""
 
-    def name(self) -> str:
-        """Return the second half of the id."""
-        return "map"
-
-    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return the title."""
-        return "Map raster"
-
-    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return what the algorithm does."""
-        return (
-            "Finds the objects of a whole raster, of any size, and writes them to a GeoPackage."
-            " What is done is kept beside the output until all is done: after an interruption,"
-            " run it again with the same output and Resume."
-        )
+    ID = "map"
+    TITLE = "Map raster"
+    HELP = (
+        "Finds the objects of a whole raster, of any size, and writes them to a GeoPackage."
+        " What is done is kept beside the output until all is done: after an interruption,"
+        " run it again with the same output and Resume."
+    )
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""

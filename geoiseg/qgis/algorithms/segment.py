@@ -18,22 +18,14 @@ from .base import CompanionAlgorithm
 class SegmentFromPrompts(CompanionAlgorithm):
     """Points, boxes and lines of a layer become the outlines of the objects they mark."""
 
-    def name(self) -> str:
-        """Return the second half of the id."""
-        return "segment"
-
-    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return the title."""
-        return "Segment from prompts"
-
-    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return what the algorithm does."""
-        return (
-            "Outlines the objects that a layer marks on a raster. Points are clicks (field"
-            " positive: 1 or 0), polygons are boxes, or with kind = region outlines to refine,"
-            " lines are scribbles. Rows with the same value of object make one object; label and"
-            " all other fields are carried over."
-        )
+    ID = "segment"
+    TITLE = "Segment from prompts"
+    HELP = (
+        "Outlines the objects that a layer marks on a raster. Points are clicks (field"
+        " positive: 1 or 0), polygons are boxes, or with kind = region outlines to refine,"
+        " lines are scribbles. Rows with the same value of object make one object; label and"
+        " all other fields are carried over."
+    )
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""

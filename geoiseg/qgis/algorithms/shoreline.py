@@ -22,23 +22,15 @@ PICKS = ["nearest", "farthest"]
 class ExtractShoreline(CompanionAlgorithm):
     """The boundary of polygons as lines, or its change between dates along transects."""
 
-    def name(self) -> str:
-        """Return the second half of the id."""
-        return "shoreline"
-
-    def displayName(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return the title."""
-        return "Extract shoreline"
-
-    def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
-        """Return what the algorithm does."""
-        return (
-            "Draws the shorelines of polygons, without the raster's frame where the extent is"
-            " given. With a field of dates there is one shoreline for each, and with a spacing the"
-            " output has transects with their change: net movement (nsm_m), envelope (sce_m), end"
-            " point rate (epr) and linear regression rate (lrr) in metres a year. The input may"
-            " have lines already."
-        )
+    ID = "shoreline"
+    TITLE = "Extract shoreline"
+    HELP = (
+        "Draws the shorelines of polygons, without the raster's frame where the extent is"
+        " given. With a field of dates there is one shoreline for each, and with a spacing the"
+        " output has transects with their change: net movement (nsm_m), envelope (sce_m), end"
+        " point rate (epr) and linear regression rate (lrr) in metres a year. The input may"
+        " have lines already."
+    )
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geoiseg.models.protocol import Model
+from geoiseg.models import Model
 from geoiseg.models.tiny.pixel_features import CELL, pixel_features
 from geoiseg.models.tiny.words import CLASSES
 from geoiseg.training.scenes import read_scenes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoiseg.models.protocol import Model
+from geoiseg.models import Model
 from geoiseg.models.tiny.words import CLASSES, Layers
 from geoiseg.training.scenes import read_scenes
 from geoiseg.training.words.labels import of_scene

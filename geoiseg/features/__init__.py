@@ -1,0 +1,62 @@
+"""Accepted objects as values.
+
+In: an outline with its label, attributes and provenance. Out: a :class:`Feature`, checked against
+a :class:`Schema`, measured on the ground, flagged where it looks wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.features.feature import (
+        FIXED_COLUMNS,
+        Feature,
+        check_attribute_names,
+        compactness,
+        free_name,
+        measure,
+        measured_anew,
+        plain_value,
+        to_frame,
+    )
+    from geoiseg.features.quality import QualityOptions, checked, summary
+    from geoiseg.features.schema import Schema, read_schema
+
+__all__ = [
+    "FIXED_COLUMNS",
+    "Feature",
+    "QualityOptions",
+    "Schema",
+    "check_attribute_names",
+    "checked",
+    "compactness",
+    "free_name",
+    "measure",
+    "measured_anew",
+    "plain_value",
+    "read_schema",
+    "summary",
+    "to_frame",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "feature": [
+            "FIXED_COLUMNS",
+            "Feature",
+            "check_attribute_names",
+            "compactness",
+            "free_name",
+            "measure",
+            "measured_anew",
+            "plain_value",
+            "to_frame",
+        ],
+        "quality": ["QualityOptions", "checked", "summary"],
+        "schema": ["Schema", "read_schema"],
+    },
+)

@@ -1,0 +1,222 @@
+"""Accepted objects as values, and as the table a GIS reads."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyproj
+import shapely
+
+from geoiseg.errors import GeoreferenceError, SessionError
+from geoiseg.prompting import Prompts
+from geoiseg.raster import as_crs, reproject_geometry
+from geoiseg.segment import Step
+
+FIXED_COLUMNS = (
+    "id",
+    "label",
+    "area_m2",
+    "perimeter_m",
+    "compactness",
+    "score",
+    "model",
+    "weights",
+    "gsd",
+    "positive_points",
+    "negative_points",
+    "boxes",
+    "scribbles",
+    "source",
+    "created",
+    "updated",
+)
+"""Columns of every table of features, before the user's own and the geometry."""
+OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
+"""Those that tell of the geometry."""
+CUT_NAMES = {"perim_m": "perimeter_m", "compact": "compactness"}
+"""What a Shapefile of ours, which has ``area_m2``, calls those with names too long for it."""
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feature:
+    """An accepted object with all that is needed to make it again."""
+
+    id: int
+    """Number within the session, from 1."""
+    geometry: Any
+    """Shapely Polygon or MultiPolygon in the raster's CRS."""
+    label: str = ""
+    """Class or name given by the user."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The user's own columns."""
+    steps: tuple[Step, ...] = ()
+    """What the user did, in order; empty for an outline from elsewhere."""
+    score: float | None = None
+    """The model's own estimate of the IoU, 0..1."""
+    model: str = ""
+    """Name of the model."""
+    weights: str = ""
+    """Hash of the model's weights, or the version of a weight-free engine."""
+    gsd: float | None = None
+    """Ground size in metres of the mask's pixels."""
+    source: str = ""
+    """Name of the raster."""
+    created: str = field(default_factory=now)
+    """When it was accepted, ISO 8601, UTC."""
+    updated: str = field(default_factory=now)
+    """When it was last changed, ISO 8601, UTC."""
+
+    def __post_init__(self) -> None:
+        taken = [name for name in self.attributes if name in (*FIXED_COLUMNS, "geometry")]
+        if taken:
+            raise SessionError(f"{taken[0]!r} is a column of geoiseg's own; rename the attribute")
+
+    def changed(self, **values: Any) -> Feature:
+        """Return the feature with other values and a new time of change."""
+        return replace(self, **values, updated=now())
+
+
+def free_name(name: str) -> str:
+    """Return a name for a user's column that does not collide with geoiseg's own."""
+    return f"{name}_1" if name in FIXED_COLUMNS or name == "geometry" else name
+
+
+def measure(geometry: Any, crs: Any) -> tuple[float, float]:
+    """Return area in square metres and perimeter in metres.
+
+    Geodesic on the CRS's own ellipsoid where the CRS is geographic or Mercator, whose
+    plane is not the ground; in the plane otherwise, in metres whatever the CRS's unit.
+    Both are NaN without a CRS, or with one that is not of the Earth's surface.
+    """
+    crs = as_crs(crs)
+    nothing = math.nan, math.nan
+    if crs is None or geometry is None:
+        return nothing
+    operation = crs.coordinate_operation.method_name if crs.coordinate_operation else ""
+    if not crs.is_geographic and "Mercator" in operation and "Transverse" not in operation:
+        crs, geometry = crs.geodetic_crs, _geographic(geometry, crs)
+    elif not crs.is_geographic:
+        units = {axis.unit_conversion_factor for axis in crs.axis_info[:2]}
+        if len(units) != 1 or not crs.is_projected:
+            return nothing
+        unit = units.pop()
+        return float(geometry.area) * unit**2, float(geometry.length) * unit
+    geod = crs.get_geod() if crs is not None else None
+    if geod is None or geometry is None:
+        return nothing
+    area = perimeter = 0.0
+    for polygon in shapely.get_parts(geometry):
+        part, around = geod.geometry_area_perimeter(shapely.orient_polygons(polygon))
+        area, perimeter = area + abs(part), perimeter + around
+    return area, perimeter
+
+
+def compactness(area: float, perimeter: float) -> float:
+    """Return ``4 pi area / perimeter²``: 1 for a disk, less for all else (Polsby, Popper 1991)."""
+    return 4 * math.pi * area / perimeter**2 if perimeter > 0 else math.nan
+
+
+def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the features with geoiseg's own measures, where they have them, true.
+
+    Files of older versions have area and perimeter, and no compactness: they get it.
+    """
+    known = {name: name for name in OUR_MEASURES} | (CUT_NAMES if "area_m2" in frame else {})
+    present = {name: measured for name, measured in known.items() if name in frame}
+    if not present:
+        return frame
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    sizes = [measure(shape, frame.crs) for shape in shapes]
+    found = np.array([(*size, compactness(*size)) for size in sizes]).reshape(-1, 3)
+    renewed = frame.copy()
+    for name, measured in present.items():
+        renewed[name] = found[:, OUR_MEASURES.index(measured)]
+    if {"area_m2", "perimeter_m"} <= present.keys() and "compactness" not in present:
+        renewed.insert(renewed.columns.get_loc("perimeter_m") + 1, "compactness", found[:, 2])
+    return renewed
+
+
+def _geographic(geometry: Any, crs: pyproj.CRS) -> Any:
+    try:
+        return reproject_geometry(geometry, crs, crs.geodetic_crs)
+    except (GeoreferenceError, pyproj.exceptions.ProjError):
+        return None
+
+
+def feature_row(feature: Feature, crs: Any) -> dict[str, Any]:
+    """Return the values of a feature's columns by name, geometry left out."""
+    area, perimeter = measure(feature.geometry, crs)
+    prompts = Prompts(tuple(item for step in feature.steps for item in step.prompts))
+    own = {
+        "id": feature.id,
+        "label": feature.label,
+        "area_m2": area,
+        "perimeter_m": perimeter,
+        "compactness": compactness(area, perimeter),
+        "score": math.nan if feature.score is None else feature.score,
+        "model": feature.model,
+        "weights": feature.weights,
+        "gsd": math.nan if feature.gsd is None else feature.gsd,
+        **prompts.counts(),
+        "source": feature.source,
+        "created": feature.created,
+        "updated": feature.updated,
+    }
+    return {**own, **feature.attributes}
+
+
+def to_frame(features: Iterable[Feature], crs: Any) -> gpd.GeoDataFrame:
+    """Return the features as a GeoDataFrame with a CRS, one row each.
+
+    Columns: those of ``FIXED_COLUMNS``, the union of the users' own, ``geometry``.
+    """
+    listed = list(features)
+    rows = [feature_row(feature, crs) for feature in listed]
+    names = dict.fromkeys([*FIXED_COLUMNS, *(name for row in rows for name in row)])
+    table: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    geometry = np.array([feature.geometry for feature in listed], dtype=object)
+    frame = gpd.GeoDataFrame(table, geometry=geometry, crs=as_crs(crs))
+    if not listed:
+        whole = {"id", "positive_points", "negative_points", "boxes", "scribbles"}
+        real = {"area_m2", "perimeter_m", "compactness", "score", "gsd"}
+        kinds = {n: "int64" if n in whole else "float64" if n in real else "str" for n in names}
+        frame = frame.astype(kinds)
+    return frame
+
+
+def plain_value(value: Any) -> Any:
+    """Return an attribute as the plain Python value that every format can store."""
+    if value is None:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+def check_attribute_names(names: Iterable[str]) -> None:
+    """Make sure that names can be columns of a GIS layer.
+
+    Raises:
+        SessionError: A name is empty or has control characters or double quotes.
+    """
+    for name in names:
+        if not name or re.search(r'[\x00-\x1f"]', name):
+            raise SessionError(f"{name!r} can not be the name of an attribute")

@@ -1,0 +1,56 @@
+"""In and out of every vector format, label rasters, styles and QGIS projects.
+
+In: features or tables, and any file a user has. Out: files that are there whole or not at all,
+and tables read from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.files.export import (
+        check_format,
+        export_features,
+        storable,
+        style_of,
+        write_picture,
+    )
+    from geoiseg.files.qgis_project import export_qgis_project
+    from geoiseg.files.shore_layer import LineOptions, changed, drawn
+    from geoiseg.files.styles import PALETTE, embed_style
+    from geoiseg.files.vector_file import read_layer
+    from geoiseg.files.vectors import layer_info, list_layers, read_frame, write_frames
+
+__all__ = [
+    "PALETTE",
+    "LineOptions",
+    "changed",
+    "check_format",
+    "drawn",
+    "embed_style",
+    "export_features",
+    "export_qgis_project",
+    "layer_info",
+    "list_layers",
+    "read_frame",
+    "read_layer",
+    "storable",
+    "style_of",
+    "write_frames",
+    "write_picture",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "export": ["check_format", "export_features", "storable", "style_of", "write_picture"],
+        "qgis_project": ["export_qgis_project"],
+        "shore_layer": ["LineOptions", "changed", "drawn"],
+        "styles": ["PALETTE", "embed_style"],
+        "vector_file": ["read_layer"],
+        "vectors": ["layer_info", "list_layers", "read_frame", "write_frames"],
+    },
+)

@@ -1,0 +1,119 @@
+"""Shorelines of a layer of polygons, one for each date, and their change along transects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geoiseg.errors import GeoreferenceError
+from geoiseg.files.vector_file import polygons_in, read_layer
+from geoiseg.outline.shoreline import (
+    TransectOptions,
+    boundary_lines,
+    centre_lines,
+    crossings,
+    rates,
+    smooth_lines,
+    transects,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineOptions:
+    """How lines are drawn from polygons."""
+
+    extent: Path | None
+    between: tuple[str, str] | None
+    column: str
+    date: str
+    margin: float
+    deviation: float
+    centre: bool
+
+
+def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.GeoDataFrame:
+    """Return lines with their length, and their date where there is one.
+
+    Raises:
+        GeoisegError: A column or a class is missing, or there are no polygons.
+    """
+    dated = options.date in frame
+    groups = frame.groupby(options.date, sort=True) if dated else [(None, frame)]
+    found = []
+    for when, rows in groups:
+        lines = _lines(rows, source, options)
+        lines = smooth_lines(lines, options.deviation, frame.crs)
+        table: dict[str, Any] = {options.date: when} if dated else {}
+        lengths = [_metres(line, frame.crs) for line in lines]
+        found.append(gpd.GeoDataFrame({**table, "length_m": lengths}, geometry=list(lines),
+                                      crs=frame.crs))  # fmt: skip
+    filled = [lines for lines in found if len(lines)] or found[:1]
+    return gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=frame.crs)
+
+
+def _lines(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> Any:
+    shapes = np.asarray(rows.geometry.array, dtype=object)
+    if np.isin(shapely.get_type_id(shapes), (1, 5)).all():
+        return shapely.get_parts(shapes)
+    other = extent = None
+    if options.between:
+        if options.column not in rows:
+            known = ", ".join(map(str, rows.columns))
+            raise GeoreferenceError(f"there is no column {options.column!r}; there is: {known}")
+        labels = rows[options.column].astype(str)
+        one, two = (rows[labels == name] for name in options.between)
+        for name, chosen in zip(options.between, (one, two), strict=True):
+            if not len(chosen):
+                known = ", ".join(sorted(labels.unique()))
+                raise GeoreferenceError(f"there is no class {name!r}; there is: {known}")
+        rows, other = one, polygons_in(two, source)
+    if options.extent is not None:
+        ground = read_layer(options.extent)
+        moved = (
+            ground.to_crs(rows.crs) if ground.crs is not None and rows.crs is not None else ground
+        )
+        extent = polygons_in(moved, options.extent)
+    shape = polygons_in(rows, source)
+    if options.centre:
+        return centre_lines(shape, crs=rows.crs)
+    return boundary_lines(shape, other=other, extent=extent, margin=options.margin, crs=rows.crs)
+
+
+def changed(
+    lines: gpd.GeoDataFrame, how: TransectOptions, date: str, pick: str, baseline: Path | None
+) -> gpd.GeoDataFrame:
+    """Return transects with their change between dates."""
+    if date not in lines:
+        raise GeoreferenceError(
+            f"change needs a column of dates; there is no {date!r} (see --date)"
+        )
+    if baseline is not None:
+        given = read_layer(baseline)
+        same = given.crs is None or lines.crs is None
+        base = shapely.union_all((given if same else given.to_crs(lines.crs)).geometry.to_numpy())
+    else:
+        oldest = lines[lines[date] == lines[date].min()]
+        if not oldest["length_m"].notna().any():
+            raise GeoreferenceError(
+                f"no line of the oldest date has a length in metres: is {lines.crs} its CRS?"
+            )
+        longest = oldest.geometry[oldest["length_m"].idxmax()]
+        base = smooth_lines([longest], how.spacing / 2, lines.crs)[0]
+    base = shapely.line_merge(base) if isinstance(base, shapely.MultiLineString) else base
+    ways = transects(base, how, lines.crs)
+    return rates(ways, crossings(ways, lines, date, pick))
+
+
+def _metres(line: Any, crs: Any) -> float:
+    alone = np.array([line], dtype=object)
+    if crs is not None and crs.is_geographic:
+        return float(crs.get_geod().geometry_length(line))
+    from geoiseg.outline.coverage.frame import Frame
+
+    return float(shapely.length(Frame.of(alone, crs, 0.0).into(alone))[0])

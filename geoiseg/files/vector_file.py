@@ -1,0 +1,53 @@
+"""Layers of any vector file: whatever can be opened, said in one line if not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from geoiseg.errors import ProjectError, VectorError
+from geoiseg.files.vectors import list_layers, read_frame
+
+
+def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
+    """Return a layer with its geometry; the ``features`` layer, or else the first, by default.
+
+    Raises:
+        ProjectError: The file is missing or unreadable, has no such layer, no geometry or
+            no rows.
+    """
+    if not path.exists():
+        raise ProjectError(f"{path} does not exist")
+    try:
+        if path.suffix.lower() == ".parquet":
+            frame = gpd.read_parquet(path)
+        else:
+            names = [name for name, _ in list_layers(path)]
+            chosen = layer or ("features" if "features" in names else None)
+            if chosen is not None and chosen not in names:
+                raise ProjectError(f"{path} has no layer {chosen!r}; there is: {', '.join(names)}")
+            frame = read_frame(path, chosen)
+    except ProjectError:
+        raise
+    except (VectorError, ValueError, OSError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(f"can not read {path}: {reason}") from error
+    if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
+        raise ProjectError(f"{path} has no geometry; give a layer of polygons or lines")
+    return frame.reset_index(drop=True)
+
+
+def polygons_in(frame: gpd.GeoDataFrame, path: Path) -> shapely.Geometry:
+    """Return all polygons of a layer as one geometry.
+
+    Raises:
+        ProjectError: There are none.
+    """
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    polygons = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
+    if not len(polygons):
+        raise ProjectError(f"{path} has no polygons")
+    return shapely.union_all(shapely.make_valid(polygons, method="structure"))

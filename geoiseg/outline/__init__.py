@@ -1,0 +1,27 @@
+"""Masks become polygons and lines.
+
+In: a mask or label image with its grid, or polygons that share borders. Out: valid geometries
+in the CRS, exact or reshaped within bounds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.outline.connected import parts_of
+    from geoiseg.outline.draw import OutlineOptions, outline
+    from geoiseg.outline.vectorize import polygons_from_labels
+
+__all__ = ["OutlineOptions", "outline", "parts_of", "polygons_from_labels"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "connected": ["parts_of"],
+        "draw": ["OutlineOptions", "outline"],
+        "vectorize": ["polygons_from_labels"],
+    },
+)

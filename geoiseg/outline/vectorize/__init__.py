@@ -1,0 +1,27 @@
+"""Masks to polygons, exactly, and polygons made simpler, smoother or right-angled.
+
+Tracing: :func:`polygons_from_mask`, :func:`geometry_from_mask` and
+:func:`polygons_from_labels` put every vertex on a pixel's corner. Reshaping:
+:func:`simplify`, :func:`simplify_coverage`, :func:`smooth` and :func:`regularize` work in
+the units of the geometry and keep it valid and its area nearly what it was.
+"""
+
+from __future__ import annotations
+
+from geoiseg.outline.vectorize.generalize import simplify, simplify_coverage, smooth
+from geoiseg.outline.vectorize.right_angles import regularize
+from geoiseg.outline.vectorize.trace import (
+    geometry_from_mask,
+    polygons_from_labels,
+    polygons_from_mask,
+)
+
+__all__ = [
+    "geometry_from_mask",
+    "polygons_from_labels",
+    "polygons_from_mask",
+    "regularize",
+    "simplify",
+    "simplify_coverage",
+    "smooth",
+]

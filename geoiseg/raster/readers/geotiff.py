@@ -1,0 +1,379 @@
+"""Rasters that GDAL opens: GeoTIFF and all its kin, local, remote or in an archive."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RioWindow
+
+from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
+from geoiseg.raster.arrays import BoolArray
+from geoiseg.raster.grid import Grid, Window
+from geoiseg.raster.image import Stretch
+from geoiseg.raster.readers.bands import check_bands, choose_bands
+from geoiseg.raster.readers.identity import SourceIdentity
+from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
+
+log = logging.getLogger(__name__)
+
+GDAL_OPTIONS: dict[str, Any] = {
+    "GDAL_CACHEMAX": 128 << 20,  # by default 5 % of the machine's memory
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+    "GDAL_HTTP_CONNECTTIMEOUT": 15,  # seconds; by default a dead server is waited for forever
+    "GDAL_HTTP_TIMEOUT": 120,
+    "GDAL_HTTP_MAX_RETRY": 2,
+}
+"""How GDAL is set while a raster is opened or read."""
+SAMPLE_BLOCKS = 64
+"""Most blocks read for the stretch of a raster without overviews."""
+SAMPLE_COST = 1 << 22
+"""Most pixels decoded for the stretch."""
+
+
+class RasterioRaster(Raster):
+    """A raster read through rasterio, one dataset per thread."""
+
+    def __init__(
+        self,
+        source: str | Path | rasterio.DatasetReader,
+        bands: Sequence[int] | None = None,
+        stretch: Stretch | None = None,
+    ) -> None:
+        """Open the source and look at its header; no pixel is read.
+
+        Raises:
+            RasterError: It can not be opened, or has no such bands.
+            GeoreferenceError: Its transform is damaged.
+        """
+        super().__init__(stretch)
+        self._shared, self._path = _own_or_shared(source)
+        self.name = self._path
+        self._init_handles()
+        with rasterio.Env(**GDAL_OPTIONS):
+            dataset = self._dataset()
+            self._count = dataset.count
+            if not dataset.count:
+                inner = ", ".join(dataset.subdatasets[:3])
+                hint = f"; open one of its subdatasets: {inner}" if inner else ""
+                raise RasterError(f"{self.name} has no bands{hint}")
+            self._dtype = str(dataset.dtypes[0])
+            self._palette = _palette(dataset)
+            kinds = [kind.name.lower() for kind in dataset.colorinterp]
+            chosen = choose_bands(kinds, dataset.descriptions) if bands is None else bands
+            self.bands = check_bands(chosen, dataset.count)
+            if self._palette is not None and len(self.bands) > 1:
+                self._palette = None
+            self._mask_kind = _mask_kind(dataset, self.bands)
+            self._nodata = dataset.nodatavals[self.bands[0] - 1]
+            self._overviews = max(dataset.overviews(self.bands[0]), default=1)
+            self._block = dataset.block_shapes[self.bands[0] - 1]
+            self.grid = _grid(dataset, self.name)
+            self._identity = SourceIdentity.of(self._path, dataset)
+
+    def _init_handles(self) -> None:
+        self._local = threading.local()
+        self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._shared_lock = threading.RLock()
+
+    @property
+    def count(self) -> int:
+        """Number of bands in the source."""
+        return int(self._count)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the source's data type."""
+        return self._dtype
+
+    @property
+    def source_id(self) -> str:
+        """A digest of the content as far as it is cheap to look at, and of how it is read.
+
+        A file that was moved keeps it; one that was changed does not. See
+        ``geoiseg.raster.readers.identity``.
+        """
+        palette = None if self._palette is None else self._palette.tobytes()
+        reading = (self.bands, self._dtype, self.grid.shape, tuple(self.grid.transform),
+                   self._mask_kind, self._nodata, palette)  # fmt: skip
+        return hashlib.sha256(f"{self._identity.text()}|{reading}".encode()).hexdigest()[:32]
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the source can be opened again and known again by another process."""
+        return self._shared is None and self._identity.lasting
+
+    @property
+    def overview_factor(self) -> int:
+        """Reduction of the coarsest overview; 1 where there is none."""
+        return int(self._overviews)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of a block of the file."""
+        return int(self._block[0]), int(self._block[1])
+
+    def _dataset(self) -> Any:
+        """Return this thread's dataset, opened at its first use."""
+        if self._shared is not None:
+            return self._shared
+        dataset = getattr(self._local, "dataset", None)
+        if dataset is None or dataset.closed:
+            dataset = _georeferenced(_open(self._path))
+            self._local.dataset = dataset
+            self._opened.add(dataset)
+        return dataset
+
+    def _reopen_later(self) -> None:
+        """Close this thread's dataset after a failure.
+
+        GDAL keeps what it has of a block that it failed to read, and gives that out as if it
+        were data when it is asked for the block again.
+        """
+        dataset = getattr(self._local, "dataset", None)
+        if dataset is not None:
+            self._local.dataset = None
+            dataset.close()
+
+    def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
+        grid = self.grid.level(level)
+        sx, sy = self.grid.width / grid.width, self.grid.height / grid.height
+        where = RioWindow(window.col * sx, window.row * sy, window.width * sx, window.height * sy)
+        average = level > 0 and self._palette is None
+        how = Resampling.average if average else Resampling.nearest
+        return self._fetch(where, window.shape, how)
+
+    def _fetch(
+        self, where: RioWindow, shape: tuple[int, int], how: Resampling
+    ) -> tuple[NDArray[Any], BoolArray]:
+        """Return data and valid of a full-resolution window, resampled to ``shape``."""
+        target = (len(self.bands), *shape)
+        with self._shared_lock if self._shared is not None else _NO_LOCK:
+            try:
+                with rasterio.Env(**GDAL_OPTIONS):
+                    dataset = self._dataset()
+                    data = dataset.read(
+                        list(self.bands), window=where, out_shape=target, resampling=how
+                    )
+                    mask = None
+                    if self._mask_kind == "mask":
+                        mask = dataset.read_masks(
+                            list(self.bands), window=where, out_shape=target
+                        ).any(axis=0)
+            except (RasterioError, OSError, ValueError, MemoryError) as error:
+                if isinstance(error, GeoisegError):
+                    raise
+                self._reopen_later()
+                raise RasterError(
+                    f"can not read {self.name} at rows {where.row_off:.0f}.., columns"
+                    f" {where.col_off:.0f}..: {_cause(error)}; the file may be truncated or damaged"
+                ) from error
+        return self._interpret(data, mask)
+
+    def _interpret(
+        self, data: NDArray[Any], mask: BoolArray | None
+    ) -> tuple[NDArray[Any], BoolArray]:
+        if np.iscomplexobj(data):
+            data = np.abs(data)
+        valid = np.ones(data.shape[1:], dtype=bool) if mask is None else mask
+        if self._mask_kind == "nodata" and not np.isnan(self._nodata):
+            valid &= (data != np.asarray(self._nodata, dtype=np.float64)).any(axis=0)
+        if data.dtype.kind == "f":
+            valid &= np.isfinite(data).all(axis=0)
+        if self._palette is not None:
+            colours = self._palette[np.clip(data[0], 0, len(self._palette) - 1)]
+            valid &= colours[..., 3] > 0
+            data = np.moveaxis(colours[..., :3], -1, 0)
+        return data, valid
+
+    def _samples(self) -> Iterator[tuple[NDArray[Any], BoolArray]]:
+        level = next(k for k in range(64) if np.prod(self.grid.level(k).shape) <= SAMPLE_PIXELS)
+        cost = self.grid.height * self.grid.width / min(self._overviews, 1 << level) ** 2
+        if cost <= SAMPLE_COST:
+            try:
+                whole = self._read(level, self.grid.level(level).whole)
+            except RasterError as error:
+                log.warning("%s; going on with what can be read", error)
+            else:
+                yield whole
+                return
+        yield from self._sample_blocks()
+
+    def _sample_blocks(self) -> Iterator[tuple[NDArray[Any], BoolArray]]:
+        """Yield blocks spread over the raster, damaged ones left out unless all are."""
+        damage: RasterError | None = None
+        count = 0
+        for shift in (0.5, 0.25, 0.75):
+            found = False
+            for block in sample_blocks(self.grid.shape, self._block, shift):
+                try:
+                    data, valid = self._read(0, block)
+                except RasterError as error:
+                    damage = error
+                    continue
+                count += 1
+                found = found or bool(valid.any() and np.ptp(data[:, valid]) > 0)
+                yield data, valid
+            if found:
+                return
+        if damage is not None and not count:
+            raise damage
+
+    def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
+        return RasterioRaster(self._shared or self._path, bands, stretch)
+
+    def close(self) -> None:
+        """Close the datasets of all threads; a dataset of the caller's own stays open."""
+        for dataset in list(self._opened):
+            dataset.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._shared is not None:
+            raise RasterError(
+                f"{self.name} was given as an open in-memory or warped dataset and can not be sent"
+                " to another process; write it to a file and open that"
+            )
+        state = super().__getstate__()
+        for handle in ("_local", "_opened", "_shared_lock"):
+            del state[handle]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._init_handles()
+
+
+class _NoLock:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+_NO_LOCK = _NoLock()
+
+
+def sample_blocks(shape: tuple[int, int], block: tuple[int, int], shift: float) -> Iterator[Window]:
+    """Yield windows of whole blocks spread evenly over a raster.
+
+    Args:
+        shape: Rows and columns of the raster.
+        block: Rows and columns of a block.
+        shift: Where in each stride to look, 0..1.
+    """
+    rows, cols = min(block[0], shape[0]), min(block[1], shape[1])
+    allowed = int(np.clip(SAMPLE_COST // (rows * cols), 1, SAMPLE_BLOCKS))
+    down, across = -(-shape[0] // rows), -(-shape[1] // cols)
+    n_across = min(across, max(1, round(np.sqrt(allowed * across / down))), allowed)
+    n_down = min(down, max(1, allowed // n_across))
+    height, width = min(rows, 2048), min(cols, 1 << 17)
+    for i in range(n_down):
+        for j in range(n_across):
+            row = int((i + shift) * down / n_down) * rows
+            col = int((j + shift) * across / n_across) * cols
+            yield Window(row, col, min(height, shape[0] - row), min(width, shape[1] - col))
+
+
+def _own_or_shared(source: Any) -> tuple[Any, str]:
+    """Return the dataset that has to be shared (None if it can be reopened) and its name."""
+    if isinstance(source, (str, Path)):
+        return None, str(source)
+    if getattr(source, "closed", False):
+        raise RasterError(f"{source.name} is a closed dataset; open it again or give its path")
+    name = str(source.name)
+    if isinstance(source, WarpedVRT) or name.startswith("/vsimem/") or source.mode != "r":
+        return source, name
+    return None, name
+
+
+def _open(path: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except (RasterioError, OSError, ValueError, TypeError, UnicodeError) as error:
+        if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+            raise RasterError(f"{path} does not exist") from error
+        raise RasterError(f"can not open {path} as a raster: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost message of a chain of errors, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _georeferenced(dataset: Any) -> Any:
+    """Return the dataset, warped where its georeference is GCPs or RPCs."""
+    if dataset.transform != Affine.identity():
+        return dataset
+    points, crs = dataset.gcps
+    options: dict[str, Any] = {"resampling": Resampling.bilinear}
+    if dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp:
+        options["add_alpha"] = True
+    if _palette(dataset) is not None:
+        options["resampling"] = Resampling.nearest
+    if points and crs:
+        return WarpedVRT(dataset, src_crs=crs, **options)
+    if dataset.rpcs is not None:
+        return WarpedVRT(dataset, src_crs="EPSG:4326", crs="EPSG:4326", **options)
+    return dataset
+
+
+def _grid(dataset: Any, name: str) -> Grid:
+    crs, transform = dataset.crs, dataset.transform
+    if transform == Affine.identity():
+        if crs:
+            log.warning("%s has a CRS but no transform: working in pixel coordinates", name)
+            crs = None
+        else:
+            log.warning("%s is not georeferenced: working in pixel coordinates", name)
+    elif not crs:
+        log.warning("%s has no CRS: working in the units of its transform", name)
+    try:
+        return Grid(crs or None, transform, dataset.shape)
+    except GeoreferenceError as error:
+        raise GeoreferenceError(f"{name}: {error}") from error
+
+
+def _palette(dataset: Any) -> NDArray[np.uint8] | None:
+    """Return ``(n, 4)`` RGBA of a one-band raster with a colour table, or None."""
+    if dataset.colorinterp[:1] != (ColorInterp.palette,) or dataset.dtypes[0] not in (
+        "uint8",
+        "uint16",
+    ):
+        return None
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        return None
+    palette = np.zeros((max(table) + 1, 4), dtype=np.uint8)
+    for value, colour in table.items():
+        palette[value] = colour
+    return palette
+
+
+def _mask_kind(dataset: Any, bands: tuple[int, ...]) -> str:
+    """Return where validity comes from: ``none``, ``nodata`` (the values) or ``mask``."""
+    flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
+    if all(MaskFlags.all_valid in flag for flag in flags):
+        return "none"
+    if all(MaskFlags.nodata in flag and MaskFlags.alpha not in flag for flag in flags):
+        same = len({dataset.nodatavals[band - 1] for band in bands}) == 1
+        return "nodata" if same else "mask"
+    return "mask"

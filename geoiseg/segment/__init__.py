@@ -1,0 +1,61 @@
+"""Prompts become one mask.
+
+In: a raster, a model and the steps so far. Out: an :class:`Outcome` with its :class:`Mask`,
+sharpened, grown from chip to chip, with its uncertainty; embeddings are kept on the way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoiseg.lazy import lazy
+
+if TYPE_CHECKING:
+    from geoiseg.segment.embeddings import (
+        DiskStore,
+        EmbeddingCache,
+        RemoteStore,
+        default_cache,
+        default_store,
+    )
+    from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
+    from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
+    from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
+
+__all__ = [
+    "CleanOptions",
+    "DiskStore",
+    "EmbeddingCache",
+    "LookOptions",
+    "Mask",
+    "Outcome",
+    "RemoteStore",
+    "Segmenter",
+    "Step",
+    "Suggestion",
+    "Uncertainty",
+    "Watch",
+    "choose",
+    "clean",
+    "default_cache",
+    "default_store",
+    "look",
+    "suggest",
+    "touched_border",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "embeddings": [
+            "DiskStore",
+            "EmbeddingCache",
+            "RemoteStore",
+            "default_cache",
+            "default_store",
+        ],
+        "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
+        "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
+        "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
+    },
+)

@@ -1,0 +1,366 @@
+"""The project file: one GeoPackage from which a session comes back and can be replayed.
+
+Layers: ``features`` (the accepted objects), ``prompts`` (what the user did, object by
+object and step by step; ``geoiseg segment`` takes it as its PROMPTS) and the table
+``geoiseg`` (raster, bands, stretch, model, options, classes, version). Layers and styles that
+others have put into the same file are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geoiseg.atomic import written
+from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError, VectorError
+from geoiseg.features import FIXED_COLUMNS, Feature, Schema, free_name, plain_value, to_frame
+from geoiseg.files import (
+    embed_style,
+    layer_info,
+    list_layers,
+    read_frame,
+    storable,
+    style_of,
+    write_frames,
+)
+from geoiseg.outline import OutlineOptions
+from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
+from geoiseg.raster import Stretch, as_crs
+from geoiseg.segment import Step
+from geoiseg.segment.growing import MOST_CHIPS
+from geoiseg.words import Classifier
+
+FORMAT = 1
+"""Version of the project file's structure."""
+GROW = "grow"
+"""Kind of the row that says that an object was followed beyond its chip."""
+META, FEATURES, PROMPTS = "geoiseg", "features", "prompts"
+"""Names of the tables."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project:
+    """All that a project file holds."""
+
+    raster: str
+    """Path or URL of the raster."""
+    bands: tuple[int, ...]
+    stretch: Stretch | None
+    crs: Any
+    """pyproj CRS of the raster, or None."""
+    model: str
+    weights: str
+    """Hash of the weights the model had."""
+    gsd: float | None
+    options: OutlineOptions
+    features: tuple[Feature, ...]
+    steps: tuple[Step, ...]
+    """The object in progress."""
+    classes: tuple[tuple[str, str], ...] = ()
+    """``(name, colour)`` of each class, in order; older files have none."""
+    classifier: Classifier | None = None
+    """Classes that were taught by a few clicks; older files have none."""
+    schema: Schema = field(default_factory=Schema)
+    """The fields of each class; older files have none."""
+    snap: float = 0.0
+    """Metres within which a new feature takes over its neighbours' borders."""
+
+
+def save_project(project: Project, path: Path) -> None:
+    """Write a project file; a crash leaves the old file or the new one.
+
+    Raises:
+        ExportError: It can not be written, or is not a file of ours to overwrite.
+    """
+    if path.suffix.lower() != ".gpkg":
+        raise ExportError(f"a project file is a GeoPackage: {path.name!r} must end in .gpkg")
+    with written(path) as target:
+        try:
+            if path.exists():
+                _check_ours(path)
+                shutil.copyfile(path, target)
+            meta = pd.DataFrame(
+                {"key": list(values := _meta(project)), "value": list(values.values())}
+            )
+            features = storable(project.schema.typed(to_frame(project.features, project.crs)))
+            write_frames([features], target, layer=FEATURES, geometry_type="MultiPolygon",
+                         promote_to_multi=True)  # fmt: skip
+            write_frames([_prompt_rows(project)], target, layer=PROMPTS, geometry_type="Unknown")
+            write_frames([meta], target, layer=META)
+            style = style_of(features, project.classes)
+            if style is not None:
+                embed_style(target, FEATURES, style)
+        except VectorError as error:
+            raise _failed(path, error) from error
+        except GeoisegError:
+            raise
+        except (sqlite3.Error, RuntimeError, ValueError) as error:
+            raise _failed(path, error) from error
+
+
+def _failed(path: Path, error: Exception) -> ExportError:
+    reason = " ".join(str(error).split())
+    return ExportError(f"can not save {path}: {reason}; is the disk full?")
+
+
+def _check_ours(path: Path) -> None:
+    """Make sure that nobody else's layers would be overwritten."""
+    try:
+        tables = {name for name, _ in list_layers(path)}
+    except (VectorError, ValueError) as error:
+        raise ExportError(f"{path} is there and is no GeoPackage; choose another name") from error
+    if META not in tables and tables & {FEATURES, PROMPTS}:
+        raise ExportError(f"{path} has a layer {FEATURES!r} that is not ours; choose another name")
+
+
+def _meta(project: Project) -> dict[str, str]:
+    from geoiseg.version import __version__
+
+    stretch = project.stretch
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "version": __version__,
+        "raster": project.raster,
+        "bands": list(project.bands),
+        "stretch": None if stretch is None else [list(stretch.low), list(stretch.high)],
+        "crs": None if project.crs is None else project.crs.to_wkt(),
+        "model": project.model,
+        "weights": project.weights,
+        "gsd": project.gsd,
+        "outline": asdict(project.options),
+        "classes": [list(item) for item in project.classes],
+        "classifier": None if project.classifier is None else project.classifier.to_dict(),
+        "schema": project.schema.to_dict(),
+        "snap": project.snap,
+    }
+    return {key: json.dumps(value) for key, value in values.items()}
+
+
+def _prompt_rows(project: Project) -> gpd.GeoDataFrame:
+    """Return one row per prompt; those of the object in progress have no object id."""
+    rows: list[dict[str, Any]] = []
+    geometries = []
+    objects = [(feature.id, feature.label, feature.steps) for feature in project.features]
+    for number, label, steps in [*objects, (None, None, project.steps)]:
+        for order, step in enumerate(steps):
+            for kind, positive, definition, geometry in _said_in(step, project.crs):
+                rows.append(
+                    {
+                        "object": number,
+                        "step": order,
+                        "label": label,
+                        "kind": kind,
+                        "positive": int(positive),
+                        "gsd": step.gsd,
+                        "definition": json.dumps(definition),
+                    }
+                )
+                geometries.append(geometry)
+    columns = ["object", "step", "label", "kind", "positive", "gsd", "definition"]
+    table = pd.DataFrame(rows, columns=columns).astype(
+        {"object": "Int64", "step": "int64", "positive": "int64", "gsd": "float64"}
+    )
+    return gpd.GeoDataFrame(table, geometry=np.array(geometries, object), crs=project.crs)
+
+
+def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], Any]]:
+    """Yield kind, sign, definition and geometry of all that a step consists of."""
+    if step.grow:
+        yield GROW, True, {"kind": GROW, "chips": step.grow}, None
+    for prompt in step.prompts:
+        place = None if isinstance(prompt, Text) else prompt.geometry(crs)
+        yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
+
+
+def step_of(said: list[Any], gsd: float | None) -> Step:
+    """Return the step that rows of the prompts' table define.
+
+    Raises:
+        PromptError: A definition is none.
+    """
+    chips = 0
+    prompts = []
+    for one in said:
+        if isinstance(one, dict) and one.get("kind") == GROW:
+            count = one.get("chips")
+            if not isinstance(count, int) or not 0 < count <= MOST_CHIPS:
+                raise PromptError(f"an object is followed through 1 to {MOST_CHIPS} chips: {one}")
+            chips = count
+        else:
+            prompts.append(prompt_from_dict(one))
+    return Step(tuple(prompts), gsd, chips)
+
+
+def is_project(path: Path) -> bool:
+    """Return whether a file is a project of geoiseg."""
+    if path.suffix.lower() != ".gpkg" or not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            found = base.execute("select 1 from sqlite_master where name = ?", (META,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
+
+
+def load_project(path: Path) -> Project:
+    """Return what a project file holds.
+
+    Raises:
+        ProjectError: The file is missing, damaged, newer, or no project of geoiseg.
+    """
+    if not path.exists():
+        raise ProjectError(f"{path} does not exist")
+    if not is_project(path):
+        raise ProjectError(f"{path} is no project of geoiseg: it has no table {META!r}")
+    try:
+        meta = read_frame(path, META)
+        values = {
+            key: json.loads(text) for key, text in zip(meta["key"], meta["value"], strict=True)
+        }
+        if values["format"] > FORMAT:
+            raise ProjectError(
+                f"{path} was made by geoiseg {values['version']}, which is newer; upgrade geoiseg"
+            )
+        stretch = values["stretch"]
+        steps = _steps(read_frame(path, PROMPTS))
+        return Project(
+            raster=values["raster"],
+            bands=tuple(values["bands"]),
+            stretch=None if stretch is None else Stretch(*(tuple(side) for side in stretch)),
+            crs=as_crs(values["crs"]),
+            model=values["model"],
+            weights=values["weights"],
+            gsd=values["gsd"],
+            options=OutlineOptions(**values["outline"]),
+            features=tuple(_features(path, steps)),
+            steps=steps.get(None, ()),
+            classes=_classes(values.get("classes", [])),
+            classifier=_classifier(values.get("classifier")),
+            schema=Schema.from_dict(values.get("schema", {})),
+            snap=float(values.get("snap", 0.0)),
+        )
+    except ProjectError:
+        raise
+    except (
+        GeoisegError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
+
+
+def _classes(items: Any) -> tuple[tuple[str, str], ...]:
+    """Return the classes that the table holds; older files hold none."""
+    classes = tuple((name, colour) for name, colour in items)
+    if not all(isinstance(text, str) for item in classes for text in item):
+        raise TypeError(f"classes are names with colours, got {items!r:.80}")
+    return classes
+
+
+def _classifier(data: Any) -> Classifier | None:
+    return None if data is None else Classifier.from_dict(data)
+
+
+def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
+    """Return the steps by object id; None is the object in progress."""
+    steps: dict[int | None, tuple[Step, ...]] = {}
+    for (number, _), group in rows.groupby(["object", "step"], dropna=False, sort=True):
+        said = [json.loads(text) for text in group["definition"]]
+        key = None if pd.isna(number) else int(number)
+        step = step_of(said, plain_value(group["gsd"].iloc[0]))
+        steps[key] = (*steps.get(key, ()), step)
+    return steps
+
+
+def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
+    kinds = {
+        name: reader
+        for name, dtype in layer_info(path, FEATURES).fields.items()
+        for start, reader in _READERS.items()
+        if dtype.startswith(start)
+    }
+    frame: Any = read_frame(path, FEATURES)
+    own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
+    for row in frame.to_dict("records"):
+        values = {name: plain_value(row[name]) for name in own}
+        attributes = {
+            name: kinds[name](value) if name in kinds else value
+            for name, value in values.items()
+            if value is not None
+        }
+        yield Feature(
+            id=int(row["id"]),
+            geometry=_single(row["geometry"]),
+            label=str(row["label"] or ""),
+            attributes=attributes,
+            steps=steps.get(int(row["id"]), ()),
+            score=plain_value(row["score"]),
+            model=str(row["model"] or ""),
+            weights=str(row["weights"] or ""),
+            gsd=plain_value(row["gsd"]),
+            source=str(row["source"] or ""),
+            created=str(row["created"]),
+            updated=str(row["updated"]),
+        )
+
+
+_READERS: dict[str, Any] = {"int": int, "bool": bool, "datetime64[D]": lambda text: text[:10]}
+"""What brings a value back as it was, by the type of its column in the file."""
+
+
+def _single(geometry: Any) -> Any:
+    """Return a MultiPolygon of one part as that part; the layer holds nothing else."""
+    parts = shapely.get_parts(geometry)
+    return parts[0] if len(parts) == 1 else geometry
+
+
+def raster_path(name: str, project: Path) -> str:
+    """Return where a project's raster is: at its own path, or beside the project file.
+
+    Raises:
+        ProjectError: It is at neither place.
+    """
+    local = Path(name)
+    if "://" in name or name.startswith("/vsi") or local.exists():
+        return name
+    beside = project.absolute().parent / local.name
+    if beside.exists():
+        return str(beside)
+    raise ProjectError(
+        f"the raster {name} of {project.name} is not there any more; give its new place:"
+        " Session.load(project, raster=...)"
+    )
+
+
+def foreign_features(frame: gpd.GeoDataFrame, first: int, label_column: str) -> list[Feature]:
+    """Return the rows of any polygon layer as features with ids from ``first``.
+
+    Raises:
+        PromptError: A row is no polygon.
+    """
+    features = []
+    for number, row in enumerate(frame.to_dict("records"), first):
+        geometry = row.pop(frame.geometry.name)
+        if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
+            kind = "nothing" if geometry is None else f"a {geometry.geom_type}"
+            raise PromptError(f"row {number - first + 1} of the layer is {kind}, not a polygon")
+        valid = geometry if geometry.is_valid else shapely.make_valid(geometry, method="structure")
+        label = plain_value(row.pop(label_column, None))
+        attributes = {free_name(str(name)): plain_value(value) for name, value in row.items()}
+        features.append(Feature(number, valid, "" if label is None else str(label), attributes))
+    return features

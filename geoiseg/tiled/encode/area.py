@@ -1,0 +1,45 @@
+"""An area of interest from a vector file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from geoiseg.errors import PromptError, VectorError
+from geoiseg.files import read_frame
+from geoiseg.raster import reproject_geometry
+
+EDGE_PIECES = 64
+"""Pieces that the longer side of an area is cut into before it is moved to another CRS."""
+
+
+def read_area(path: Path, crs: Any) -> Any:
+    """Return all shapes of a vector file as one shapely geometry in a CRS.
+
+    Args:
+        path: Any vector file; one without a CRS is taken to be in ``crs``.
+        crs: The raster's; None takes the coordinates as they are.
+
+    Raises:
+        PromptError: The file is missing, unreadable or has no shape.
+        GeoreferenceError: The area has no place in ``crs``.
+    """
+    if not path.exists():
+        raise PromptError(f"{path} does not exist")
+    try:
+        frame = read_frame(path, columns=[])
+    except (VectorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PromptError(f"can not read an area from {path}: {reason}") from error
+    shapes = [] if "geometry" not in frame else [one for one in frame.geometry if one is not None]
+    whole = shapely.force_2d(shapely.unary_union(shapely.make_valid(shapes)))
+    if whole.is_empty:
+        raise PromptError(f"{path} has no shape: draw the area of interest")
+    if crs is None or frame.crs is None or frame.crs == crs:
+        return whole
+    xmin, ymin, xmax, ymax = whole.bounds
+    step = max(xmax - xmin, ymax - ymin) / EDGE_PIECES
+    fine = shapely.segmentize(whole, step) if step > 0 else whole
+    return reproject_geometry(fine, frame.crs, crs)

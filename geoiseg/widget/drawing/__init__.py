@@ -1,0 +1,1 @@
+"""What lies over the raster: mask, prompts, outlines, accepted features and their classes."""

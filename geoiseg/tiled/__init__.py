@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geoiseg.tiled.prompt_file import PromptedObject, read_prompts
     from geoiseg.tiled.report import MapReport
     from geoiseg.tiled.run import segment_raster
+    from geoiseg.words import WordsOptions
 
 __all__ = [
     "AutomaticOptions",
@@ -28,6 +29,7 @@ __all__ = [
     "MapReport",
     "ObjectResult",
     "PromptedObject",
+    "WordsOptions",
     "embed_raster",
     "ledger_path",
     "read_area",
@@ -42,7 +44,7 @@ __getattr__, __dir__ = lazy(
         "batch": ["ObjectResult", "segment_objects"],
         "encode": ["EmbedOptions", "EmbedSummary", "Estimate", "embed_raster", "read_area"],
         "ledger": ["ledger_path"],
-        "options": ["AutomaticOptions", "MapOptions"],
+        "options": ["AutomaticOptions", "MapOptions", "WordsOptions"],
         "prompt_file": ["PromptedObject", "read_prompts"],
         "report": ["MapReport"],
         "run": ["segment_raster"],

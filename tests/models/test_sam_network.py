@@ -11,10 +11,9 @@ torch = needed("torch")
 
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.options import ModelOptions
-from geoiseg.models.sam import decoder
+from geoiseg.models.sam import cross_attention
 from geoiseg.models.sam.attention import chunked, fastest, folded, masked, relative
-from geoiseg.models.sam.cross_attention import map_to_tokens, tokens_to_map
-from geoiseg.models.sam.decoder import CrossAttention
+from geoiseg.models.sam.cross_attention import CrossAttention, map_to_tokens, tokens_to_map
 from geoiseg.models.sam.device import Place, choose_place, halves, in_batches
 from geoiseg.models.sam.network import TorchEngine, build_sam
 from geoiseg.models.sam.vit import VitShape
@@ -223,7 +222,7 @@ def test_the_short_way_through_attention_gives_the_same(prompts):
 def test_the_shorter_way_is_taken_for_few_tokens_on_maps_of_their_own(monkeypatch):
     attention = CrossAttention(64, 4, 2)
     taken = []
-    monkeypatch.setattr(decoder, "tokens_to_map", lambda *_: taken.append(1))
+    monkeypatch.setattr(cross_attention, "tokens_to_map", lambda *_: taken.append(1))
     image = torch.randn(2, 9, 64)
     for count, maps in ((7, 2), (8, 2), (7, 1)):
         attention.of_map(torch.randn(2, count, 64), image[:maps], image[:maps])

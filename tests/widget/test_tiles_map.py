@@ -24,8 +24,8 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.raster.grid import Grid
 from geoiseg.raster.image import Stretch
 from geoiseg.segment.masks import Mask
-from geoiseg.widget import sketch
 from geoiseg.widget.frame import MapFrame
+from geoiseg.widget.tiling import sketch
 from geoiseg.widget.tiling.projection import projection
 from geoiseg.widget.tiling.tiles import TileRenderer
 from tests.conftest import write_raster

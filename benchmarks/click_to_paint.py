@@ -20,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.harness import (
+from tests.widget.browser.harness import (
     CHROMIUM,
     FLAGS,
     UTM,

@@ -12,18 +12,12 @@ from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
     from geoiseg.raster.arrays import BoolArray, FloatArray
-    from geoiseg.raster.grid import (
-        XY,
-        ChipPlan,
-        Grid,
-        Window,
-        as_crs,
-        box_outline,
-        reproject_geometry,
-        reproject_xy,
-    )
+    from geoiseg.raster.crs import XY, as_crs, reproject_geometry, reproject_xy
+    from geoiseg.raster.grid import ChipPlan, Grid, Window, box_outline
+    from geoiseg.raster.ground import measure, measure_all, metres_per_unit
     from geoiseg.raster.image import Chip, Stretch
     from geoiseg.raster.readers import Raster, open_raster
+    from geoiseg.raster.turns import cut, eastward, gathered, joined, unrolled
 
 __all__ = [
     "XY",
@@ -37,26 +31,28 @@ __all__ = [
     "Window",
     "as_crs",
     "box_outline",
+    "cut",
+    "eastward",
+    "gathered",
+    "joined",
+    "measure",
+    "measure_all",
+    "metres_per_unit",
     "open_raster",
     "reproject_geometry",
     "reproject_xy",
+    "unrolled",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         "arrays": ["BoolArray", "FloatArray"],
-        "grid": [
-            "XY",
-            "ChipPlan",
-            "Grid",
-            "Window",
-            "as_crs",
-            "box_outline",
-            "reproject_geometry",
-            "reproject_xy",
-        ],
+        "crs": ["XY", "as_crs", "reproject_geometry", "reproject_xy"],
+        "grid": ["ChipPlan", "Grid", "Window", "box_outline"],
+        "ground": ["measure", "measure_all", "metres_per_unit"],
         "image": ["Chip", "Stretch"],
         "readers": ["Raster", "open_raster"],
+        "turns": ["cut", "eastward", "gathered", "joined", "unrolled"],
     },
 )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import RasterError
 from geoiseg.raster.arrays import BoolArray
-from geoiseg.raster.grid import Grid, Window, as_crs
+from geoiseg.raster.crs import as_crs
+from geoiseg.raster.grid import Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster

@@ -22,10 +22,12 @@ from geoiseg.errors import ExportError, GeoisegError, VectorError, require
 from geoiseg.files.label_raster import write_labels
 from geoiseg.files.styles import Style, embed_style, write_sidecar
 from geoiseg.files.vectors import write_frames
-from geoiseg.raster import Grid
+from geoiseg.raster import Grid, cut
 
 log = logging.getLogger(__name__)
 
+LONLAT = "OGC:CRS84"
+"""The CRS of GeoJSON."""
 LONGITUDE_DIGITS = 9
 """Decimal places of degrees: a tenth of a millimetre, finer than any raster's pixels."""
 SHORT_NAMES = {
@@ -222,9 +224,9 @@ def _check_lonlat(frame: gpd.GeoDataFrame) -> None:
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
     _check_lonlat(frame)
-    moved = (
-        frame.to_crs("OGC:CRS84") if len(frame) else frame.set_crs("OGC:CRS84", allow_override=True)
-    )
+    moved = frame.to_crs(LONLAT) if len(frame) else frame.set_crs(LONLAT, allow_override=True)
+    shapes = [cut(shape, LONLAT) for shape in moved.geometry]
+    moved = moved.set_geometry(gpd.GeoSeries(shapes, index=moved.index, crs=LONLAT))
     digits = {"RFC7946": "YES", "COORDINATE_PRECISION": LONGITUDE_DIGITS}
     write_frames([moved], path, "GeoJSON", layer_options=digits)
 

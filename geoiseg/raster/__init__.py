@@ -13,11 +13,12 @@ from geoiseg.lazy import lazy
 if TYPE_CHECKING:
     from geoiseg.raster.arrays import BoolArray, FloatArray
     from geoiseg.raster.crs import XY, as_crs, reproject_geometry, reproject_xy
-    from geoiseg.raster.grid import ChipPlan, Grid, Window, box_outline
+    from geoiseg.raster.grid import ChipPlan, Grid, Window
     from geoiseg.raster.ground import measure, measure_all, metres_per_unit
     from geoiseg.raster.image import Chip, Stretch
+    from geoiseg.raster.places import alongside, box_outline, cut, gathered, joined
     from geoiseg.raster.readers import Raster, open_raster
-    from geoiseg.raster.turns import cut, eastward, gathered, joined, unrolled
+    from geoiseg.raster.turns import eastward, turn_of, unrolled
 
 __all__ = [
     "XY",
@@ -29,6 +30,7 @@ __all__ = [
     "Raster",
     "Stretch",
     "Window",
+    "alongside",
     "as_crs",
     "box_outline",
     "cut",
@@ -41,6 +43,7 @@ __all__ = [
     "open_raster",
     "reproject_geometry",
     "reproject_xy",
+    "turn_of",
     "unrolled",
 ]
 
@@ -49,10 +52,11 @@ __getattr__, __dir__ = lazy(
     {
         "arrays": ["BoolArray", "FloatArray"],
         "crs": ["XY", "as_crs", "reproject_geometry", "reproject_xy"],
-        "grid": ["ChipPlan", "Grid", "Window", "box_outline"],
+        "grid": ["ChipPlan", "Grid", "Window"],
         "ground": ["measure", "measure_all", "metres_per_unit"],
         "image": ["Chip", "Stretch"],
         "readers": ["Raster", "open_raster"],
-        "turns": ["cut", "eastward", "gathered", "joined", "unrolled"],
+        "places": ["alongside", "box_outline", "cut", "gathered", "joined"],
+        "turns": ["eastward", "turn_of", "unrolled"],
     },
 )

@@ -23,20 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from geoiseg.errors import GeoreferenceError
 from geoiseg.raster.crs import XY, as_crs, reproject_xy
 from geoiseg.raster.ground import Ground
-from geoiseg.raster.turns import brought, brought_xy, nearest, turn_of, unrolled_x
-
-BOX_EDGE_STEPS = 32
-"""Segments a box edge is cut into before it is reprojected."""
-
-
-def box_outline(xmin: float, ymin: float, xmax: float, ymax: float) -> XY:
-    """Return the closed, densified outline of a box, so that its edges may bend."""
-    t = np.linspace(0.0, 1.0, BOX_EDGE_STEPS + 1)[:-1]
-    x = np.concatenate([xmin + t * (xmax - xmin), np.full_like(t, xmax)])
-    x = np.concatenate([x, xmax - t * (xmax - xmin), np.full_like(t, xmin), [xmin]])
-    y = np.concatenate([np.full_like(t, ymin), ymin + t * (ymax - ymin), np.full_like(t, ymax)])
-    y = np.concatenate([y, ymax - t * (ymax - ymin), [ymin]])
-    return np.column_stack([x, y])
+from geoiseg.raster.places import box_outline, brought, brought_xy
+from geoiseg.raster.turns import nearest, turn_of, unrolled_x
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,28 +193,37 @@ class Grid:
         The edges are densified first: between two CRSs they are curves. A pole inside the
         box lies inside what is returned, and so does all that lies around it.
         """
-        xy = box_outline(*box)
-        if crs is not None:
-            xy = self._box_in_crs(xy, crs)
-        xy = self.to_pixel(xy)
+        xy = self.to_pixel(self.box_in(box, crs))
         x0, y0 = xy.min(axis=0)
         x1, y1 = xy.max(axis=0)
         return float(x0), float(y0), float(x1), float(y1)
 
-    def _box_in_crs(self, outline: XY, crs: Any) -> XY:
-        """Return the outline of a box in another CRS moved to the grid's, as it is written."""
-        if self.crs is None:
+    def box_in(self, box: tuple[float, float, float, float], crs: Any = None) -> XY:
+        """Return the closed, fine outline of a box in the grid's CRS, written as the grid is.
+
+        Args:
+            box: ``xmin, ymin, xmax, ymax``, upright in ``crs``.
+            crs: Its CRS where it is not the grid's own.
+
+        Raises:
+            GeoreferenceError: ``crs`` is given but the grid has none, or the box has no place
+                in the grid's CRS.
+        """
+        outline = box_outline(*box)
+        if crs is not None and self.crs is None:
             self.to_pixel(outline, crs)  # says why it can not be
         moved = reproject_xy(outline, crs, self.crs)
         turn = turn_of(self.crs)
         if turn is None:
             return moved
-        x = unrolled_x(moved[:, 0], turn, seam=turn_of(crs) is None)
-        moved = np.column_stack([x, moved[:, 1]])
-        if abs(x[-1] - x[0]) > turn / 2:  # around a pole
-            return np.asarray(shapely.get_coordinates(self.bring(shapely.Polygon(outline), crs)))
-        middle = (x.min() + x.max()) / 2
-        return moved + (float(nearest(middle, self._middle, turn)) - middle, 0.0)
+        if crs is not None and as_crs(crs) != self.crs:
+            moved[:, 0] = unrolled_x(moved[:, 0], turn, seam=turn_of(crs) is None)
+            if abs(moved[-1, 0] - moved[0, 0]) > turn / 2:  # around a pole
+                around = self.bring(shapely.Polygon(outline), crs)
+                return np.asarray(shapely.get_coordinates(around))
+        middle = float(moved[:, 0].min() + moved[:, 0].max()) / 2
+        moved[:, 0] += float(nearest(middle, self._middle, turn)) - middle
+        return moved
 
     @property
     def corners(self) -> XY:

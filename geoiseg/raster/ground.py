@@ -65,7 +65,8 @@ class Ground:
         if self.in_angles:
             return points * self.unit
         base = self.crs.geodetic_crs
-        assert base is not None  # as there is an ellipsoid
+        if base is None:
+            return np.full(points.shape, np.nan)
         return moved_xy(points, self.crs, base) * _degrees(base)
 
     def scales(self, xy: ArrayLike) -> Metres:
@@ -168,9 +169,8 @@ def _measure(geometry: Any, ground: Ground) -> tuple[float, float]:
     bounds = shapely.bounds(geometry)
     if not np.isfinite(bounds).all():
         return math.nan, math.nan
-    if ground.is_true(bounds):
+    if ground.geod is None or ground.is_true(bounds):
         return float(geometry.area) * ground.unit**2, float(geometry.length) * ground.unit
-    assert ground.geod is not None  # or the plane were true
     area = length = 0.0
     for part in shapely.get_parts(ground.fine(shapely.force_2d(geometry))):
         rings = [part] if part.geom_type != "Polygon" else [part.exterior, *part.interiors]

@@ -340,11 +340,11 @@ def localise(prompt: Prompt, crs: Any, target: Grid | pyproj.CRS | None) -> Prom
     source = as_crs(crs)
     grid = target if isinstance(target, Grid) else None
     raster_crs = grid.crs if grid is not None else as_crs(target)
-    if isinstance(prompt, Text) or (raster_crs is None and source is None):
+    if isinstance(prompt, Text):
         return prompt
-    if raster_crs is None:
+    if raster_crs is None and source is not None:
         raise PromptError(
-            f"the raster has no CRS, so a {prompt.kind} in {source.name} can not be placed;"  # type: ignore[union-attr]
+            f"the raster has no CRS, so a {prompt.kind} in {source.name} can not be placed;"
             " give it in pixels (crs=None)"
         )
     if grid is not None:
@@ -370,17 +370,18 @@ def _moved(prompt: Prompt, source: Any, target: Any) -> Prompt:
 
 
 def _written_as(prompt: Prompt, source: Any, grid: Grid) -> Prompt:
-    """Return a prompt written as the coordinates of a grid with a CRS are."""
+    """Return a prompt written as the coordinates of a grid are."""
     match prompt:
         case Point():
             x, y = grid.bring_xy([(prompt.x, prompt.y)], source)[0]
             return Point(float(x), float(y), prompt.positive)
         case Box() if prompt.crs is None and source in (None, grid.crs):
-            (xmin, ymin), *_ = grid.box_in(prompt.corners)
-            return Box(float(xmin), float(ymin), float(xmin) + prompt.xmax - prompt.xmin,
-                       prompt.ymax) if xmin != prompt.xmin else prompt  # fmt: skip
+            xy = grid.box_in(prompt.corners)
+            corners = *xy.min(axis=0).tolist(), *xy.max(axis=0).tolist()
+            return Box(*corners) if corners[:2] != prompt.corners[:2] else prompt
         case Box():
-            return prompt if source is None else replace(prompt, crs=source.to_string())
+            own = prompt.crs is not None or source is None
+            return prompt if own else replace(prompt, crs=source.to_string())
         case Scribble():
             moved = grid.bring_xy(prompt.xy, source)
             return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geoiseg.raster.image import Chip, Stretch
     from geoiseg.raster.places import alongside, box_outline, cut, gathered, joined
     from geoiseg.raster.readers import Raster, open_raster
+    from geoiseg.raster.readers.naming import moved_beside, part_name, raster_is_there
     from geoiseg.raster.turns import eastward, turn_of, unrolled
 
 __all__ = [
@@ -40,7 +41,10 @@ __all__ = [
     "measure",
     "measure_all",
     "metres_per_unit",
+    "moved_beside",
     "open_raster",
+    "part_name",
+    "raster_is_there",
     "reproject_geometry",
     "reproject_xy",
     "turn_of",
@@ -56,6 +60,7 @@ __getattr__, __dir__ = lazy(
         "ground": ["measure", "measure_all", "metres_per_unit"],
         "image": ["Chip", "Stretch"],
         "readers": ["Raster", "open_raster"],
+        "readers.naming": ["moved_beside", "part_name", "raster_is_there"],
         "places": ["alongside", "box_outline", "cut", "gathered", "joined"],
         "turns": ["eastward", "turn_of", "unrolled"],
     },

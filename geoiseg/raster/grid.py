@@ -26,6 +26,12 @@ from geoiseg.raster.ground import Ground
 from geoiseg.raster.places import box_outline, brought, brought_xy
 from geoiseg.raster.turns import nearest, turn_of, unrolled_x
 
+PIXELS = Affine(1, 0, 0, 0, -1, 0)
+"""Where a raster without any georeference lies: a pixel is a unit, rows go down from y = 0.
+
+So do QGIS and other GIS show it, so that outlines lie on the picture there.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -179,11 +185,33 @@ class Grid:
         Raises:
             GeoreferenceError: A vertex has no place in the grid's CRS.
         """
+        if self.crs is None:
+            return (
+                shapely.transform(geometry, self._upright) if self._in_rows(geometry) else geometry
+            )
         return brought(geometry, crs, self.crs, self._outline)
+
+    def _in_rows(self, geometry: Any) -> bool:
+        """Return whether a geometry counts rows from the top of a raster without georeference.
+
+        Then y is positive, where the raster has none.
+        """
+        if self.crs is not None or self.transform != PIXELS or geometry is None:
+            return False
+        bottom, top = shapely.bounds(geometry)[[1, 3]].tolist()
+        return bool(bottom >= 0 and top > 0)
+
+    @staticmethod
+    def _upright(xy: XY) -> XY:
+        return np.asarray(xy * (1.0, -1.0))
 
     def bring_xy(self, xy: ArrayLike, crs: Any = None) -> XY:
         """Return ``(n, 2)`` the vertices of one stroke, or one place, as ``bring`` does."""
-        return brought_xy(xy, crs, self.crs, self._outline)
+        points = np.atleast_2d(np.asarray(xy, dtype=np.float64))
+        if self.crs is None:
+            counted = self._in_rows(shapely.multipoints(points))
+            return self._upright(points) if counted else points
+        return brought_xy(points, crs, self.crs, self._outline)
 
     def box_to_pixel(
         self, box: tuple[float, float, float, float], crs: Any = None
@@ -212,6 +240,8 @@ class Grid:
         outline = box_outline(*box)
         if crs is not None and self.crs is None:
             self.to_pixel(outline, crs)  # says why it can not be
+        if self.crs is None:
+            return self.bring_xy(outline)
         moved = reproject_xy(outline, crs, self.crs)
         turn = turn_of(self.crs)
         if turn is None:

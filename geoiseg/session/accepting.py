@@ -162,9 +162,9 @@ class Accepting(Covering):
         with self._lock:
             first = max((feature.id for feature in self.accepted), default=0) + 1
             source = self.raster
-            if frame.crs is not None and source.grid.crs is not None:
-                moved = [source.grid.bring(shape, frame.crs) for shape in frame.geometry]
-                frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
+            known = None if source.grid.crs is None else frame.crs
+            moved = [source.grid.bring(shape, known) for shape in frame.geometry]
+            frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
             new = [
                 replace(
                     one, attributes=self.schema.completed(one.label, one.attributes, lenient=True)

@@ -20,7 +20,7 @@ import shapely
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import free_name, plain_value
-from geoiseg.files import read_frame
+from geoiseg.files import read_frame, there
 from geoiseg.prompting import Box, Point, Prompt, Region, Scribble, localise
 from geoiseg.raster import joined, turn_of, unrolled
 from geoiseg.segment import Step
@@ -63,7 +63,7 @@ def read_prompts(
         PromptError: The file is missing, unreadable, empty or has no geometry.
         GeoreferenceError: A prompt has no place in the raster's CRS.
     """
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     frame = _read(path, layer or (PROMPTS if is_project(path) else None))
     if "object" not in frame:
@@ -129,8 +129,8 @@ def _object(
     for _, group in rows.groupby(order, sort=True):
         read = [_step(row) for _, row in group.iterrows()]
         prompts = tuple(prompt for step in read for prompt in step.prompts)
-        placed = target is not None and getattr(target, "crs", target) is not None
-        moved = tuple(localise(prompt, source, target) for prompt in prompts) if placed else prompts
+        known = source if getattr(target, "crs", target) is not None else None
+        moved = tuple(localise(prompt, known, target) for prompt in prompts) if target else prompts
         own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in group else None
         scale = float(own_gsd) if own_gsd is not None else gsd
         steps.append(Step(moved, scale, max(step.grow for step in read)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import plain_value
-from geoiseg.files import read_frame
+from geoiseg.files import read_frame, there
 from geoiseg.models import Model
 from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray, Grid, Raster, Window
@@ -98,7 +98,7 @@ def _like(options: WordsOptions, raster: Raster, level: int) -> Prototypes | Exa
 
 def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
     """Return the polygons of a file in the raster's CRS: examples, and what is unlike them."""
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     try:
         frame = read_frame(path)

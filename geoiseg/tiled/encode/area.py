@@ -8,7 +8,7 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.files import read_frame
+from geoiseg.files import read_frame, there
 from geoiseg.raster import Grid
 
 EDGE_PIECES = 64
@@ -26,7 +26,7 @@ def read_area(path: Path, grid: Grid) -> Any:
         PromptError: The file is missing, unreadable or has no shape.
         GeoreferenceError: The area has no place in the raster's CRS.
     """
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     try:
         frame = read_frame(path, columns=[])

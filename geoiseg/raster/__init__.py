@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from geoiseg.raster.arrays import BoolArray, FloatArray
     from geoiseg.raster.crs import XY, as_crs, reproject_geometry, reproject_xy
     from geoiseg.raster.grid import ChipPlan, Grid, Window
-    from geoiseg.raster.ground import measure, measure_all, metres_per_unit
+    from geoiseg.raster.ground import distances, measure, measure_all, metres_per_unit
     from geoiseg.raster.image import Chip, Stretch
-    from geoiseg.raster.places import alongside, box_outline, cut, gathered, joined
+    from geoiseg.raster.places import alongside, apart, box_outline, cut, gathered, joined
     from geoiseg.raster.readers import Raster, open_raster
     from geoiseg.raster.readers.naming import moved_beside, part_name, raster_is_there
     from geoiseg.raster.turns import eastward, turn_of, unrolled
@@ -32,9 +32,11 @@ __all__ = [
     "Stretch",
     "Window",
     "alongside",
+    "apart",
     "as_crs",
     "box_outline",
     "cut",
+    "distances",
     "eastward",
     "gathered",
     "joined",
@@ -57,11 +59,11 @@ __getattr__, __dir__ = lazy(
         "arrays": ["BoolArray", "FloatArray"],
         "crs": ["XY", "as_crs", "reproject_geometry", "reproject_xy"],
         "grid": ["ChipPlan", "Grid", "Window"],
-        "ground": ["measure", "measure_all", "metres_per_unit"],
+        "ground": ["distances", "measure", "measure_all", "metres_per_unit"],
         "image": ["Chip", "Stretch"],
         "readers": ["Raster", "open_raster"],
         "readers.naming": ["moved_beside", "part_name", "raster_is_there"],
-        "places": ["alongside", "box_outline", "cut", "gathered", "joined"],
+        "places": ["alongside", "apart", "box_outline", "cut", "gathered", "joined"],
         "turns": ["eastward", "turn_of", "unrolled"],
     },
 )

@@ -185,6 +185,19 @@ def _measure(geometry: Any, ground: Ground) -> tuple[float, float]:
     return area, length
 
 
+def distances(start: ArrayLike, end: ArrayLike, crs: Any) -> Metres:
+    """Return ``(n,)`` metres between ``(n, 2)`` places; units of the coordinates without metres."""
+    one = np.atleast_2d(np.asarray(start, dtype=np.float64))
+    two = np.atleast_2d(np.asarray(end, dtype=np.float64))
+    ground = Ground.of(crs)
+    if ground is None or not len(one):
+        return np.asarray(np.hypot(*(two - one).T))
+    both = np.concatenate([one, two])
+    if ground.is_true([*both.min(axis=0), *both.max(axis=0)]):
+        return np.asarray(np.hypot(*(two - one).T) * ground.unit)
+    return ground.distances(one, two)
+
+
 def metres_per_unit(crs: Any, xy: ArrayLike) -> tuple[float, float]:
     """Return metres on the ground per unit along x and y at a place; ones where unknown.
 

@@ -193,10 +193,10 @@ def _of_kind(pieces: list[Any], like: Any) -> Any:
 
 
 def gathered(shapes: ArrayLike, crs: Any) -> NDArray[Any]:
-    """Return ``(n,)`` geometries of a layer, written without a gap at the edge of the map.
+    """Return ``(n,)`` geometries of a layer, so that what meets on the ground meets in x and y.
 
-    Those beyond the widest gap between all of them are moved by a turn, so that what meets on
-    the ground meets in x and y. The same array where nothing is to do.
+    Those beyond the widest gap between all of them are moved by a turn. A layer that goes
+    around the world and has nothing at the edges of the map stays as it is.
     """
     given = np.asarray(shapes, dtype=object).reshape(-1)
     turn = turn_of(crs)
@@ -208,22 +208,29 @@ def gathered(shapes: ArrayLike, crs: Any) -> NDArray[Any]:
         return given
     whole = given.copy()
     whole[there] = [unrolled(joined(one, crs), crs) for one in given[there]]
-    boxes = shapely.bounds(whole[there])
-    west, span = boxes[:, 0] % turn, boxes[:, 2] - boxes[:, 0]
-    order = np.argsort(west)
-    ends = np.maximum.accumulate((west + span)[order])
-    starts = np.append(west[order][1:], west[order][0] + turn)
-    gap = int(np.argmax(starts - ends))
-    if starts[gap] - ends[gap] <= 0:
-        return whole
-    first = float(starts[gap] % turn)
-    middle = first + (float(ends[gap]) + (turn if gap < len(order) - 1 else 0.0) - first) / 2
+    boxes = shapely.bounds(whole[there])[:, [0, 2]]
+    first, width = _widest_gap(boxes, turn)
+    if (turn - width > turn / 2 and right - left < turn * (1 - SAME)) or width <= 0:
+        return given
+    middle = first + (turn - width) / 2
     middle -= turn * round((middle - (left + right) / 2) / turn)
-    centres = (boxes[:, 0] + boxes[:, 2]) / 2
+    centres = boxes.mean(axis=1)
     by = nearest(centres, middle, turn) - centres
-    for number, shift in zip(np.flatnonzero(there), by, strict=True):
-        whole[number] = shifted(whole[number], float(shift))
+    for number, shift in zip(np.flatnonzero(there), by.tolist(), strict=True):
+        whole[number] = shifted(whole[number], shift)
     return whole
+
+
+def _widest_gap(boxes: NDArray[np.float64], turn: float) -> tuple[float, float]:
+    """Return where the widest gap between ``(n, 2)`` intervals of a circle ends, and its width."""
+    starts = boxes[:, 0] % turn
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
+    ends = starts + np.diff(boxes, axis=1)[order, 0]
+    reach = np.maximum(np.maximum.accumulate(ends), ends.max() - turn)
+    gaps = np.append(starts[1:], starts[0] + turn) - reach
+    widest = int(np.argmax(gaps))
+    return float(np.append(starts[1:], starts[0])[widest]), float(gaps[widest])
 
 
 def alongside(shapes: ArrayLike, source: Any, others: ArrayLike, target: Any) -> NDArray[Any]:
@@ -240,3 +247,18 @@ def alongside(shapes: ArrayLike, source: Any, others: ArrayLike, target: Any) ->
     moved = given.copy()
     moved[:] = [brought(one, source, target, outline) for one in given]
     return moved
+
+
+def apart(shapes: ArrayLike, crs: Any, before: ArrayLike) -> NDArray[Any]:
+    """Return ``(n,)`` geometries written as they were before they were gathered.
+
+    Cut at the edge of the map again, where all of them lay on one turn around zero.
+    """
+    given = np.asarray(shapes, dtype=object).reshape(-1)
+    turn = turn_of(crs)
+    left, _, right, _ = shapely.total_bounds(np.asarray(before, dtype=object))
+    if turn is None or not (-turn / 2 * (1 + SAME) <= left and right <= turn / 2 * (1 + SAME)):
+        return given
+    split = given.copy()
+    split[:] = [cut(one, crs) for one in given]
+    return split

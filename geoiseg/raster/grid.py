@@ -24,7 +24,7 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.raster.crs import XY, as_crs, reproject_xy
 from geoiseg.raster.ground import Ground
 from geoiseg.raster.places import box_outline, brought, brought_xy
-from geoiseg.raster.turns import nearest, turn_of, unrolled_x
+from geoiseg.raster.turns import nearest, turn_of, unrolled, unrolled_x
 
 PIXELS = Affine(1, 0, 0, 0, -1, 0)
 """Where a raster without any georeference lies: a pixel is a unit, rows go down from y = 0.
@@ -249,8 +249,8 @@ class Grid:
         if crs is not None and as_crs(crs) != self.crs:
             moved[:, 0] = unrolled_x(moved[:, 0], turn, seam=turn_of(crs) is None)
             if abs(moved[-1, 0] - moved[0, 0]) > turn / 2:  # around a pole
-                around = self.bring(shapely.Polygon(outline), crs)
-                return np.asarray(shapely.get_coordinates(around))
+                closed = shapely.bounds(unrolled(shapely.Polygon(moved), self.crs, seam=True))
+                return box_outline(self.bounds[0], closed[1], self.bounds[2], closed[3])
         middle = float(moved[:, 0].min() + moved[:, 0].max()) / 2
         moved[:, 0] += float(nearest(middle, self._middle, turn)) - middle
         return moved

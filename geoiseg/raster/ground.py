@@ -1,6 +1,6 @@
 """Metres on the ground: areas, lengths and scales of any CRS, from one place.
 
-A plane is believed where its scale is within one per cent of the ellipsoid's; everywhere
+A plane is believed where its areas are within one per cent of the ellipsoid's; everywhere
 else, and for degrees and grads, the ellipsoid is asked (pyproj's ``Geod``, GeographicLib).
 Heights and shifts to WGS 84 that a CRS brings along change nothing in x and y.
 """
@@ -21,8 +21,9 @@ from geoiseg.raster.crs import XY, as_crs, moved_xy, plane_of
 
 Metres = NDArray[np.float64]
 
-TRUE_SCALE = 0.01
-"""By how much the scale of a plane may differ from the ground's to be believed."""
+TRUE_SCALE = 0.005
+"""By how much the scale of a plane may differ from the ground's to be believed: one per cent of
+an area."""
 EDGE = 5_000.0
 """Metres of an edge at most: between its ends a straight line of the plane is a geodesic."""
 MOST_VERTICES = 1 << 20

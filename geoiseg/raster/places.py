@@ -27,6 +27,8 @@ from geoiseg.raster.turns import (
     unrolled_x,
 )
 
+POLYGONS = 2
+"""Dimensions of polygons."""
 BOX_EDGE_STEPS = 32
 """Segments a box edge is cut into before it is reprojected."""
 
@@ -189,7 +191,9 @@ def _of_kind(pieces: list[Any], like: Any) -> Any:
     kept = parts[(shapely.get_dimensions(parts) == wanted) & ~shapely.is_empty(parts)]
     if len(kept) == 1:
         return kept[0]
-    return (shapely.multipoints, shapely.multilinestrings, shapely.multipolygons)[wanted](kept)
+    if wanted == POLYGONS:
+        return shapely.union_all(kept)  # what was closed along a pole meets itself again
+    return (shapely.multipoints, shapely.multilinestrings)[wanted](kept)
 
 
 def gathered(shapes: ArrayLike, crs: Any) -> NDArray[Any]:

@@ -96,6 +96,9 @@ def brought(geometry: Any, source: Any, target: Any, outline: XY) -> Any:
             geometry = _short_way(geometry, start, turn, _reach(outline, to, start, turn))
     if start != to:
         geometry = unrolled(reproject_geometry(geometry, start, to), to, seam=True)
+        if geometry.geom_type in {"Polygon", "MultiPolygon"} and not geometry.is_valid:
+            # around a pole, both sides of the cut are the same line
+            geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
     around = turn_of(to)
     return geometry if around is None else _near(geometry, around, outline)
 

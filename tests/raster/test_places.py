@@ -126,7 +126,8 @@ def test_own_geojson_is_cut_at_180_and_comes_back(name: str, tmp_path: Path, mon
     shape = shapely.geometry.shape(feature["geometry"])
     assert shape.geom_type == "MultiPolygon"
     assert shape.is_valid
-    assert -180 <= shape.bounds[0] < -179 and 179 < shape.bounds[2] <= 180
+    assert shape.bounds[0] == -180
+    assert shape.bounds[2] == 180
     area = abs(GEOD.geometry_area_perimeter(shapely.orient_polygons(shape))[0])
     assert area == pytest.approx(feature["properties"]["area_m2"], rel=3e-3)
     again = geoiseg.Session(raster)
@@ -196,6 +197,7 @@ def test_a_pole_inside_a_box_is_inside_its_pixels() -> None:
     assert y1 == pytest.approx(90 - lat, abs=1e-6)
     cap = world.bring(shapely.Point(0, 0).buffer(1e6), "EPSG:3413")
     lat = pyproj.Transformer.from_crs(3413, 4326, always_xy=True).transform(1e6, 0)[1]
+    cap = cap.intersection(world.footprint)
     assert cap.area == pytest.approx(360 * (90 - lat), rel=0.01)
 
 
@@ -212,7 +214,8 @@ def test_outlines_at_a_pole_go_to_geojson_whole(crs: str, middle, tmp_path: Path
     drawn = gpd.read_file(tmp_path / "o.geojson").geometry[0]
     assert drawn.is_valid
     west, south, east, north = drawn.bounds
-    assert west >= -180 and east <= 180 and south >= -90 and north <= 90
+    assert np.abs([west, east]).max() <= 180
+    assert np.abs([south, north]).max() <= 90
     if middle in ((0, 0), (3e5, 2e5)):
         assert (west, east) == pytest.approx((-180, 180))
         assert (north if POLAR[crs] > 0 else south) == pytest.approx(90 * POLAR[crs])
@@ -239,7 +242,7 @@ def test_prompts_in_degrees_reach_a_polar_raster(crs: str, tmp_path: Path) -> No
     session.accept("ice")
     out = session.export(tmp_path / "o.geojson")
     back = session.raster.grid.bring(gpd.read_file(out).geometry[0], "EPSG:4326")
-    assert back.symmetric_difference(session.features.geometry[0]).area < 1e-3 * back.area
+    assert back.symmetric_difference(session.features.geometry[0]).area < 5e-3 * back.area
 
 
 def test_cut_and_gathered_are_each_others_inverse() -> None:
@@ -264,8 +267,10 @@ def test_a_coverage_across_the_antimeridian_is_one() -> None:
     area, _ = GEOD.geometry_area_perimeter(shapely.box(179.99, 0, 180.01, 0.01))
     assert report.ground[2] == pytest.approx(area, rel=1e-3)
     bounds = shapely.bounds(cleaned.geometry.to_numpy())
-    assert (bounds[:, 0] >= -180).all() and (bounds[:, 2] <= 180).all()
-    assert measure(shapely.union_all(cleaned.geometry), "EPSG:4326")[0] == pytest.approx(area)
+    assert (np.abs(bounds[:, [0, 2]]) <= 180).all()
+    assert measure(shapely.union_all(cleaned.geometry), "EPSG:4326")[0] == pytest.approx(
+        area, rel=1e-3
+    )
 
 
 def test_no_shoreline_is_drawn_along_180_degrees(tmp_path: Path) -> None:

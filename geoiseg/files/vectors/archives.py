@@ -11,6 +11,7 @@ HANDLERS = {".zip": "/vsizip/", ".kmz": "/vsizip/", ".tar": "/vsitar/", ".tgz": 
             ".tar.gz": "/vsitar/", ".gz": "/vsigzip/"}  # fmt: skip
 """What GDAL opens an archive with, by its suffix."""
 _URI = re.compile(r"(?:zip|tar|gzip)(?:\+file)?:/+(?P<archive>[^!]+)(?:!/?(?P<inside>.*))?")
+_LOCAL = re.compile(r"(?P<handler>(?:/vsi(?:zip|tar|gzip|7z|rar)/?)+)(?P<place>[^/].*)")
 INSIDE = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".sqlite", ".gdb", ".tab",
           ".mif", ".dxf", ".csv")  # fmt: skip
 """What is looked for in an archive, the likeliest first."""
@@ -48,17 +49,30 @@ def source_of(path: Path) -> str:
         VectorError: An archive holds no vector file, or several: they are named.
     """
     path = _plain(path)
-    text = path.as_posix()
+    text = _whole_name(path.as_posix())
     if _is_virtual(path) and not text.endswith(tuple(HANDLERS)):
         return text
     archive = path if _is_virtual(path) else _archive(path)
     if archive is None:
         return str(path)
     handler = "" if _is_virtual(path) else _handler(archive)
-    root = f"{handler}{archive.as_posix()}"
+    root = f"{handler}{archive.as_posix()}" if handler else text
     if path != archive:
         return f"{handler}{text}"
     return root if handler == "/vsigzip/" else _only_one(root, path)
+
+
+def _whole_name(text: str) -> str:
+    """Return a name with the second slash of ``/vsizip//data/a.zip`` that a Path drops."""
+    found = _LOCAL.fullmatch(text)
+    if found is None:
+        return text
+    place = Path(found["place"])
+    if any(one.is_file() for one in (place, *place.parents)):
+        return text
+    whole = Path(f"/{found['place']}")
+    there = any(one.is_file() for one in (whole, *whole.parents))
+    return f"{found['handler']}{whole.as_posix()}" if there else text
 
 
 def _is_virtual(path: Path) -> bool:

@@ -27,6 +27,7 @@ from geoiseg.raster.grid import PIXELS, Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
 from geoiseg.raster.readers.identity import SourceIdentity
+from geoiseg.raster.readers.naming import part_name
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
 
 log = logging.getLogger(__name__)
@@ -315,13 +316,18 @@ def _own_or_shared(source: Any) -> tuple[Any, str]:
     return None, name
 
 
+def _exists(path: str) -> bool:
+    """Return whether the file of a raster's name is there."""
+    return bool(part_name(path).before) or Path(path).exists()
+
+
 def _open(path: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)
     except (RasterioError, OSError, ValueError, TypeError, UnicodeError) as error:
-        if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+        if "://" not in path and not path.startswith("/vsi") and not _exists(path):
             raise RasterError(f"{path} does not exist") from error
         raise RasterError(f"can not open {path} as a raster: {_cause(error)}") from error
 

@@ -86,7 +86,7 @@ def embed(  # noqa: PLR0913 - click hands options over one by one
     if levels is not None and gsd is not None:
         raise click.UsageError("give either --level or --gsd, not both")
     source = open_raster(raster, bands)
-    area = None if aoi is None else read_area(aoi, source.grid.crs)
+    area = None if aoi is None else read_area(aoi, source.grid)
     if for_map:
         if levels is not None or not overlap:
             raise click.UsageError("--for-map takes --gsd and --aoi, not --level or --no-overlap")

@@ -73,7 +73,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     session.snap = snap
     if schema is not None:
         session.schema = read_schema(schema)
-    objects = read_prompts(prompts, session.raster.grid.crs, gsd, layer)
+    objects = read_prompts(prompts, session.raster.grid, gsd, layer)
     results: list[ObjectResult] = []
     with tqdm(total=len(objects), unit="object", disable=None, file=sys.stderr) as bar:
 

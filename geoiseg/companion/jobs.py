@@ -41,7 +41,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     session.snap = float(snap)
     if schema is not None:
         session.schema = read_schema(schema)
-    objects = read_prompts(prompts, session.raster.grid.crs, gsd)
+    objects = read_prompts(prompts, session.raster.grid, gsd)
     results: list[ObjectResult] = []
 
     def keep(result: ObjectResult) -> None:

@@ -16,11 +16,11 @@ import shapely
 
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
-from geoiseg.features import compactness, measure
+from geoiseg.features import compactness
 from geoiseg.models import DEFAULT_MODEL, get_model
 from geoiseg.outline import OutlineOptions, outline
 from geoiseg.prompting import Prompts, check_inside, level_for_gsd, prompt_from_dict
-from geoiseg.raster import open_raster
+from geoiseg.raster import measure, open_raster
 from geoiseg.segment import (
     Outcome,
     Segmenter,

@@ -14,7 +14,7 @@ import shapely
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.files import read_frame
-from geoiseg.raster import Raster, open_raster, reproject_geometry
+from geoiseg.raster import Raster, open_raster
 
 IMAGE, LABELS, PROVENANCE = "image.tif", "labels.geojson", "provenance.json"
 
@@ -102,7 +102,7 @@ def _objects(layer: Path, raster: Raster, name: str) -> list[LabelledObject]:
         geometry = row[frame.geometry.name]
         if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
             continue
-        moved = reproject_geometry(geometry, frame.crs, raster.grid.crs)
+        moved = raster.grid.bring(geometry, frame.crs)
         inside = shapely.intersection(shapely.make_valid(moved, method="structure"), footprint)
         if inside.geom_type in {"Polygon", "MultiPolygon"} and not inside.is_empty:
             family = str(row.get("family") or name.partition("_")[0])

@@ -11,12 +11,10 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyproj
-import shapely
 
-from geoiseg.errors import GeoreferenceError, SessionError
+from geoiseg.errors import SessionError
 from geoiseg.prompting import Prompts
-from geoiseg.raster import as_crs, reproject_geometry
+from geoiseg.raster import as_crs, measure, measure_all
 from geoiseg.segment import Step
 
 FIXED_COLUMNS = (
@@ -93,36 +91,6 @@ def free_name(name: str) -> str:
     return f"{name}_1" if name in FIXED_COLUMNS or name == "geometry" else name
 
 
-def measure(geometry: Any, crs: Any) -> tuple[float, float]:
-    """Return area in square metres and perimeter in metres.
-
-    Geodesic on the CRS's own ellipsoid where the CRS is geographic or Mercator, whose
-    plane is not the ground; in the plane otherwise, in metres whatever the CRS's unit.
-    Both are NaN without a CRS, or with one that is not of the Earth's surface.
-    """
-    crs = as_crs(crs)
-    nothing = math.nan, math.nan
-    if crs is None or geometry is None:
-        return nothing
-    operation = crs.coordinate_operation.method_name if crs.coordinate_operation else ""
-    if not crs.is_geographic and "Mercator" in operation and "Transverse" not in operation:
-        crs, geometry = crs.geodetic_crs, _geographic(geometry, crs)
-    elif not crs.is_geographic:
-        units = {axis.unit_conversion_factor for axis in crs.axis_info[:2]}
-        if len(units) != 1 or not crs.is_projected:
-            return nothing
-        unit = units.pop()
-        return float(geometry.area) * unit**2, float(geometry.length) * unit
-    geod = crs.get_geod() if crs is not None else None
-    if geod is None or geometry is None:
-        return nothing
-    area = perimeter = 0.0
-    for polygon in shapely.get_parts(geometry):
-        part, around = geod.geometry_area_perimeter(shapely.orient_polygons(polygon))
-        area, perimeter = area + abs(part), perimeter + around
-    return area, perimeter
-
-
 def compactness(area: float, perimeter: float) -> float:
     """Return ``4 pi area / perimeter²``: 1 for a disk, less for all else (Polsby, Popper 1991)."""
     return 4 * math.pi * area / perimeter**2 if perimeter > 0 else math.nan
@@ -138,7 +106,7 @@ def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if not present:
         return frame
     shapes = np.asarray(frame.geometry.array, dtype=object)
-    sizes = [measure(shape, frame.crs) for shape in shapes]
+    sizes = measure_all(shapes, frame.crs).tolist()
     found = np.array([(*size, compactness(*size)) for size in sizes]).reshape(-1, 3)
     renewed = frame.copy()
     for name, measured in present.items():
@@ -146,13 +114,6 @@ def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if {"area_m2", "perimeter_m"} <= present.keys() and "compactness" not in present:
         renewed.insert(renewed.columns.get_loc("perimeter_m") + 1, "compactness", found[:, 2])
     return renewed
-
-
-def _geographic(geometry: Any, crs: pyproj.CRS) -> Any:
-    try:
-        return reproject_geometry(geometry, crs, crs.geodetic_crs)
-    except (GeoreferenceError, pyproj.exceptions.ProjError):
-        return None
 
 
 def feature_row(feature: Feature, crs: Any) -> dict[str, Any]:

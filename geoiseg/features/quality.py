@@ -12,9 +12,10 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.features.feature import compactness, measure
+from geoiseg.features.feature import compactness
 from geoiseg.features.schema import Schema
 from geoiseg.outline.coverage.frame import Frame
+from geoiseg.raster import measure_all
 
 CHECKED = ("compactness", "irregularity", "parts", "flags")
 """Columns that ``checked`` writes."""
@@ -63,7 +64,7 @@ def checked(
     """
     limits = options or QualityOptions()
     shapes = np.asarray(frame.geometry.array, dtype=object)
-    sizes = np.array([measure(shape, frame.crs) for shape in shapes]).reshape(-1, 2)
+    sizes = measure_all(shapes, frame.crs)
     sizes = np.where(np.isfinite(sizes), sizes, _plain(shapes)) if frame.crs is None else sizes
     compact = np.array([compactness(*size) for size in sizes])
     ragged = irregularity(shapes, frame.crs)

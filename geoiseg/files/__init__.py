@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geoiseg.files.styles import PALETTE, embed_style
     from geoiseg.files.vector_file import read_layer
     from geoiseg.files.vectors import layer_info, list_layers, read_frame, write_frames
+    from geoiseg.files.vectors.archives import in_archive, there
 
 __all__ = [
     "PALETTE",
@@ -33,12 +34,14 @@ __all__ = [
     "embed_style",
     "export_features",
     "export_qgis_project",
+    "in_archive",
     "layer_info",
     "list_layers",
     "read_frame",
     "read_layer",
     "storable",
     "style_of",
+    "there",
     "write_frames",
     "write_picture",
 ]
@@ -51,6 +54,7 @@ __getattr__, __dir__ = lazy(
         "shore_layer": ["LineOptions", "changed", "drawn"],
         "styles": ["PALETTE", "embed_style"],
         "vector_file": ["read_layer"],
+        "vectors.archives": ["in_archive", "there"],
         "vectors": ["layer_info", "list_layers", "read_frame", "write_frames"],
     },
 )

@@ -15,6 +15,7 @@ import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
 from geoiseg.atomic import written
@@ -22,10 +23,16 @@ from geoiseg.errors import ExportError, GeoisegError, VectorError, require
 from geoiseg.files.label_raster import write_labels
 from geoiseg.files.styles import Style, embed_style, write_sidecar
 from geoiseg.files.vectors import write_frames
-from geoiseg.raster import Grid
+from geoiseg.raster import Grid, cut
 
 log = logging.getLogger(__name__)
 
+LONLAT = "OGC:CRS84"
+"""The CRS of GeoJSON."""
+POLAR = 75.0
+"""Degrees of latitude from which the edges of a plane bend between their ends."""
+EDGES = 1000
+"""Pieces that the outline of one feature is cut into there."""
 LONGITUDE_DIGITS = 9
 """Decimal places of degrees: a tenth of a millimetre, finer than any raster's pixels."""
 SHORT_NAMES = {
@@ -222,11 +229,22 @@ def _check_lonlat(frame: gpd.GeoDataFrame) -> None:
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
     _check_lonlat(frame)
-    moved = (
-        frame.to_crs("OGC:CRS84") if len(frame) else frame.set_crs("OGC:CRS84", allow_override=True)
-    )
+    moved = frame.to_crs(LONLAT) if len(frame) else frame.set_crs(LONLAT, allow_override=True)
+    polar = moved.geometry.bounds[["miny", "maxy"]].abs().max(axis=1).to_numpy() > POLAR
+    if polar.any() and not (frame.crs.is_geographic or len(frame) == 0):
+        moved = _fine(frame, polar).to_crs(LONLAT)
+    shapes = [cut(shape, LONLAT) for shape in moved.geometry]
+    moved = moved.set_geometry(gpd.GeoSeries(shapes, index=moved.index, crs=LONLAT))
     digits = {"RFC7946": "YES", "COORDINATE_PRECISION": LONGITUDE_DIGITS}
     write_frames([moved], path, "GeoJSON", layer_options=digits)
+
+
+def _fine(frame: gpd.GeoDataFrame, rows: NDArray[np.bool_]) -> gpd.GeoDataFrame:
+    """Return a table with the edges of some rows cut: near a pole no meridian is straight."""
+    shapes = np.array(frame.geometry.array, dtype=object)
+    steps = shapely.length(shapes[rows]) / EDGES
+    shapes[rows] = shapely.segmentize(shapes[rows], np.maximum(steps, 1e-9))
+    return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=frame.crs))
 
 
 def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:

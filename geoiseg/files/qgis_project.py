@@ -25,7 +25,7 @@ from geoiseg.errors import ExportError, GeoreferenceError, VectorError
 from geoiseg.files.export import LINES, style_of
 from geoiseg.files.styles import DOCTYPE, MARK, QML_VERSION, Style
 from geoiseg.files.vectors import layer_info, list_layers, read_frame
-from geoiseg.raster import Raster, as_crs, box_outline, open_raster, reproject_xy
+from geoiseg.raster import Raster, as_crs, box_outline, open_raster, part_name, reproject_xy
 
 log = logging.getLogger(__name__)
 
@@ -169,14 +169,18 @@ def _by_label(path: Path, name: str) -> Style | None:
 def _raster(raster: Raster, folder: Path) -> _Entry | None:
     name = raster.name
     remote = name.startswith(("/vsi", "http://", "https://"))
-    if not remote and not Path(name).is_file():
+    part = part_name(name)
+    if not remote and not Path(part.path).is_file():
         log.warning("%s is not a file: the QGIS project is without it", name)
         return None
     source = f"/vsicurl/{name}" if name.startswith("http") else name
-    source = source if remote else _relative(Path(name), folder)
+    if part.before:  # QGIS takes no relative path inside a name
+        source = part.at(Path(part.path).absolute().as_posix())
+    elif not remote:
+        source = _relative(Path(name), folder)
     pipe = ET.Element("pipe")
     pipe.append(_raster_renderer(raster))
-    title = Path(name).stem
+    title = Path(part.path).stem
     return _Entry(RASTER_ID, title, "gdal", source, raster.grid.crs, raster.grid.bounds, pipe)
 
 

@@ -22,6 +22,7 @@ from geoiseg.outline.shoreline import (
     smooth_lines,
     transects,
 )
+from geoiseg.raster import alongside, gathered, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.Ge
     Raises:
         GeoisegError: A column or a class is missing, or there are no polygons.
     """
+    frame = frame.set_geometry(gathered(frame.geometry, frame.crs), crs=frame.crs)
     dated = options.date in frame
     groups = frame.groupby(options.date, sort=True) if dated else [(None, frame)]
     found = []
@@ -75,9 +77,8 @@ def _lines(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> Any:
         rows, other = one, polygons_in(two, source)
     if options.extent is not None:
         ground = read_layer(options.extent)
-        moved = (
-            ground.to_crs(rows.crs) if ground.crs is not None and rows.crs is not None else ground
-        )
+        beside = alongside(ground.geometry, ground.crs, rows.geometry, rows.crs)
+        moved = ground.set_geometry(beside, crs=rows.crs)
         extent = polygons_in(moved, options.extent)
     shape = polygons_in(rows, source)
     if options.centre:
@@ -95,8 +96,7 @@ def changed(
         )
     if baseline is not None:
         given = read_layer(baseline)
-        same = given.crs is None or lines.crs is None
-        base = shapely.union_all((given if same else given.to_crs(lines.crs)).geometry.to_numpy())
+        base = shapely.union_all(alongside(given.geometry, given.crs, lines.geometry, lines.crs))
     else:
         oldest = lines[lines[date] == lines[date].min()]
         if not oldest["length_m"].notna().any():
@@ -111,9 +111,4 @@ def changed(
 
 
 def _metres(line: Any, crs: Any) -> float:
-    alone = np.array([line], dtype=object)
-    if crs is not None and crs.is_geographic:
-        return float(crs.get_geod().geometry_length(line))
-    from geoiseg.outline.coverage.frame import Frame
-
-    return float(shapely.length(Frame.of(alone, crs, 0.0).into(alone))[0])
+    return float(shapely.length(line)) if crs is None else measure(line, crs)[1]

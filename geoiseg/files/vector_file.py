@@ -10,6 +10,7 @@ import shapely
 
 from geoiseg.errors import ProjectError, VectorError
 from geoiseg.files.vectors import list_layers, read_frame
+from geoiseg.files.vectors.archives import there
 
 
 def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -19,7 +20,7 @@ def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
         ProjectError: The file is missing or unreadable, has no such layer, no geometry or
             no rows.
     """
-    if not path.exists():
+    if not there(path):
         raise ProjectError(f"{path} does not exist")
     try:
         if path.suffix.lower() == ".parquet":

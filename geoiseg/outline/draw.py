@@ -71,15 +71,7 @@ def _ground_frame(grid: Grid) -> tuple[Affine, Affine]:
 
 def _ground_ratio(grid: Grid) -> float:
     """Return the width of the middle pixel divided by its height, on the ground."""
-    wide, tall = grid.pixel_size
-    if grid.is_geographic and grid.is_axis_aligned:
-        (_, y), *_ = grid.to_crs([(grid.width / 2, grid.height / 2)])
-        x = grid.bounds[0]
-        geod = grid.crs.get_geod() if grid.crs is not None else None
-        if geod is not None and abs(y) < 89:
-            east = geod.inv(x, y, x + wide, y)[2]
-            north = geod.inv(x, y - tall / 2, x, y + tall / 2)[2]
-            return float(east / north)
+    wide, tall = grid.pixel_edges_metres() or grid.pixel_size
     return float(wide / tall)
 
 

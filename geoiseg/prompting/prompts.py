@@ -18,7 +18,7 @@ from rasterio.features import rasterize
 
 from geoiseg.errors import PromptError
 from geoiseg.prompting.pixel import PixelPrompts
-from geoiseg.raster import XY, Grid, as_crs, box_outline, reproject_geometry, reproject_xy
+from geoiseg.raster import XY, Grid, as_crs, box_outline, reproject_geometry, reproject_xy, unrolled
 
 MAX_TEXT = 500
 """Characters of a text prompt."""
@@ -79,7 +79,8 @@ class Box:
         """Return the outline as a shapely Polygon in the raster's CRS ``crs``."""
         if self.crs is None or as_crs(self.crs) == as_crs(crs):
             return shapely.box(*self.corners)
-        return shapely.Polygon(reproject_xy(box_outline(*self.corners), self.crs, crs))
+        moved = shapely.Polygon(reproject_xy(box_outline(*self.corners), self.crs, crs))
+        return unrolled(moved, crs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,32 +324,69 @@ def _region_mask(regions: tuple[Region, ...], grid: Grid) -> Any:
     return burned.astype(bool)
 
 
-def localise(prompt: Prompt, crs: Any, raster_crs: pyproj.CRS | None) -> Prompt:
-    """Return a prompt given in ``crs`` as one for a raster in ``raster_crs``.
+def localise(prompt: Prompt, crs: Any, target: Grid | pyproj.CRS | None) -> Prompt:
+    """Return a prompt given in ``crs`` as one for a raster.
+
+    Args:
+        prompt: In ``crs``, or in the raster's own where that is None.
+        crs: Any CRS, or None.
+        target: The raster's grid: places are then written as its coordinates are, whichever
+            way round the world they were; or its CRS alone.
 
     Raises:
         PromptError: ``crs`` is given but the raster has none.
         GeoreferenceError: A coordinate has no place in the raster's CRS.
     """
     source = as_crs(crs)
-    if source is None or isinstance(prompt, Text):
+    grid = target if isinstance(target, Grid) else None
+    raster_crs = grid.crs if grid is not None else as_crs(target)
+    if isinstance(prompt, Text):
         return prompt
-    if raster_crs is None:
+    if raster_crs is None and source is not None:
         raise PromptError(
             f"the raster has no CRS, so a {prompt.kind} in {source.name} can not be placed;"
             " give it in pixels (crs=None)"
         )
-    if source == raster_crs:
-        return prompt
+    if grid is not None:
+        return _written_as(prompt, source, grid)
+    return _moved(prompt, source, raster_crs) if source not in (None, raster_crs) else prompt
+
+
+def _moved(prompt: Prompt, source: Any, target: Any) -> Prompt:
+    """Return a prompt in another CRS; a box keeps its own."""
     match prompt:
         case Point():
-            x, y = reproject_xy([(prompt.x, prompt.y)], source, raster_crs)[0]
+            x, y = reproject_xy([(prompt.x, prompt.y)], source, target)[0]
             return Point(float(x), float(y), prompt.positive)
         case Box():
             return replace(prompt, crs=source.to_string())
         case Scribble():
-            moved = reproject_xy(prompt.xy, source, raster_crs)
+            moved = reproject_xy(prompt.xy, source, target)
             return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)
         case Region():
-            moved_outline = reproject_geometry(prompt.polygon, source, raster_crs)
-            return Region(moved_outline, prompt.given)
+            return Region(reproject_geometry(prompt.polygon, source, target), prompt.given)
+        case Text():
+            return prompt
+
+
+def _written_as(prompt: Prompt, source: Any, grid: Grid) -> Prompt:
+    """Return a prompt written as the coordinates of a grid are."""
+    match prompt:
+        case Point():
+            x, y = grid.bring_xy([(prompt.x, prompt.y)], source)[0]
+            return Point(float(x), float(y), prompt.positive)
+        case Box() if prompt.crs is None and source in (None, grid.crs):
+            xy = grid.box_in(prompt.corners)
+            corners = *xy.min(axis=0).tolist(), *xy.max(axis=0).tolist()
+            return Box(*corners) if corners[:2] != prompt.corners[:2] else prompt
+        case Box():
+            own = prompt.crs is not None or source is None
+            return prompt if own else replace(prompt, crs=source.to_string())
+        case Scribble():
+            moved = grid.bring_xy(prompt.xy, source)
+            return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)
+        case Region():
+            outline = grid.bring(prompt.polygon, source)
+            return prompt if outline is prompt.polygon else Region(outline, prompt.given)
+        case Text():
+            return prompt

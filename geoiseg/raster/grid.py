@@ -9,10 +9,9 @@ level ``k`` is the grid that GDAL gives an overview of factor ``2**k``: its shap
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,74 +21,16 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 
 from geoiseg.errors import GeoreferenceError
+from geoiseg.raster.crs import XY, as_crs, reproject_xy
+from geoiseg.raster.ground import Ground
+from geoiseg.raster.places import box_outline, brought, brought_xy
+from geoiseg.raster.turns import nearest, turn_of, unrolled, unrolled_x
 
-XY = NDArray[np.float64]
-"""``(n, 2)`` float64 coordinates, x before y."""
+PIXELS = Affine(1, 0, 0, 0, -1, 0)
+"""Where a raster without any georeference lies: a pixel is a unit, rows go down from y = 0.
 
-BOX_EDGE_STEPS = 32
-"""Segments a box edge is cut into before it is reprojected."""
-
-
-def as_crs(crs: Any) -> pyproj.CRS | None:
-    """Return ``crs`` (anything pyproj or rasterio understands, or None) as a pyproj CRS.
-
-    Raises:
-        GeoreferenceError: The value is no CRS.
-    """
-    if crs is None or isinstance(crs, pyproj.CRS):
-        return crs
-    try:
-        return pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
-        raise GeoreferenceError(f"{crs!r} is not a CRS; use e.g. 'EPSG:4326'") from error
-
-
-@lru_cache(maxsize=64)
-def _transformer(source: pyproj.CRS, target: pyproj.CRS, _thread: int) -> pyproj.Transformer:
-    """Return a transformer of this thread's own: PROJ contexts are not to be shared."""
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
-def reproject_xy(xy: ArrayLike, source: Any, target: Any) -> XY:
-    """Return ``(n, 2)`` coordinates moved from one CRS to another, x (or longitude) first.
-
-    Either CRS may be None: then nothing is moved, and both must be None or the given
-    coordinates are taken as they are.
-
-    Raises:
-        GeoreferenceError: A coordinate has no image in the target CRS.
-    """
-    points = np.atleast_2d(np.asarray(xy, dtype=np.float64))
-    source, target = as_crs(source), as_crs(target)
-    if source is None or target is None or source == target:
-        return points.copy()
-    x, y = _transformer(source, target, threading.get_ident()).transform(points[:, 0], points[:, 1])
-    moved = np.column_stack([x, y])
-    if not np.isfinite(moved).all():
-        bad = points[~np.isfinite(moved).all(axis=1)][0]
-        raise GeoreferenceError(
-            f"({bad[0]:g}, {bad[1]:g}) in {source.name} has no place in {target.name};"
-            " is the CRS of the coordinates right?"
-        )
-    return moved
-
-
-def reproject_geometry(geometry: Any, source: Any, target: Any) -> Any:
-    """Return a shapely geometry moved from one CRS to another, vertex by vertex."""
-    source, target = as_crs(source), as_crs(target)
-    if source is None or target is None or source == target:
-        return geometry
-    return shapely.transform(geometry, lambda xy: reproject_xy(xy, source, target))
-
-
-def box_outline(xmin: float, ymin: float, xmax: float, ymax: float) -> XY:
-    """Return the closed, densified outline of a box, so that its edges may bend."""
-    t = np.linspace(0.0, 1.0, BOX_EDGE_STEPS + 1)[:-1]
-    x = np.concatenate([xmin + t * (xmax - xmin), np.full_like(t, xmax)])
-    x = np.concatenate([x, xmax - t * (xmax - xmin), np.full_like(t, xmin), [xmin]])
-    y = np.concatenate([np.full_like(t, ymin), ymin + t * (ymax - ymin), np.full_like(t, ymax)])
-    y = np.concatenate([y, ymax - t * (ymax - ymin), [ymin]])
-    return np.column_stack([x, y])
+So do QGIS and other GIS show it, so that outlines lie on the picture there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +143,8 @@ class Grid:
 
         Args:
             xy_crs: Coordinates, x or longitude first.
-            crs: Their CRS where it is not the grid's own.
+            crs: Their CRS where it is not the grid's own; then each is the place itself,
+                whichever way round the world it is written.
 
         Raises:
             GeoreferenceError: ``crs`` is given but the grid has none, or the
@@ -216,19 +158,102 @@ class Grid:
         points = np.atleast_2d(np.asarray(xy_crs, dtype=np.float64))
         if crs is not None:
             points = reproject_xy(points, crs, self.crs)
+            turn = turn_of(self.crs)
+            if turn is not None:
+                points[:, 0] = nearest(points[:, 0], self._middle, turn)
         return _apply(self._inverse, points)
+
+    @property
+    def _middle(self) -> float:
+        """X of the centre, in the CRS."""
+        return float(self.to_crs([(self.width / 2, self.height / 2)])[0, 0])
+
+    @cached_property
+    def _outline(self) -> XY:
+        return self.to_crs(box_outline(0, 0, self.width, self.height))
+
+    def bring(self, geometry: Any, crs: Any = None) -> Any:
+        """Return a shapely geometry in the grid's CRS, written as the grid's coordinates are.
+
+        A place is a place whichever way round the world it is written; what was cut at the
+        antimeridian is one again.
+
+        Args:
+            geometry: In ``crs``.
+            crs: Its CRS where it is not the grid's own.
+
+        Raises:
+            GeoreferenceError: A vertex has no place in the grid's CRS.
+        """
+        if self.crs is None:
+            return (
+                shapely.transform(geometry, self._upright) if self._in_rows(geometry) else geometry
+            )
+        return brought(geometry, crs, self.crs, self._outline)
+
+    def _in_rows(self, geometry: Any) -> bool:
+        """Return whether a geometry counts rows from the top of a raster without georeference.
+
+        Then y is positive, where the raster has none.
+        """
+        if self.crs is not None or self.transform != PIXELS or geometry is None:
+            return False
+        bottom, top = shapely.bounds(geometry)[[1, 3]].tolist()
+        return bool(bottom >= 0 and top > 0)
+
+    @staticmethod
+    def _upright(xy: XY) -> XY:
+        return np.asarray(xy * (1.0, -1.0))
+
+    def bring_xy(self, xy: ArrayLike, crs: Any = None) -> XY:
+        """Return ``(n, 2)`` the vertices of one stroke, or one place, as ``bring`` does."""
+        points = np.atleast_2d(np.asarray(xy, dtype=np.float64))
+        if self.crs is None:
+            counted = self._in_rows(shapely.multipoints(points))
+            return self._upright(points) if counted else points
+        return brought_xy(points, crs, self.crs, self._outline)
 
     def box_to_pixel(
         self, box: tuple[float, float, float, float], crs: Any = None
     ) -> tuple[float, float, float, float]:
         """Return ``x0, y0, x1, y1`` in pixels of the smallest upright box around ``box``.
 
-        The edges are densified first: between two CRSs they are curves.
+        The edges are densified first: between two CRSs they are curves. A pole inside the
+        box lies inside what is returned, and so does all that lies around it.
         """
-        xy = self.to_pixel(box_outline(*box), crs)
+        xy = self.to_pixel(self.box_in(box, crs))
         x0, y0 = xy.min(axis=0)
         x1, y1 = xy.max(axis=0)
         return float(x0), float(y0), float(x1), float(y1)
+
+    def box_in(self, box: tuple[float, float, float, float], crs: Any = None) -> XY:
+        """Return the closed, fine outline of a box in the grid's CRS, written as the grid is.
+
+        Args:
+            box: ``xmin, ymin, xmax, ymax``, upright in ``crs``.
+            crs: Its CRS where it is not the grid's own.
+
+        Raises:
+            GeoreferenceError: ``crs`` is given but the grid has none, or the box has no place
+                in the grid's CRS.
+        """
+        outline = box_outline(*box)
+        if crs is not None and self.crs is None:
+            self.to_pixel(outline, crs)  # says why it can not be
+        if self.crs is None:
+            return self.bring_xy(outline)
+        moved = reproject_xy(outline, crs, self.crs)
+        turn = turn_of(self.crs)
+        if turn is None:
+            return moved
+        if crs is not None and as_crs(crs) != self.crs:
+            moved[:, 0] = unrolled_x(moved[:, 0], turn, seam=turn_of(crs) is None)
+            if abs(moved[-1, 0] - moved[0, 0]) > turn / 2:  # around a pole
+                closed = shapely.bounds(unrolled(shapely.Polygon(moved), self.crs, seam=True))
+                return box_outline(self.bounds[0], closed[1], self.bounds[2], closed[3])
+        middle = float(moved[:, 0].min() + moved[:, 0].max()) / 2
+        moved[:, 0] += float(nearest(middle, self._middle, turn)) - middle
+        return moved
 
     @property
     def corners(self) -> XY:
@@ -251,32 +276,31 @@ class Grid:
         outline = self.to_crs(box_outline(0, 0, self.width, self.height))
         return shapely.Polygon(reproject_xy(outline, self.crs, crs))
 
-    def pixel_size_metres(self, xy_pixel: ArrayLike | None = None) -> float | None:
-        """Return the geometric mean of a pixel's two edges on the ground, in metres.
+    def pixel_edges_metres(self, xy_pixel: ArrayLike | None = None) -> tuple[float, float] | None:
+        """Return the lengths of a pixel's two edges on the ground, in metres.
 
-        Geodesic, so that it holds for geographic and for Web Mercator grids alike.
+        Geodesic, so that they hold for geographic and for Web Mercator grids alike.
 
         Args:
             xy_pixel: Where to measure; the centre of the grid by default.
 
         Returns:
-            None where the grid has no CRS or its CRS is not of the Earth.
+            None where the grid has no CRS, or one without metres.
         """
-        if self.crs is None:
+        ground = Ground.of(self.crs)
+        if ground is None:
             return None
         here = (self.width / 2, self.height / 2) if xy_pixel is None else xy_pixel
         x, y = np.asarray(here, dtype=np.float64).reshape(2)
-        corners = self.to_crs([(x - 0.5, y), (x + 0.5, y), (x, y - 0.5), (x, y + 0.5)])
-        try:
-            geod = self.crs.get_geod()
-            lonlat = reproject_xy(corners, self.crs, self.crs.geodetic_crs)
-        except (GeoreferenceError, pyproj.exceptions.ProjError):
-            return None
-        if geod is None:
-            return None
-        along = geod.inv(*lonlat[0], *lonlat[1])[2]
-        across = geod.inv(*lonlat[2], *lonlat[3])[2]
-        return math.sqrt(along * across) or None
+        start = self.to_crs([(x - 0.5, y), (x, y - 0.5)])
+        along, across = ground.distances(start, self.to_crs([(x + 0.5, y), (x, y + 0.5)])).tolist()
+        known = math.isfinite(along * across) and along * across > 0
+        return (along, across) if known else None
+
+    def pixel_size_metres(self, xy_pixel: ArrayLike | None = None) -> float | None:
+        """Return the geometric mean of a pixel's two edges: see ``pixel_edges_metres``."""
+        edges = self.pixel_edges_metres(xy_pixel)
+        return None if edges is None else math.sqrt(edges[0] * edges[1])
 
     def window(self, window: Window) -> Grid:
         """Return the grid of a window, which may reach over the edges."""

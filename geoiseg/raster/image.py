@@ -91,14 +91,27 @@ class Stretch:
             lookup: NDArray[np.uint8] = np.clip(np.rint(table), 0, 255).astype(np.uint8)
             looked_up: NDArray[np.uint8] = lookup[band]
             return looked_up
-        scaled = band.astype(np.float32)
-        scaled -= np.float32(low)
+        scaled = _above(band, low)
         with np.errstate(over="ignore"):  # infinity is clipped below
             scaled *= np.float32(255.0 / (high - low))
         np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
         np.clip(scaled, 0, 255, out=scaled)
         whole: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
         return whole
+
+
+def _above(band: NDArray[np.generic], low: float) -> NDArray[np.float32]:
+    """Return how far values lie above a limit.
+
+    Values whose differences float32 can not hold, such as heights in millimetres or times with
+    a large offset, are subtracted before they become that.
+    """
+    if band.dtype.itemsize < 4 or band.dtype == np.float32:
+        less: NDArray[np.float32] = band.astype(np.float32)
+        less -= np.float32(low)
+        return less
+    with np.errstate(over="ignore"):  # infinity is clipped
+        return (band.astype(np.float64) - low).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

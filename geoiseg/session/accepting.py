@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
 from geoiseg.prompting import Prompts, Region, Text
-from geoiseg.raster import reproject_geometry
 from geoiseg.segment import Step, Watch
 from geoiseg.session.covering import Covering
 from geoiseg.session.project import foreign_features
@@ -163,9 +162,9 @@ class Accepting(Covering):
         with self._lock:
             first = max((feature.id for feature in self.accepted), default=0) + 1
             source = self.raster
-            if frame.crs is not None and source.grid.crs is not None:
-                moved = reproject_geometry(frame.geometry.values, frame.crs, source.grid.crs)
-                frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
+            known = None if source.grid.crs is None else frame.crs
+            moved = [source.grid.bring(shape, known) for shape in frame.geometry]
+            frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
             new = [
                 replace(
                     one, attributes=self.schema.completed(one.label, one.attributes, lenient=True)

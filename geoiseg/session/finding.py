@@ -7,14 +7,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-import numpy as np
 import shapely
 
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
 from geoiseg.outline import outline
 from geoiseg.prompting import Box, Point, Prompts
-from geoiseg.raster import as_crs, box_outline, reproject_xy
+from geoiseg.raster import eastward
 from geoiseg.segment import Step, Watch
 from geoiseg.session.accepting import Accepting
 from geoiseg.words import LIMIT, Bounds, Candidate, Query, Search, Searcher
@@ -265,17 +264,17 @@ class Finding(Accepting):
         self._history.push(replace(self._state, search=search))
 
     def _place(self, x: float, y: float, crs: Any) -> tuple[float, float]:
-        if as_crs(crs) is None or as_crs(crs) == self.raster.grid.crs:
-            return x, y
-        moved = reproject_xy([(x, y)], crs, self.raster.grid.crs)[0].tolist()
+        moved = self.raster.grid.bring_xy([(x, y)], crs)[0].tolist()
         return float(moved[0]), float(moved[1])
 
     def _bounds(self, within: Bounds | None, crs: Any) -> Bounds | None:
         """Return a box in the raster's CRS around one in another."""
-        if within is None or as_crs(crs) is None or as_crs(crs) == self.raster.grid.crs:
-            return within
-        xy = reproject_xy(box_outline(*within), crs, self.raster.grid.crs)
-        low, high = np.nanmin(xy, axis=0).tolist(), np.nanmax(xy, axis=0).tolist()
+        if within is None:
+            return None
+        grid = self.raster.grid
+        xmin, ymin, xmax, ymax = within
+        xy = grid.box_in((xmin, ymin, eastward(xmin, xmax, crs or grid.crs), ymax), crs)
+        low, high = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     def _drawn(self, said: Prompts) -> Bounds | None:

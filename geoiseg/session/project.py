@@ -23,10 +23,18 @@ import pandas as pd
 import shapely
 
 from geoiseg.atomic import written
-from geoiseg.errors import ExportError, GeoisegError, ProjectError, PromptError, VectorError
+from geoiseg.errors import (
+    ExportError,
+    GeoisegError,
+    MissingExtraError,
+    ProjectError,
+    PromptError,
+    VectorError,
+)
 from geoiseg.features import FIXED_COLUMNS, Feature, Schema, free_name, plain_value, to_frame
 from geoiseg.files import (
     embed_style,
+    in_archive,
     layer_info,
     list_layers,
     read_frame,
@@ -36,7 +44,7 @@ from geoiseg.files import (
 )
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
-from geoiseg.raster import Stretch, as_crs
+from geoiseg.raster import Stretch, as_crs, moved_beside, raster_is_there
 from geoiseg.segment import Step
 from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.words import Classifier
@@ -204,6 +212,11 @@ def step_of(said: list[Any], gsd: float | None) -> Step:
 
 def is_project(path: Path) -> bool:
     """Return whether a file is a project of geoiseg."""
+    if in_archive(path):
+        try:
+            return META in [name for name, _ in list_layers(path)]
+        except (VectorError, MissingExtraError):
+            return False
     if path.suffix.lower() != ".gpkg" or not path.is_file():
         return False
     try:
@@ -335,12 +348,11 @@ def raster_path(name: str, project: Path) -> str:
     Raises:
         ProjectError: It is at neither place.
     """
-    local = Path(name)
-    if "://" in name or name.startswith("/vsi") or local.exists():
+    if raster_is_there(name):
         return name
-    beside = project.absolute().parent / local.name
-    if beside.exists():
-        return str(beside)
+    beside = moved_beside(name, project.absolute().parent)
+    if beside is not None:
+        return beside
     raise ProjectError(
         f"the raster {name} of {project.name} is not there any more; give its new place:"
         " Session.load(project, raster=...)"

@@ -19,6 +19,7 @@ from geoiseg.prompting import (
     check_inside,
     localise,
 )
+from geoiseg.raster import eastward
 from geoiseg.segment import (
     LookOptions,
     Mask,
@@ -60,10 +61,14 @@ class Prompting(Core):
     ) -> None:
         """Say that the object lies in a box, which is upright in ``crs``.
 
+        In longitude and latitude, a box from west to east across the antimeridian may have
+        its ``xmin`` above its ``xmax``, as in RFC 7946.
+
         Raises:
             PromptError: The box has no area or does not meet the raster.
         """
-        self.add([Box(float(xmin), float(ymin), float(xmax), float(ymax))], crs, **how)
+        east = eastward(float(xmin), float(xmax), crs or self.raster.grid.crs)
+        self.add([Box(float(xmin), float(ymin), east, float(ymax))], crs, **how)
 
     def add_scribble(
         self,
@@ -98,7 +103,7 @@ class Prompting(Core):
             CancelledError: ``watch`` asked to stop.
         """
         raster = self.raster
-        local = tuple(localise(prompt, crs, raster.grid.crs) for prompt in prompts)
+        local = tuple(localise(prompt, crs, raster.grid) for prompt in prompts)
         if not local:
             raise PromptError("give at least one prompt")
         for prompt in local:

@@ -13,9 +13,9 @@ from geoiseg.files import check_format, export_features, export_qgis_project, st
 from geoiseg.models import DEFAULT_MODEL, Model, get_model
 from geoiseg.outline import OutlineOptions
 from geoiseg.outline.coverage import CleanOptions, clean
-from geoiseg.prompting import level_for_gsd
-from geoiseg.raster import open_raster
-from geoiseg.segment import EmbeddingCache, default_cache
+from geoiseg.prompting import level_for_gsd, localise
+from geoiseg.raster import Grid, open_raster
+from geoiseg.segment import EmbeddingCache, Step, default_cache
 from geoiseg.session.core import State
 from geoiseg.session.history import History
 from geoiseg.session.likening import Likening
@@ -152,13 +152,20 @@ class Session(Likening):
         session.schema, session.snap = project.schema, project.snap
         if project.crs != session.raster.grid.crs:
             raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
-        outcome = session.segmenter.replay(project.steps)
+        grid, steps, features = session.raster.grid, project.steps, project.features
+        if grid.crs is None:
+            steps = _as_written(steps, grid)
+            features = tuple(
+                replace(one, geometry=grid.bring(one.geometry), steps=_as_written(one.steps, grid))
+                for one in features
+            )
+        outcome = session.segmenter.replay(steps)
         session._history = History(
             replace(
                 session._state,
-                steps=project.steps,
+                steps=steps,
                 outcome=outcome,
-                features=project.features,
+                features=features,
                 classifier=project.classifier,
             )
         )
@@ -203,3 +210,11 @@ class Session(Likening):
             shown = [] if target.suffix.lower() == ".tif" else [target]
             export_qgis_project(place, shown, self.raster)
         return target
+
+
+def _as_written(steps: tuple[Step, ...], grid: Grid) -> tuple[Step, ...]:
+    """Return steps of a file written as the grid's coordinates are: older files count rows."""
+    return tuple(
+        replace(step, prompts=tuple(localise(said, None, grid) for said in step.prompts))
+        for step in steps
+    )

@@ -33,7 +33,7 @@ def read_aoi(source: Any, grid: Grid) -> Any:
     if getattr(source, "geom_type", None) not in {"Polygon", "MultiPolygon"} or source.is_empty:
         kind = getattr(source, "geom_type", type(source).__name__)
         raise PromptError(f"an area of interest is a polygon, got {kind}")
-    area = shapely.make_valid(shapely.transform(source, grid.to_pixel))
+    area = shapely.make_valid(shapely.transform(grid.bring(source), grid.to_pixel))
     inside = shapely.intersection(area, shapely.box(0, 0, grid.width, grid.height))
     if inside.area == 0:
         raise PromptError("the area of interest does not meet the raster; is its CRS right?")
@@ -49,7 +49,7 @@ def _from_file(path: Path, grid: Grid) -> Any:
     if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
         raise PromptError(f"{path} has no polygons to be an area of interest")
     if frame.crs is not None and grid.crs is not None:
-        frame = frame.to_crs(grid.crs)
+        frame.geometry = [grid.bring(shape, frame.crs) for shape in frame.geometry]
     shapes = frame.geometry.dropna().to_numpy()
     polygons = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
     if not len(polygons):

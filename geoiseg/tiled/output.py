@@ -11,8 +11,8 @@ import shapely
 
 from geoiseg.atomic import written
 from geoiseg.errors import PromptError
-from geoiseg.features import measure
 from geoiseg.files import export_features, write_picture
+from geoiseg.raster import measure
 from geoiseg.tiled.assemble import number_objects, objects
 from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.prepare import Run

@@ -114,7 +114,7 @@ def prepared(
         work = WindowJob(raster, level, plan, _automatic(options, loaded), options.min_area,
                          area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
     else:
-        said = read_prompts(Path(prompts), raster.grid.crs, options.gsd)
+        said = read_prompts(Path(prompts), raster.grid, options.gsd)
         tiles = WindowPlan(grid.shape, max(options.tile, 2 * options.overlap), options.overlap)
         groups = tuple(grouped(said, raster.grid, level, tiles, aoi))
         numbers = range(len(groups))

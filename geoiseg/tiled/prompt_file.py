@@ -20,8 +20,9 @@ import shapely
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import free_name, plain_value
-from geoiseg.files import read_frame
+from geoiseg.files import read_frame, there
 from geoiseg.prompting import Box, Point, Prompt, Region, Scribble, localise
+from geoiseg.raster import joined, turn_of, unrolled
 from geoiseg.segment import Step
 from geoiseg.session import is_project
 from geoiseg.session.project import PROMPTS, step_of
@@ -53,7 +54,8 @@ def read_prompts(
 
     Args:
         path: Any file that GDAL's vector drivers read.
-        crs: CRS of the raster, to which the prompts are moved; None leaves them.
+        crs: The raster's grid, or its CRS, to which the prompts are moved; None leaves them.
+            With the grid they are written as its coordinates are.
         gsd: Ground size of a pixel to work at, where the file has no ``gsd`` column.
         layer: Layer to read; by default ``prompts`` of a project file, else the first.
 
@@ -61,7 +63,7 @@ def read_prompts(
         PromptError: The file is missing, unreadable, empty or has no geometry.
         GeoreferenceError: A prompt has no place in the raster's CRS.
     """
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     frame = _read(path, layer or (PROMPTS if is_project(path) else None))
     if "object" not in frame:
@@ -85,8 +87,20 @@ def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     if not len(frame):
         raise PromptError(f"{path} has no rows: draw at least one point, box or line")
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
-        return frame.reset_index(drop=True)
+        return _whole(frame.reset_index(drop=True))
     return _from_columns(pd.DataFrame(frame), path)
+
+
+def _whole(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return rows of which none goes around the world: what was cut at 180 degrees is one."""
+    turn = turn_of(frame.crs)
+    west, _, east, _ = frame.total_bounds
+    if turn is None or not east - west > turn / 2:
+        return frame
+    return frame.set_geometry(
+        [unrolled(joined(shape, frame.crs), frame.crs) for shape in frame.geometry],
+        crs=frame.crs,
+    )
 
 
 def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
@@ -115,7 +129,8 @@ def _object(
     for _, group in rows.groupby(order, sort=True):
         read = [_step(row) for _, row in group.iterrows()]
         prompts = tuple(prompt for step in read for prompt in step.prompts)
-        moved = tuple(localise(prompt, source, target) for prompt in prompts) if target else prompts
+        known = source if getattr(target, "crs", target) is not None else None
+        moved = tuple(localise(prompt, known, target) for prompt in prompts) if target else prompts
         own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in group else None
         scale = float(own_gsd) if own_gsd is not None else gsd
         steps.append(Step(moved, scale, max(step.grow for step in read)))

@@ -11,10 +11,10 @@ import numpy as np
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import plain_value
-from geoiseg.files import read_frame
+from geoiseg.files import read_frame, there
 from geoiseg.models import Model
 from geoiseg.prompting import Frame
-from geoiseg.raster import BoolArray, Grid, Raster, Window, reproject_geometry
+from geoiseg.raster import BoolArray, Grid, Raster, Window
 from geoiseg.segment import EmbeddingCache
 from geoiseg.session import load_project
 from geoiseg.tiled.automatic import View as Near
@@ -98,7 +98,7 @@ def _like(options: WordsOptions, raster: Raster, level: int) -> Prototypes | Exa
 
 def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
     """Return the polygons of a file in the raster's CRS: examples, and what is unlike them."""
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     try:
         frame = read_frame(path)
@@ -112,7 +112,7 @@ def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
         if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"}:
             raise PromptError(f"examples are polygons; {path} holds something else")
         if frame.crs is not None and raster.grid.crs is not None:
-            shape = reproject_geometry(shape, frame.crs, raster.grid.crs)
+            shape = raster.grid.bring(shape, frame.crs)
         sign = plain_value(row.get("positive"))
         sides[sign is None or bool(sign)].append(shape)
     return sides[True], sides[False]

@@ -15,10 +15,10 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import ExportError, VectorError, require
-from geoiseg.features import compactness, measure
+from geoiseg.features import compactness
 from geoiseg.files import write_frames
 from geoiseg.files.label_raster import label_dtype, stripes, write_windows
-from geoiseg.raster import Grid, Window
+from geoiseg.raster import Grid, Window, measure_all
 from geoiseg.tiled.assemble import MappedObject
 from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.plan import WindowPlan
@@ -67,7 +67,7 @@ def frames(
     for batch in _batches(found):
         pixels = np.array([item.geometry for item in batch], object)
         shapes = shapely.orient_polygons(shapely.transform(pixels, grid.to_crs))
-        sizes = [measure(shape, grid.crs) for shape in shapes]
+        sizes = measure_all(shapes, grid.crs).tolist()
         table = {
             "id": np.array([item.id for item in batch], np.int64),
             "label": [about.label] * len(batch),

@@ -160,9 +160,7 @@ class Lookout:
         positive = owner.tool != NEGATIVE
         steps, before = session.steps, session.outcome
         try:
-            point = localise(
-                Point(*frame.xy(move.at), positive), frame.crs, session.raster.grid.crs
-            )
+            point = localise(Point(*frame.xy(move.at), positive), frame.crs, session.raster.grid)
             if not frame.grid.whole.contains(frame.pixel(move.at)).all():
                 return
             step = Step((point,), owner.scale_at(move.at, move.zoom))

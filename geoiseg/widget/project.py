@@ -7,7 +7,7 @@ from typing import Any
 
 from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
 from geoiseg.models import DEFAULT_MODEL, Model
-from geoiseg.raster import Raster, open_raster
+from geoiseg.raster import Raster, open_raster, part_name
 from geoiseg.segment import EmbeddingCache
 from geoiseg.session import Session, is_project, load_project
 
@@ -20,7 +20,8 @@ def default_project(raster: Raster) -> Path:
 
     A file of that name that belongs to another raster is left alone.
     """
-    stem = Path(raster.name).stem or "raster"
+    part = part_name(raster.name)
+    stem = Path(part.path).stem + part.after.rstrip('"')
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).strip(".")[:80]
     for number in range(1, 1000):
         path = Path.cwd() / f"{plain or 'raster'}{'' if number == 1 else f'-{number}'}{SUFFIX}"

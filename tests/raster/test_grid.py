@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.raster.grid import ChipPlan, Grid, Window, box_outline, reproject_xy
+from geoiseg.raster.crs import reproject_xy
+from geoiseg.raster.grid import ChipPlan, Grid, Window
+from geoiseg.raster.places import box_outline
 
 UTM = pyproj.CRS("EPSG:32631")
 LONLAT = pyproj.CRS("EPSG:4326")

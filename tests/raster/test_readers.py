@@ -185,7 +185,8 @@ def test_no_crs_means_pixels_and_is_said_once(tmp_path: Path, caplog) -> None:
         f"{path} is not georeferenced: working in pixel coordinates"
     ]
     assert raster.grid.crs is None
-    np.testing.assert_array_equal(raster.grid.to_pixel([(3, 4)]), [(3, 4)])
+    np.testing.assert_array_equal(raster.grid.to_pixel([(3, -4)]), [(3, 4)])
+    np.testing.assert_array_equal(raster.grid.bring_xy([(3, 4)]), [(3, -4)])
 
 
 def test_bands_by_interpretation_name_or_order() -> None:
@@ -473,5 +474,6 @@ def test_data_arrays_rotated_complex_named_and_with_nodata() -> None:
     assert (geoiseg.open_raster(wave).read(Window(0, 0, 3, 4))[0] == 5).all()
     assert geoiseg.open_raster(wave).stretch.low[0] < 5
     single = array.isel(x=[0]).assign_coords(x=[5.0], y=np.arange(8.0)).drop_vars("spatial_ref")
-    with pytest.raises(RasterError, match="pixel size is unknown"):
-        geoiseg.open_raster(single)
+    assert geoiseg.open_raster(single).grid.pixel_size == (1, 1)
+    with pytest.raises(RasterError, match="size of the pixel is unknown"):
+        geoiseg.open_raster(single.isel(y=[3]))

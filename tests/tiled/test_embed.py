@@ -322,13 +322,13 @@ def test_an_area_comes_in_any_crs(wide: Path, tmp_path: Path) -> None:
     middle = shapely.box(xmin + 900, ymin + 900, xmin + 1000, ymin + 1000)
     path = tmp_path / "aoi.geojson"
     gpd.GeoDataFrame(geometry=[middle], crs=UTM).to_crs("EPSG:4326").to_file(path)
-    area = read_area(path, grid.crs)
+    area = read_area(path, grid)
     assert area.symmetric_difference(middle).area < 1
     with pytest.raises(PromptError, match="does not exist"):
-        read_area(tmp_path / "none.gpkg", grid.crs)
+        read_area(tmp_path / "none.gpkg", grid)
     path.write_text("nothing")
     with pytest.raises(PromptError, match="can not read an area"):
-        read_area(path, grid.crs)
+        read_area(path, grid)
 
 
 # -- command line ------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pyogrio
 import pyproj
 
 from geoiseg.errors import VectorError
+from geoiseg.files.vectors.archives import source_of
 from geoiseg.files.vectors.columns import is_dates
 from geoiseg.files.vectors.dates import write_with_dates
 from geoiseg.files.vectors.geopackage_writer import VERSION
@@ -41,14 +42,14 @@ def _undefined(crs: Any) -> bool:
 def list_layers(path: Path) -> list[tuple[str, str | None]]:
     """Return name and geometry type of each layer."""
     with _told():
-        return [(str(name), kind) for name, kind in pyogrio.list_layers(path)]
+        return [(str(name), kind) for name, kind in pyogrio.list_layers(source_of(path))]
 
 
 def layer_info(path: Path, layer: str) -> LayerInfo:
     """Return what is known of a layer."""
     with _told():
         info = pyogrio.read_info(
-            path, layer=layer, force_feature_count=True, force_total_bounds=True
+            source_of(path), layer=layer, force_feature_count=True, force_total_bounds=True
         )
     bounds = info["total_bounds"]
     return LayerInfo(
@@ -64,7 +65,7 @@ def read_frame(path: Path, layer: str | None, columns: Sequence[str] | None) -> 
     """Return the rows of a layer."""
     with _told(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        frame = pyogrio.read_dataframe(path, layer=layer, columns=columns)
+        frame = pyogrio.read_dataframe(source_of(path), layer=layer, columns=columns)
     if isinstance(frame, gpd.GeoDataFrame) and _undefined(frame.crs):
         frame = frame.set_crs(None, allow_override=True)
     return frame

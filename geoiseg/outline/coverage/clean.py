@@ -27,10 +27,13 @@ from geoiseg.outline.coverage.rank import ranks
 from geoiseg.outline.coverage.report import Report
 from geoiseg.outline.coverage.reshape import reshaped, straightened
 from geoiseg.outline.vectorize import regularize
+from geoiseg.raster import apart, gathered, measure_all
 
 log = logging.getLogger(__name__)
 
 Geometries = NDArray[Any]
+TRUE_AREA = 1e-3
+"""By what share an area in the frame, true in the middle, may differ from the ground's."""
 SQUARED = 0.05
 """Share of a building's area that squaring may add or take."""
 
@@ -57,7 +60,7 @@ def clean(
     """
     geometries = np.asarray(features.geometry.array, dtype=object)
     table = pd.DataFrame(features.drop(columns=features.geometry.name))
-    cleaned, report = _cleaned(geometries, features.crs, table, options or CleanOptions())
+    cleaned, report = _everywhere(geometries, features.crs, table, options or CleanOptions())
     cleaned_frame = features.copy()
     cleaned_frame[features.geometry.name] = gpd.GeoSeries(
         cleaned, index=features.index, crs=features.crs
@@ -79,7 +82,17 @@ def clean_geometries(
         Empty polygons where nothing is left.
     """
     array = np.asarray(geometries, dtype=object).reshape(-1)
-    return _cleaned(array, crs, None, options or CleanOptions())
+    return _everywhere(array, crs, None, options or CleanOptions())
+
+
+def _everywhere(
+    geometries: Geometries, crs: Any, table: pd.DataFrame | None, options: CleanOptions
+) -> tuple[Geometries, Report]:
+    """Return what ``_cleaned`` does of features that may meet across the antimeridian."""
+    whole = gathered(geometries, crs)
+    cleaned, report = _cleaned(whole, crs, table, options)
+    moved = any(one is not other for one, other in zip(whole, geometries, strict=True))
+    return (apart(cleaned, crs, geometries) if moved else cleaned), report
 
 
 def _cleaned(
@@ -103,26 +116,38 @@ def _cleaned(
     cleaned = _returned(final, frame, originals, len(given))
     stages = [_areas(stage, len(given)) for stage in (met, partition, shaped, final)]
     resolved = stages[1] + stages[3] - stages[2]  # what was settled last is no reshaping
+    before = shapely.area(given)
+    true = _true_areas(geometries, before, crs)
+    overall = float((before * true).sum() / before.sum()) if before.sum() else 1.0
     areas = {
-        "area_before": shapely.area(given),
-        "area_resolved": resolved,
-        "area_after": stages[3],
+        "area_before": before * true,
+        "area_resolved": resolved * true,
+        "area_after": stages[3] * true,
     }
     index = table.index if table is not None else pd.RangeIndex(len(given))
     gone = shapely.is_empty(cleaned) & ~shapely.is_empty(given)
     report = Report(
         pd.DataFrame(areas, index=index),
-        overlaps,
-        gaps + more_gaps,
-        slivers + more_slivers,
+        overlaps.scaled(overall),
+        (gaps + more_gaps).scaled(overall),
+        (slivers + more_slivers).scaled(overall),
         repaired,
         tuple(index[gone]),
         (int(shapely.get_num_coordinates(given).sum()),
          int(shapely.get_num_coordinates(cleaned).sum())),
-        (float(stages[0].sum()), float(resolved.sum()), float(stages[3].sum())),
+        tuple(float((part * true).sum()) for part in (stages[0], resolved, stages[3])),  # type: ignore[arg-type]
         (bool(shapely.coverage_is_valid(given)), bool(shapely.coverage_is_valid(cleaned))),
     )  # fmt: skip
     return cleaned, report
+
+
+def _true_areas(geometries: Geometries, framed: NDArray[Any], crs: Any) -> NDArray[np.float64]:
+    """Return ``(n,)`` square metres on the ground in one of the frame's, for each feature."""
+    known = measure_all(geometries, crs)[:, 0]
+    usable = np.isfinite(known) & (known > 0) & (framed > 0) & shapely.is_valid(geometries)
+    share = np.ones(len(framed))
+    share[usable] = known[usable] / framed[usable]
+    return np.where(np.abs(share - 1) > TRUE_AREA, share, 1.0)
 
 
 def _narrowed(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.raster import as_crs
+from geoiseg.raster import metres_per_unit
 
 XY = NDArray[np.float64]
 
@@ -48,7 +47,7 @@ class Frame:
             if not np.isnan(bounds).all():
                 raise GeoreferenceError(f"coordinates are not finite: bounds are {bounds.tolist()}")
             bounds = np.zeros(4)
-        scale = metres_per_unit(as_crs(crs), (bounds[:2] + bounds[2:]) / 2)
+        scale = metres_per_unit(crs, (bounds[:2] + bounds[2:]) / 2)
         largest = float(np.abs(bounds * (scale * 2)).max()) or 1.0
         finest = largest * FINEST
         if 0 < width < 64 * finest:
@@ -68,36 +67,6 @@ class Frame:
     def back(self, xy: XY) -> XY:
         """Return ``(n, 2)`` metres as coordinates of the CRS."""
         return xy / self.scale
-
-
-def metres_per_unit(crs: pyproj.CRS | None, xy: Any) -> tuple[float, float]:
-    """Return metres on the ground per unit along x and y at a place; ones without a CRS.
-
-    Measured on the ellipsoid where the CRS is geographic or Mercator, whose plane is not
-    the ground; the unit of the axes otherwise.
-    """
-    if crs is None:
-        return 1.0, 1.0
-    method = crs.coordinate_operation.method_name if crs.coordinate_operation else ""
-    mercator = "Mercator" in method and "Transverse" not in method
-    if not (crs.is_geographic or mercator):
-        unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
-        return unit, unit
-    geod, base = crs.get_geod(), crs.geodetic_crs
-    if geod is None or base is None:
-        return 1.0, 1.0
-    step = 1e-4 if crs.is_geographic else 10.0
-    x, y = float(xy[0]), float(xy[1])
-    if crs.is_geographic:
-        degree = crs.axis_info[0].unit_conversion_factor / math.radians(1)
-        x, y, step = x * degree, min(max(y * degree, -89.9), 89.9), step * degree
-    east, north = np.array([x - step, x + step, x, x]), np.array([y, y, y - step, y + step])
-    if mercator:
-        to_degrees = pyproj.Transformer.from_crs(crs, base, always_xy=True)
-        east, north = to_degrees.transform(east, north)
-    reach = geod.inv(east[::2], north[::2], east[1::2], north[1::2])[2]
-    unit = 2 * step / (degree if crs.is_geographic else 1.0)
-    return float(reach[0] / unit), float(reach[1] / unit)
 
 
 class Originals:

@@ -37,6 +37,10 @@ class Change:
     def __add__(self, other: Change) -> Change:
         return Change(self.count + other.count, self.area + other.area)
 
+    def scaled(self, by: float) -> Change:
+        """Return the change with another area."""
+        return Change(self.count, self.area * by)
+
 
 def partitioned(features: NDArray[Any], rank: Index, cell: float) -> tuple[Partition, Change]:
     """Return the partition that features make, overlaps given to the lowest rank.

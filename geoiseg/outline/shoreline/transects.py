@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.coverage.frame import Frame
 from geoiseg.outline.shoreline.rates import decimal_year
+from geoiseg.raster import alongside, distances
 
+TRUE_STEP = 1e-3
+"""By what share a length in the frame may differ from the ground's."""
 SIDES = ("left", "right", "both")
 PICKS = ("nearest", "farthest")
 
@@ -69,9 +72,10 @@ def transects(baseline: Any, options: TransectOptions, crs: Any = None) -> gpd.G
     behind = options.length if options.side == "both" else 0.0
     turn = -1.0 if options.side == "right" else 1.0
     for k, line in enumerate(shapely.get_parts(frame.into(alone))):
-        places = np.arange(0.0, line.length + options.spacing * 1e-9, options.spacing)
-        origin, direction = _placed(line, places, (options.smoothing or options.spacing) / 2)
+        places, at = _spaced(line, options.spacing, frame, crs)
+        origin, direction = _placed(line, at, (options.smoothing or options.spacing) / 2)
         across = turn * np.stack([-direction[:, 1], direction[:, 0]], axis=1)
+        across /= _true_length(origin, across, frame, crs)[:, None]
         starts.append(origin - behind * across)
         ends.append(origin + options.length * across)
         along.append(places)
@@ -86,6 +90,30 @@ def transects(baseline: Any, options: TransectOptions, crs: Any = None) -> gpd.G
         "origin_m": behind,
     }
     return gpd.GeoDataFrame(table, geometry=shapely.linestrings(ways), crs=crs)
+
+
+def _spaced(line: Any, spacing: float, frame: Frame, crs: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return metres on the ground along a line, a spacing apart, and those of the frame there."""
+    fine = shapely.segmentize(line, spacing)
+    xy = shapely.get_coordinates(fine)
+    steps = np.hypot(*np.diff(xy, axis=0).T)
+    framed = np.concatenate([[0.0], np.cumsum(steps)])
+    back = frame.back(xy)
+    true = distances(back[:-1], back[1:], crs)
+    if np.isnan(true).any() or (np.abs(true - steps) <= TRUE_STEP * steps).all():
+        true = steps
+    ground = np.concatenate([[0.0], np.cumsum(true)])
+    places = np.arange(0.0, ground[-1] + spacing * 1e-9, spacing)
+    return places, np.interp(places, ground, framed)
+
+
+def _true_length(
+    origin: NDArray[Any], across: NDArray[Any], frame: Frame, crs: Any
+) -> NDArray[np.float64]:
+    """Return ``(n,)`` metres on the ground of one metre of the frame along vectors at places."""
+    length = distances(frame.back(origin - across / 2), frame.back(origin + across / 2), crs)
+    known = np.isfinite(length) & (np.abs(length - 1) > TRUE_STEP)
+    return np.where(known, length, 1.0)
 
 
 def _placed(line: Any, places: Any, reach: float) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -129,8 +157,8 @@ def crossings(
     if date not in shorelines:
         known = ", ".join(map(str, shorelines.columns))
         raise GeoreferenceError(f"the shorelines have no column {date!r}; there is: {known}")
-    if lines.crs is not None and shorelines.crs is not None:
-        shorelines = shorelines.to_crs(lines.crs)
+    beside = alongside(shorelines.geometry, shorelines.crs, lines.geometry, lines.crs)
+    shorelines = shorelines.set_geometry(beside, crs=lines.crs)
     frame = Frame.of(np.asarray(lines.geometry.array, dtype=object), lines.crs, 0.0)
     ways = frame.into(np.asarray(lines.geometry.array, dtype=object))
     shores = frame.into(np.asarray(shorelines.geometry.array, dtype=object))
@@ -141,14 +169,15 @@ def crossings(
     )
     way, shore = way[hit], shore[hit]
     origin = lines["origin_m"].to_numpy(float)[way]
+    xy = frame.back(shapely.get_coordinates(points))
+    starts = shapely.get_coordinates(shapely.get_point(lines.geometry.to_numpy(), 0))
     found = pd.DataFrame({
         "transect": lines["transect"].to_numpy()[way],
         "along_m": lines["along_m"].to_numpy(float)[way],
         date: shorelines[date].to_numpy()[shore],
-        "distance_m": shapely.line_locate_point(ways[way], points) - origin,
+        "distance_m": distances(starts[way], xy, lines.crs) - origin,
     })  # fmt: skip
     found.insert(3, "year", [decimal_year(value) for value in found[date]])
-    xy = frame.back(shapely.get_coordinates(points))
     found = gpd.GeoDataFrame(found, geometry=shapely.points(xy), crs=lines.crs)
     order = found["distance_m"].abs().sort_values(ascending=pick == "nearest", kind="stable").index
     chosen = found.loc[order].drop_duplicates(["transect", "year"])

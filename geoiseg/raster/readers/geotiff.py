@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
@@ -22,10 +23,11 @@ from rasterio.windows import Window as RioWindow
 
 from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
 from geoiseg.raster.arrays import BoolArray
-from geoiseg.raster.grid import Grid, Window
+from geoiseg.raster.grid import PIXELS, Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
 from geoiseg.raster.readers.identity import SourceIdentity
+from geoiseg.raster.readers.naming import part_name
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
 
 log = logging.getLogger(__name__)
@@ -65,19 +67,24 @@ class RasterioRaster(Raster):
         self._init_handles()
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
-            self._count = dataset.count
+            self._count = dataset.count - _added_alpha(dataset)
             if not dataset.count:
                 inner = ", ".join(dataset.subdatasets[:3])
                 hint = f"; open one of its subdatasets: {inner}" if inner else ""
                 raise RasterError(f"{self.name} has no bands{hint}")
-            self._dtype = str(dataset.dtypes[0])
             self._palette = _palette(dataset)
             kinds = [kind.name.lower() for kind in dataset.colorinterp]
             chosen = choose_bands(kinds, dataset.descriptions) if bands is None else bands
-            self.bands = check_bands(chosen, dataset.count)
+            self.bands = check_bands(chosen, self._count)
+            types = [dataset.dtypes[band - 1] for band in self.bands]
+            self._dtype = _common_type(types)
+            self._mixed = len(set(types)) > 1
+            if self._mixed:
+                several = ", ".join(dict.fromkeys(types))
+                log.warning("%s: bands of %s are read as %s", self.name, several, self._dtype)
             if self._palette is not None and len(self.bands) > 1:
                 self._palette = None
-            self._mask_kind = _mask_kind(dataset, self.bands)
+            self._mask_kind = _mask_kind(dataset, self.bands, self._mixed)
             self._nodata = dataset.nodatavals[self.bands[0] - 1]
             self._overviews = max(dataset.overviews(self.bands[0]), default=1)
             self._block = dataset.block_shapes[self.bands[0] - 1]
@@ -132,7 +139,7 @@ class RasterioRaster(Raster):
             return self._shared
         dataset = getattr(self._local, "dataset", None)
         if dataset is None or dataset.closed:
-            dataset = _georeferenced(_open(self._path))
+            dataset = _georeferenced(_open(self._path), self.name)
             self._local.dataset = dataset
             self._opened.add(dataset)
         return dataset
@@ -165,15 +172,13 @@ class RasterioRaster(Raster):
             try:
                 with rasterio.Env(**GDAL_OPTIONS):
                     dataset = self._dataset()
-                    data = dataset.read(
-                        list(self.bands), window=where, out_shape=target, resampling=how
-                    )
+                    data = self._values(dataset, where, target, how)
                     mask = None
                     if self._mask_kind == "mask":
                         mask = dataset.read_masks(
                             list(self.bands), window=where, out_shape=target
                         ).any(axis=0)
-            except (RasterioError, OSError, ValueError, MemoryError) as error:
+            except (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError) as error:
                 if isinstance(error, GeoisegError):
                     raise
                 self._reopen_later()
@@ -182,6 +187,17 @@ class RasterioRaster(Raster):
                     f" {where.col_off:.0f}..: {_cause(error)}; the file may be truncated or damaged"
                 ) from error
         return self._interpret(data, mask)
+
+    def _values(
+        self, dataset: Any, where: RioWindow, target: tuple[int, ...], how: Resampling
+    ) -> NDArray[Any]:
+        """Return ``(band, y, x)`` values; bands of several types become one that holds all."""
+        how_read = {"window": where, "resampling": how}
+        if not self._mixed:
+            read: NDArray[Any] = dataset.read(list(self.bands), out_shape=target, **how_read)
+            return read
+        bands = [dataset.read(band, out_shape=target[1:], **how_read) for band in self.bands]
+        return np.stack(bands).astype(self._dtype, copy=False)
 
     def _interpret(
         self, data: NDArray[Any], mask: BoolArray | None
@@ -300,13 +316,18 @@ def _own_or_shared(source: Any) -> tuple[Any, str]:
     return None, name
 
 
+def _exists(path: str) -> bool:
+    """Return whether the file of a raster's name is there."""
+    return bool(part_name(path).before) or Path(path).exists()
+
+
 def _open(path: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)
     except (RasterioError, OSError, ValueError, TypeError, UnicodeError) as error:
-        if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+        if "://" not in path and not path.startswith("/vsi") and not _exists(path):
             raise RasterError(f"{path} does not exist") from error
         raise RasterError(f"can not open {path} as a raster: {_cause(error)}") from error
 
@@ -318,11 +339,27 @@ def _cause(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _georeferenced(dataset: Any) -> Any:
-    """Return the dataset, warped where its georeference is GCPs or RPCs."""
+def _georeferenced(dataset: Any, name: str) -> Any:
+    """Return the dataset, warped where its georeference is GCPs or RPCs.
+
+    Raises:
+        GeoreferenceError: No transformation fits them.
+    """
     if dataset.transform != Affine.identity():
         return dataset
     points, crs = dataset.gcps
+    by = f"{len(points)} ground control points" if points and crs else "RPCs"
+    try:
+        return _warped(dataset, points, crs)
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
+        dataset.close()
+        raise GeoreferenceError(
+            f"{name} is placed by {by} that no transformation fits: {_cause(error)};"
+            " give it more points, not all on one line, or warp it first"
+        ) from error
+
+
+def _warped(dataset: Any, points: Any, crs: Any) -> Any:
     options: dict[str, Any] = {"resampling": Resampling.bilinear}
     if dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp:
         options["add_alpha"] = True
@@ -338,6 +375,7 @@ def _georeferenced(dataset: Any) -> Any:
 def _grid(dataset: Any, name: str) -> Grid:
     crs, transform = dataset.crs, dataset.transform
     if transform == Affine.identity():
+        transform = PIXELS
         if crs:
             log.warning("%s has a CRS but no transform: working in pixel coordinates", name)
             crs = None
@@ -368,12 +406,27 @@ def _palette(dataset: Any) -> NDArray[np.uint8] | None:
     return palette
 
 
-def _mask_kind(dataset: Any, bands: tuple[int, ...]) -> str:
+def _added_alpha(dataset: Any) -> int:
+    """Return how many bands warping has added to what the file has."""
+    if not isinstance(dataset, WarpedVRT):
+        return 0
+    return int(dataset.count) - int(dataset.src_dataset.count)
+
+
+def _common_type(types: Sequence[str]) -> str:
+    """Return the NumPy type that holds the values of bands of several types."""
+    if len(set(types)) == 1:
+        return str(types[0])
+    names = ("complex64" if name == "complex_int16" else name for name in types)
+    return str(np.result_type(*map(np.dtype, names)))
+
+
+def _mask_kind(dataset: Any, bands: tuple[int, ...], mixed: bool) -> str:
     """Return where validity comes from: ``none``, ``nodata`` (the values) or ``mask``."""
     flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
     if all(MaskFlags.all_valid in flag for flag in flags):
         return "none"
     if all(MaskFlags.nodata in flag and MaskFlags.alpha not in flag for flag in flags):
-        same = len({dataset.nodatavals[band - 1] for band in bands}) == 1
-        return "nodata" if same else "mask"
+        same = len(np.unique([dataset.nodatavals[band - 1] for band in bands])) == 1  # NaN is NaN
+        return "nodata" if same and not mixed else "mask"
     return "mask"

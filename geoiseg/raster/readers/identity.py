@@ -19,6 +19,8 @@ from typing import Any
 
 from rasterio.errors import RasterioError
 
+from geoiseg.raster.readers.naming import part_name
+
 HEAD = 1 << 16
 """Bytes looked at from the start, where a header is."""
 PIECES = 16
@@ -58,8 +60,11 @@ class SourceIdentity:
         """Return a text that changes when the source does, but not when it is moved."""
         if self.file is None:
             return f"{self.path}|{self.fixed}"
-        plain = Path(self.path).absolute() == self.file
-        inside = "" if plain else self.path.replace(str(self.file.parent), "")
+        part = part_name(self.path)
+        plain = not part.before and Path(self.path).absolute() == self.file
+        inside = "" if plain else part.at(part.path.replace(str(self.file.parent), ""))
+        if part.before:
+            inside = part.at(self.file.name)
         try:
             return f"{content_identity(self.file)}|{inside}|{self.fixed}"
         except OSError:  # gone, though still open here: no other process is to know it
@@ -76,7 +81,7 @@ def local_file(path: str) -> Path | None:
 
     None for what is remote, in memory or a folder.
     """
-    plain = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar)/)+", "", path)
+    plain = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar)/)+", "", part_name(path).path)
     plain = re.sub(r"^(zip|tar|gzip|file)(\+file)?://", "", plain).partition("!")[0]
     if "://" in plain or plain.startswith("/vsi"):
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,12 +14,22 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import RasterError
 from geoiseg.raster.arrays import BoolArray
-from geoiseg.raster.grid import Grid, Window, as_crs
+from geoiseg.raster.crs import as_crs
+from geoiseg.raster.grid import Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
+from geoiseg.raster.turns import turn_of, unrolled_x
+
+log = logging.getLogger(__name__)
 
 Y_NAMES = ("y", "lat", "latitude", "northing")
+NODATA_NAMES = ("_FillValue", "missing_value", "nodata", "nodatavals")
+"""Attributes that say what stands for no data: CF's, and what GDAL and rasterio call it."""
+EVEN = 0.01
+"""Share of a pixel by which a coordinate may be off its place."""
+TINY = 1e-6
+"""The same, below which the ends say where all are."""
 X_NAMES = ("x", "lon", "longitude", "easting")
 
 
@@ -56,9 +68,7 @@ class DataArrayRaster(Raster):
         )
         crs, transform = _georeference(array, y_dim, x_dim)
         self.grid = Grid(crs, transform, self._array.shape[1:])
-        nodata = array.attrs.get("_FillValue", array.attrs.get("nodata"))
-        nodata = array.encoding.get("_FillValue", nodata) if nodata is None else nodata
-        self._nodata = None if nodata is None else float(nodata)
+        self._nodata = _nodata(array)
 
     def _labels(self, others: list[Any]) -> list[Any]:
         names = self._array.attrs.get("long_name")
@@ -116,8 +126,9 @@ class DataArrayRaster(Raster):
         valid = np.ones(data.shape[1:], dtype=bool)
         if data.dtype.kind == "f":
             valid &= np.isfinite(data).all(axis=0)
-        if self._nodata is not None and np.isfinite(self._nodata):
-            valid &= (data != self._nodata).any(axis=0)
+        if len(self._nodata):
+            known = self._nodata.astype(data.dtype) if data.dtype.kind == "f" else self._nodata
+            valid &= ~np.isin(data, known).all(axis=0)
         return valid
 
     def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
@@ -159,34 +170,100 @@ def _dim(array: Any, names: tuple[str, ...]) -> Any:
     )
 
 
+def _nodata(array: Any) -> NDArray[np.float64]:
+    """Return the values that stand for no data, by CF's names for them and GDAL's.
+
+    Each may be one value or several. What decoding has made NaN is not looked for again: the
+    value in ``encoding`` is that of the packed numbers.
+    """
+    said = [array.attrs.get(name) for name in NODATA_NAMES]
+    packed = {"scale_factor", "add_offset"} & array.encoding.keys()
+    if not packed and not any(value is not None for value in said):
+        said = [array.encoding.get(name) for name in NODATA_NAMES]
+    found: list[float] = []
+    for value in said:
+        try:
+            found.extend(np.asarray([] if value is None else value, dtype=np.float64).ravel())
+        except (TypeError, ValueError) as error:
+            raise RasterError(f"{value!r} can not be the array's nodata value") from error
+    return np.unique([value for value in found if np.isfinite(value)])
+
+
 def _georeference(array: Any, y_dim: Any, x_dim: Any) -> tuple[Any, Affine]:
     reference = array.coords.get("spatial_ref")
     attributes = {} if reference is None else dict(reference.attrs)
     text = attributes.get("crs_wkt") or attributes.get("spatial_ref") or array.attrs.get("crs")
     crs = as_crs(text)
+    given = None
     if "GeoTransform" in attributes:
         numbers = [float(part) for part in str(attributes["GeoTransform"]).split()]
+        given = Affine.from_gdal(*numbers)
         if y_dim not in array.coords or x_dim not in array.coords:
-            return crs, Affine.from_gdal(*numbers)
+            return crs, given
         if numbers[2] or numbers[4]:  # rotated: one-dimensional coordinates can not tell
-            return crs, Affine.from_gdal(*numbers)
-    steps = [_spacing(array, dim) for dim in (x_dim, y_dim)]
-    if None in steps:
+            return crs, given
+    lines = [_line(array, dim, crs if dim == x_dim else None) for dim in (x_dim, y_dim)]
+    if None in lines:
         return None, Affine.identity()
-    (x0, dx), (y0, dy) = steps  # type: ignore[misc]
+    (x0, dx, x_off), (y0, dy, y_off) = lines  # type: ignore[misc]
+    dx = _step(dx, x_off * 2 / array.sizes[x_dim], None if given is None else given.a, abs(dy))
+    dy = _step(dy, y_off * 2 / array.sizes[y_dim], None if given is None else given.e, -abs(dx))
     return crs, Affine.translation(x0 - dx / 2, y0 - dy / 2) @ Affine.scale(dx, dy)
 
 
-def _spacing(array: Any, dim: Any) -> tuple[float, float] | None:
-    """Return the first coordinate and the even step along a dimension."""
+def _step(measured: float, uncertain: float, given: float | None, square: float) -> float:
+    """Return the size of a pixel along an axis, with its sign.
+
+    Args:
+        measured: From the coordinates; NaN of a single one.
+        uncertain: By how much that may be off.
+        given: What the array's ``GeoTransform`` says, if it has one.
+        square: What makes pixels square; NaN where the other axis has one coordinate, too.
+
+    Raises:
+        RasterError: Nothing says it.
+    """
+    if given and not abs(given - measured) > uncertain:
+        return given
+    if np.isfinite(measured):
+        return measured
+    if not np.isfinite(square):
+        raise RasterError(
+            "the array has one pixel and no GeoTransform: the size of the pixel is unknown"
+        )
+    log.warning("the size of pixels along an axis of one is unknown: taken to be square")
+    return square
+
+
+def _line(array: Any, dim: Any, crs: Any) -> tuple[float, float, float] | None:
+    """Return the first coordinate along a dimension, the even step, and how far off they may be.
+
+    The step of a single coordinate is NaN. Longitudes may jump from 180 to -180.
+
+    Raises:
+        RasterError: The coordinates are not evenly spaced: farther from a straight line than
+            a hundredth of a pixel, and than their own rounding to 32 bits.
+    """
     if dim not in array.coords:
         return None
     values = np.asarray(array.coords[dim].values, dtype=np.float64)
+    turn = turn_of(crs)
+    values = values if turn is None else unrolled_x(values, turn)
     if values.size < 2:
-        raise RasterError(f"the coordinate {dim} has one value: the pixel size is unknown")
-    step = (values[-1] - values[0]) / (values.size - 1)
-    if not np.allclose(np.diff(values), step, rtol=1e-3, atol=0):
+        return float(values[0]), math.nan, 0.0
+    number = np.arange(values.size)
+    first, step = float(values[0]), float(values[-1] - values[0]) / (values.size - 1)
+    off = float(np.abs(values - (first + step * number)).max())
+    rounding = 0.0
+    if not off <= TINY * abs(step):
+        middle = number - number.mean()
+        step = float((middle * values).sum() / (middle**2).sum())
+        first = float(values.mean() - step * number.mean())
+        off = float(np.abs(values - (first + step * number)).max())
+        if (values == values.astype(np.float32)).all():
+            rounding = float(np.spacing(np.abs(values).max().astype(np.float32)))
+    if not (step and off <= max(EVEN * abs(step), min(rounding, abs(step)))):
         raise RasterError(
             f"the coordinate {dim} is not evenly spaced; resample the array to a regular grid"
         )
-    return float(values[0]), float(step)
+    return first, step, off

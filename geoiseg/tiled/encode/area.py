@@ -8,25 +8,25 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.files import read_frame
-from geoiseg.raster import reproject_geometry
+from geoiseg.files import read_frame, there
+from geoiseg.raster import Grid
 
 EDGE_PIECES = 64
 """Pieces that the longer side of an area is cut into before it is moved to another CRS."""
 
 
-def read_area(path: Path, crs: Any) -> Any:
-    """Return all shapes of a vector file as one shapely geometry in a CRS.
+def read_area(path: Path, grid: Grid) -> Any:
+    """Return all shapes of a vector file as one shapely geometry in a raster's CRS.
 
     Args:
-        path: Any vector file; one without a CRS is taken to be in ``crs``.
-        crs: The raster's; None takes the coordinates as they are.
+        path: Any vector file; one without a CRS is taken to be in the raster's.
+        grid: The raster's; without a CRS the coordinates are taken as they are.
 
     Raises:
         PromptError: The file is missing, unreadable or has no shape.
-        GeoreferenceError: The area has no place in ``crs``.
+        GeoreferenceError: The area has no place in the raster's CRS.
     """
-    if not path.exists():
+    if not there(path):
         raise PromptError(f"{path} does not exist")
     try:
         frame = read_frame(path, columns=[])
@@ -37,9 +37,9 @@ def read_area(path: Path, crs: Any) -> Any:
     whole = shapely.force_2d(shapely.unary_union(shapely.make_valid(shapes)))
     if whole.is_empty:
         raise PromptError(f"{path} has no shape: draw the area of interest")
-    if crs is None or frame.crs is None or frame.crs == crs:
-        return whole
+    if grid.crs is None or frame.crs is None or frame.crs == grid.crs:
+        return grid.bring(whole)
     xmin, ymin, xmax, ymax = whole.bounds
     step = max(xmax - xmin, ymax - ymin) / EDGE_PIECES
     fine = shapely.segmentize(whole, step) if step > 0 else whole
-    return reproject_geometry(fine, frame.crs, crs)
+    return grid.bring(fine, frame.crs)

@@ -14,7 +14,7 @@ import numpy as np
 
 from geoiseg.models.classic.grabcut import GrabCut
 from geoiseg.models.protocol import ModelInfo
-from geoiseg.raster.grid import reproject_geometry
+from geoiseg.raster.crs import reproject_geometry
 from geoiseg.widget.segment_map import SegmentMap
 
 

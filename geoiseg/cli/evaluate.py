@@ -10,6 +10,7 @@ import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import chosen_model, gsd_option, model_option
+from geoiseg.errors import PromptError
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
 from geoiseg.evaluate.summary import as_json, as_text, summarise
@@ -45,6 +46,13 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     """
     engine = chosen_model(model)
     listed = list(scenes(dataset, labels, limit, seed))
+    for scene in listed:
+        for line in scene.left_out:
+            click.echo(f"geoiseg: {scene.name}: {line}: left out", err=True)
+    if not any(scene.objects for scene in listed):
+        raise PromptError(
+            f"no label of {labels or dataset} is a polygon on the raster; is its CRS right?"
+        )
     options = EvaluationOptions(max_clicks=clicks, gsd=gsd)
     scores: list[ObjectScore] = []
     total = sum(len(scene.objects) for scene in listed)

@@ -86,9 +86,10 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         except KeyboardInterrupt:
             click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
     found = [result for result in results if result.feature_id is not None]
-    for result in results:
-        if result.error and not as_json:
-            click.echo(f"geoiseg: object {result.name}: {result.error}", err=True)
+    problems = [result.problem for result in results if result.problem]
+    if not as_json:
+        for problem in problems:
+            click.echo(f"geoiseg: {problem}", err=True)
     if not found:
         reason = results[0].error if results else "stopped before the first"
         raise PromptError(f"no object was found: {reason}")
@@ -99,7 +100,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         click.echo(json.dumps(report(session, results, out), indent=2))
     else:
         click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
-    if len(found) < len(objects):
+    if len(found) < len(objects) or problems:
         sys.exit(1)
 
 
@@ -108,7 +109,8 @@ def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str
     by_id = session.features.set_index("id")
     rows = []
     for result in results:
-        row: dict[str, Any] = {"object": result.name, "label": result.label, "error": result.error}
+        row: dict[str, Any] = {"object": result.name, "label": result.label, "error": result.error,
+                               "left_out": list(result.left_out)}  # fmt: skip
         if result.feature_id is not None:
             feature = by_id.loc[result.feature_id]
             row |= {

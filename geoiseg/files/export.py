@@ -22,6 +22,7 @@ from geoiseg.errors import ExportError, GeoisegError, VectorError, require
 from geoiseg.files.label_raster import write_labels
 from geoiseg.files.styles import Style, embed_style, write_sidecar
 from geoiseg.files.vectors import write_frames
+from geoiseg.files.vectors.rows import blank_rows
 from geoiseg.raster import Grid
 
 log = logging.getLogger(__name__)
@@ -209,7 +210,9 @@ def _write_gpkg(
 
 
 def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
-    write_frames([frame], path, "FlatGeobuf", **_one_type(frame))
+    blank = bool(len(blank_rows(frame)))  # which GDAL leaves out, or refuses, where it sorts
+    how = {"layer_options": {"SPATIAL_INDEX": "NO"}} if blank else {}
+    write_frames([frame], path, "FlatGeobuf", **_one_type(frame), **how)
 
 
 def _check_lonlat(frame: gpd.GeoDataFrame) -> None:

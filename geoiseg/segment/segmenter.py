@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import CancelledError, PromptError
+from geoiseg.errors import CancelledError, NoDataError, PromptError
 from geoiseg.models import Embedding, Model
 from geoiseg.prompting import (
     Box,
@@ -268,7 +268,7 @@ class Segmenter:
     ) -> Outcome:
         embedding, valid, pixel = self.view(frame, prompts, watch)
         grid = frame.grid(self.raster.grid)
-        _check_data_under(pixel, valid, self.raster.name)
+        _check_data_under(pixel, valid, prompts, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
         previous = None if before is None or before.frame != frame else before.logits
@@ -278,6 +278,33 @@ class Segmenter:
         watch.spent("decode", started)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
         return Outcome(Mask(array, grid, score), kept, frame)
+
+    def check_data(self, prompts: tuple[Prompt, ...], outcome: Outcome) -> None:
+        """Make sure that where prompts say the object is, there is data.
+
+        Args:
+            prompts: Points and strokes count.
+            outcome: The object that they led to; its chip is looked at.
+
+        Raises:
+            NoDataError: One of them lies where there is none.
+        """
+        grid = outcome.frame.grid(self.raster.grid)
+        marks = [one for one in prompts if isinstance(one, (Point, Scribble)) and one.positive]
+        if not marks or outcome.grown is not None:
+            return
+        _, valid = self.embed(outcome.frame)
+        there = [
+            prompted_pixels(
+                valid.shape, _inside(Prompts((one,)).to_pixel(grid), grid), positive=True
+            )
+            for one in marks
+        ]
+        empty = [
+            one for one, on in zip(marks, there, strict=True) if on.any() and not valid[on].any()
+        ]
+        if empty:
+            raise NoDataError(_no_data(self.raster.name), tuple(empty))
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None
@@ -369,10 +396,15 @@ def _change(before: Mask, after: Mask) -> float:
     return 1.0 - int((before.array & after.array).sum()) / union if union else 0.0
 
 
-def _check_data_under(prompts: PixelPrompts, valid: BoolArray, name: str) -> None:
-    marks = prompted_pixels(valid.shape, prompts, positive=True)
+def _check_data_under(pixel: PixelPrompts, valid: BoolArray, prompts: Prompts, name: str) -> None:
+    marks = prompted_pixels(valid.shape, pixel, positive=True)
     if marks.any() and not valid[marks].any():
-        raise PromptError(f"there is no data under the prompts in {name}; choose another place")
+        raise NoDataError(_no_data(name), tuple(one for one in prompts.items if one.positive))
+
+
+def _no_data(name: str) -> str:
+    """Return what to tell of prompts where a raster has no data."""
+    return f"there is no data under the prompts in {name}; choose another place"
 
 
 def _inside(prompts: PixelPrompts, grid: Grid) -> PixelPrompts:

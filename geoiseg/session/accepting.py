@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
+from geoiseg.files import polygon_rows
 from geoiseg.prompting import Prompts, Region, Text
 from geoiseg.raster import reproject_geometry
 from geoiseg.segment import Step, Watch
@@ -16,9 +18,14 @@ from geoiseg.session.project import foreign_features
 if TYPE_CHECKING:
     import geopandas as gpd
 
+log = logging.getLogger(__name__)
+
 
 class Accepting(Covering):
     """The object in progress becomes a feature among others."""
+
+    left_out: tuple[str, ...] = ()
+    """A line for each sort of rows that the last ``add_features`` could not take over."""
 
     @property
     def accepted(self) -> tuple[Feature, ...]:
@@ -153,14 +160,22 @@ class Accepting(Covering):
 
         The schema fills in defaults; its other demands are flagged by ``check_features``.
 
+        Rows without a polygon are left out, logged, and named in ``left_out``.
+
         Args:
-            frame: Polygons in any CRS; other geometries are refused.
+            frame: Polygons in any CRS.
             label_column: Column with the labels, if there is one.
 
         Raises:
-            PromptError: A row is no polygon, or the layer's CRS can not be used.
+            PromptError: No row is a polygon, or the layer's CRS can not be used.
         """
         with self._lock:
+            polygons, told = polygon_rows(frame)
+            if len(polygons):
+                frame = polygons
+            for line in told if len(polygons) else ():
+                log.warning("%s: left out", line)
+            self.left_out = tuple(told)
             first = max((feature.id for feature in self.accepted), default=0) + 1
             source = self.raster
             if frame.crs is not None and source.grid.crs is not None:

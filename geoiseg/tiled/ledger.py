@@ -43,7 +43,7 @@ class Item:
     """In the file of prompts, from 0."""
     name: str
     error: str | None = None
-    """Why there is no outline."""
+    """Why there is no outline, or not of all its rows."""
     properties: str = "{}"
     """Its columns, as JSON."""
     wkb: bytes | None = None

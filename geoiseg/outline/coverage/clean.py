@@ -121,6 +121,7 @@ def _cleaned(
          int(shapely.get_num_coordinates(cleaned).sum())),
         (float(stages[0].sum()), float(resolved.sum()), float(stages[3].sum())),
         (bool(shapely.coverage_is_valid(given)), bool(shapely.coverage_is_valid(cleaned))),
+        tuple(index[shapely.is_missing(geometries) | shapely.is_empty(geometries)]),
     )  # fmt: skip
     return cleaned, report
 
@@ -153,7 +154,7 @@ def polygonal(geometries: Geometries) -> tuple[Geometries, int]:
     other = np.flatnonzero(~blank & ~np.isin(kinds, polygons))
     if len(other):
         name = geometries[other[0]].geom_type
-        raise GeoreferenceError(f"row {other[0]} is a {name}; a coverage is of polygons only")
+        raise GeoreferenceError(f"row {other[0] + 1} is a {name}; a coverage is of polygons only")
     found = np.where(blank, shapely.Polygon(), geometries)
     invalid = ~shapely.is_valid(found)
     found[invalid] = shapely.make_valid(found[invalid], method="structure", keep_collapsed=False)

@@ -40,7 +40,9 @@ def written(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, ExportError):
             raise
-        raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+        raise ExportError(
+            f"can not write {path.name} to {path.parent}: {_reason(error)}"
+        ) from error
     try:
         yield folder / path.name
         _move(folder, path)
@@ -93,7 +95,7 @@ def why_failed(error: BaseException, place: Path) -> str:
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as found:
-        return f"{_reason(found)} ({said})" if said else _reason(found)
+        return _reason(found)
     return said or type(error).__name__
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from geoiseg.files import check_format, export_features, read_layer, rows_said
 from geoiseg.outline.coverage import CleanOptions
 from geoiseg.outline.coverage import clean as clean_coverage
 from geoiseg.outline.coverage.options import RULES
+from geoiseg.plain_json import json_text
 
 _METRES = click.FloatRange(min=0)
 
@@ -61,7 +61,7 @@ def clean(
     ):
         click.echo(f"geoiseg: {line}: left out", err=True)
     if as_json:
-        click.echo(json.dumps({"out": str(out), **report.as_dict()}, indent=2))
+        click.echo(json_text({"out": str(out), **report.as_dict()}, indent=2))
     else:
         click.echo(f"{report}; {len(cleaned)} of {len(frame)} features written to {out}")
 

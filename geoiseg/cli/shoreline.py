@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from geoiseg.files import (
 )
 from geoiseg.outline.shoreline import TransectOptions
 from geoiseg.outline.shoreline.transects import PICKS, SIDES
+from geoiseg.plain_json import json_text
 
 _METRES = click.FloatRange(min=0)
 _LENGTH = click.FloatRange(min=0, min_open=True)
@@ -81,7 +81,7 @@ def shoreline(  # noqa: PLR0913 - click hands options over one by one
         export_features(result, out)
         facts |= _summary(result)
         said = f"{len(result)} transects written to {out}, {facts['measured']} of them with a rate"
-    click.echo(json.dumps(facts, indent=2) if as_json else said)
+    click.echo(json_text(facts, indent=2) if as_json else said)
 
 
 def _summary(result: gpd.GeoDataFrame) -> dict[str, Any]:

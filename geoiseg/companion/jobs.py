@@ -20,6 +20,7 @@ LISTED = 20
 
 def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects that a file of prompts marks, and return how many were found."""
+    from geoiseg.atomic import check_place
     from geoiseg.features import read_schema
     from geoiseg.files import check_format
     from geoiseg.session import Session
@@ -35,6 +36,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     more = _becoming(fields, out)
     fields.done()
     check_format(out)
+    check_place(out)
     tell(0.0, f"opening {raster}")
     model = get_model(name, running)
     session = Session(open_raster(raster, bands), model, gsd=gsd, outline=shape)

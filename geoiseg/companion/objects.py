@@ -154,7 +154,7 @@ class Objects:
             if any(prompt.positive for step in steps[:count] for prompt in step.prompts):
                 outcome = view.segmenter.run(steps[:count], outcome, watch)
                 if count == len(steps):  # what was said before is in the user's project
-                    view.segmenter.check_data(steps[-1].prompts, outcome)
+                    outcome.check_data(steps[-1].prompts, view.segmenter.raster.name)
             self._answers[view.key, steps[:count]] = outcome
             while len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)

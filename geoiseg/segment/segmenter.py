@@ -7,7 +7,7 @@ the same steps give the same mask in a session, in a script and at replay.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,6 +74,22 @@ class Outcome:
 
     grown: Canvas | None = None
     """The object beyond its chip, where it was followed; there are no logits then."""
+    empty: tuple[Prompt, ...] = ()
+    """Points and strokes that say where the object is, and lie where the chip has no data."""
+
+    def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
+        """Make sure that where prompts say the object is, there is data.
+
+        Args:
+            prompts: Of those that led to the object.
+            name: Of the raster.
+
+        Raises:
+            NoDataError: One of them lies where there is none.
+        """
+        empty = tuple(one for one in self.empty if any(one is said for said in prompts))
+        if empty:
+            raise NoDataError(_no_data(name), empty)
 
     @property
     def settled(self) -> bool:
@@ -277,34 +293,8 @@ class Segmenter:
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         watch.spent("decode", started)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
-        return Outcome(Mask(array, grid, score), kept, frame)
-
-    def check_data(self, prompts: tuple[Prompt, ...], outcome: Outcome) -> None:
-        """Make sure that where prompts say the object is, there is data.
-
-        Args:
-            prompts: Points and strokes count.
-            outcome: The object that they led to; its chip is looked at.
-
-        Raises:
-            NoDataError: One of them lies where there is none.
-        """
-        grid = outcome.frame.grid(self.raster.grid)
-        marks = [one for one in prompts if isinstance(one, (Point, Scribble)) and one.positive]
-        if not marks or outcome.grown is not None:
-            return
-        _, valid = self.embed(outcome.frame)
-        there = [
-            prompted_pixels(
-                valid.shape, _inside(Prompts((one,)).to_pixel(grid), grid), positive=True
-            )
-            for one in marks
-        ]
-        empty = [
-            one for one, on in zip(marks, there, strict=True) if on.any() and not valid[on].any()
-        ]
-        if empty:
-            raise NoDataError(_no_data(self.raster.name), tuple(empty))
+        empty = () if valid.all() else tuple(_without_data(prompts, grid, valid))
+        return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None
@@ -400,6 +390,16 @@ def _check_data_under(pixel: PixelPrompts, valid: BoolArray, prompts: Prompts, n
     marks = prompted_pixels(valid.shape, pixel, positive=True)
     if marks.any() and not valid[marks].any():
         raise NoDataError(_no_data(name), tuple(one for one in prompts.items if one.positive))
+
+
+def _without_data(prompts: Prompts, grid: Grid, valid: BoolArray) -> Iterator[Prompt]:
+    """Yield the points and strokes on the object that have no data under them."""
+    for item in prompts.items:
+        if isinstance(item, (Point, Scribble)) and item.positive:
+            pixel = _inside(Prompts((item,)).to_pixel(grid), grid)
+            on = prompted_pixels(valid.shape, pixel, positive=True)
+            if on.any() and not valid[on].any():
+                yield item
 
 
 def _no_data(name: str) -> str:

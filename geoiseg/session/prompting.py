@@ -111,7 +111,7 @@ class Prompting(Core):
             steps = (*state.steps, Step(local, self.gsd))
             outcome = self._next(steps, watch)
             if outcome is not None:
-                self.segmenter.check_data(local, outcome)
+                outcome.check_data(local, raster.name)
             self._history.push(replace(state, steps=steps, outcome=outcome))
 
     def _next(self, steps: tuple[Step, ...], watch: Watch | None) -> Outcome | None:

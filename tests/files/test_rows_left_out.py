@@ -25,8 +25,8 @@ from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.widget.channel.uploads import read_layer as read_upload
 from geoiseg.words.examples import around_places
 from geoiseg.words.search import Searcher
+from tests.cli.test_cli import run
 from tests.conftest import UTM, Disk, disk_pixels, write_raster
-from tests.test_cli import run
 
 BLANK = shapely.Polygon()
 

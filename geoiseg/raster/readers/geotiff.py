@@ -65,7 +65,7 @@ class RasterioRaster(Raster):
         self._init_handles()
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
-            self._count = dataset.count
+            self._count = _own_bands(dataset)
             if not dataset.count:
                 inner = ", ".join(dataset.subdatasets[:3])
                 hint = f"; open one of its subdatasets: {inner}" if inner else ""
@@ -74,7 +74,7 @@ class RasterioRaster(Raster):
             self._palette = _palette(dataset)
             kinds = [kind.name.lower() for kind in dataset.colorinterp]
             chosen = choose_bands(kinds, dataset.descriptions) if bands is None else bands
-            self.bands = check_bands(chosen, dataset.count)
+            self.bands = check_bands(chosen, self._count)
             if self._palette is not None and len(self.bands) > 1:
                 self._palette = None
             self._mask_kind = _mask_kind(dataset, self.bands)
@@ -333,6 +333,12 @@ def _georeferenced(dataset: Any) -> Any:
     if dataset.rpcs is not None:
         return WarpedVRT(dataset, src_crs="EPSG:4326", crs="EPSG:4326", **options)
     return dataset
+
+
+def _own_bands(dataset: Any) -> int:
+    """Return how many bands the source itself has: warping adds an alpha to them."""
+    source = getattr(dataset, "src_dataset", None)
+    return int(dataset.count if source is None else min(dataset.count, source.count))
 
 
 def _grid(dataset: Any, name: str) -> Grid:

@@ -14,6 +14,7 @@ from geoiseg.models.tiny.words import words_head
 from geoiseg.prompting import level_for_gsd
 from geoiseg.segment import Watch
 from geoiseg.session.finding import Finding
+from geoiseg.session.taken import on_accepted
 from geoiseg.words import (
     LIMIT,
     Bounds,
@@ -161,15 +162,7 @@ class Likening(Finding):
     def _show(self, search: Search, threshold: float | None) -> tuple[Candidate, ...]:
         """Make a search present, without what lies on accepted features."""
         least = search.threshold if threshold is None else threshold
-        taken = frozenset(
-            one.number
-            for one in search.candidates
-            if any(
-                one.geometry.intersects(other.geometry)
-                and one.geometry.intersection(other.geometry).area > one.geometry.area / 2
-                for other in self.accepted
-            )
-        )
+        taken = on_accepted(search.candidates, self.accepted)
         search = replace(search, threshold=least, gone=taken)
         self._history.push(
             replace(self._state, search=search, picked=None, steps=(), outcome=None, editing=None)

@@ -40,9 +40,7 @@ def written(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, ExportError):
             raise
-        raise ExportError(
-            f"can not write {path.name} to {path.parent}: {_reason(error)}"
-        ) from error
+        raise ExportError(f"can not write {path}: {_reason(error)}") from error
     try:
         yield folder / path.name
         _move(folder, path)

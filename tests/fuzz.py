@@ -126,9 +126,8 @@ def damaged(kind: str, number: int, sound: Path, target: Path) -> str:
     if kind == "tiff":
         sources = sorted(sound.glob("*.tif"))
     else:
-        sources = [
-            sound / {"gpkg": "layer.gpkg", "geojson": "layer.geojson"}.get(kind, "project.gpkg")
-        ]
+        names = ("project",) if kind == "project" else ("layer", "plots")
+        sources = [sound / f"{name}.{'geojson' if kind == 'geojson' else 'gpkg'}" for name in names]
     source = sources[number % len(sources)]
     ways: list[Callable[[bytes, np.random.Generator], bytes]] = [flipped, holed, cut]
     way = ways[int(rng.integers(len(ways)))]

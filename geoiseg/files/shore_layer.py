@@ -25,6 +25,7 @@ from geoiseg.outline.shoreline import (
     transects,
 )
 from geoiseg.outline.shoreline.rates import decimal_year
+from geoiseg.raster import reproject_frame
 
 LINES = (1, 5)
 """Shapely's numbers of the types."""
@@ -133,10 +134,7 @@ def _of_polygons(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> 
         rows, other = one, polygons_in(two, source)
     if options.extent is not None:
         ground = read_layer(options.extent)
-        moved = (
-            ground.to_crs(rows.crs) if ground.crs is not None and rows.crs is not None else ground
-        )
-        extent = polygons_in(moved, options.extent)
+        extent = polygons_in(reproject_frame(ground, rows.crs), options.extent)
     shape = polygons_in(rows, source)
     if options.centre:
         return centre_lines(shape, crs=rows.crs)
@@ -153,8 +151,8 @@ def changed(
         )
     if baseline is not None:
         given = read_layer(baseline)
-        same = given.crs is None or lines.crs is None
-        base = shapely.union_all((given if same else given.to_crs(lines.crs)).geometry.to_numpy())
+        moved = reproject_frame(given, lines.crs)
+        base = shapely.union_all(np.asarray(moved.geometry.array, dtype=object))
     else:
         oldest = lines[lines[date] == lines[date].min()]
         if not oldest["length_m"].notna().any():

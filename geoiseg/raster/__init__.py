@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Window,
         as_crs,
         box_outline,
+        reproject_frame,
         reproject_geometry,
         reproject_xy,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "as_crs",
     "box_outline",
     "open_raster",
+    "reproject_frame",
     "reproject_geometry",
     "reproject_xy",
 ]
@@ -53,6 +55,7 @@ __getattr__, __dir__ = lazy(
             "Window",
             "as_crs",
             "box_outline",
+            "reproject_frame",
             "reproject_geometry",
             "reproject_xy",
         ],

@@ -46,8 +46,18 @@ def as_crs(crs: Any) -> pyproj.CRS | None:
 
 @lru_cache(maxsize=64)
 def _transformer(source: pyproj.CRS, target: pyproj.CRS, _thread: int) -> pyproj.Transformer:
-    """Return a transformer of this thread's own: PROJ contexts are not to be shared."""
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    """Return a transformer of this thread's own: PROJ contexts are not to be shared.
+
+    Raises:
+        GeoreferenceError: There is no way from one to the other.
+    """
+    try:
+        return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise GeoreferenceError(
+            f"nothing in {source.name!r:.60} has a place in {target.name!r:.60}: one of them is"
+            " of no known place or method; set the right CRS"
+        ) from error
 
 
 def reproject_xy(xy: ArrayLike, source: Any, target: Any) -> XY:
@@ -80,6 +90,19 @@ def reproject_geometry(geometry: Any, source: Any, target: Any) -> Any:
     if source is None or target is None or source == target:
         return geometry
     return shapely.transform(geometry, lambda xy: reproject_xy(xy, source, target))
+
+
+def reproject_frame(frame: Any, target: Any) -> Any:
+    """Return a GeoDataFrame in another CRS; as it is where it or the CRS is of no CRS.
+
+    Raises:
+        GeoreferenceError: A coordinate has no place there.
+    """
+    target = as_crs(target)
+    if frame.crs is None or target is None:
+        return frame
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    return frame.set_geometry(reproject_geometry(shapes, frame.crs, target), crs=target)
 
 
 def box_outline(xmin: float, ymin: float, xmax: float, ymax: float) -> XY:

@@ -10,7 +10,7 @@ import shapely
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.files import polygons_of, read_frame
-from geoiseg.raster import Grid
+from geoiseg.raster import Grid, reproject_frame
 from geoiseg.tiled.plan import WindowPlan
 
 
@@ -47,9 +47,7 @@ def _from_file(path: Path, grid: Grid) -> Any:
         raise PromptError(f"can not read the area of interest from {path}: {reason}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise PromptError(f"{path} has no polygons to be an area of interest")
-    if frame.crs is not None and grid.crs is not None:
-        frame = frame.to_crs(grid.crs)
-    polygons = polygons_of(frame, path.name)
+    polygons = polygons_of(reproject_frame(frame, grid.crs), path.name)
     if polygons is None:
         raise PromptError(f"{path} has no polygons to be an area of interest")
     return polygons

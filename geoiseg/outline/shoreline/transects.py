@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.coverage.frame import Frame
 from geoiseg.outline.shoreline.rates import decimal_year
+from geoiseg.raster import reproject_frame
 
 SIDES = ("left", "right", "both")
 PICKS = ("nearest", "farthest")
@@ -129,8 +130,7 @@ def crossings(
     if date not in shorelines:
         known = ", ".join(map(str, shorelines.columns))
         raise GeoreferenceError(f"the shorelines have no column {date!r}; there is: {known}")
-    if lines.crs is not None and shorelines.crs is not None:
-        shorelines = shorelines.to_crs(lines.crs)
+    shorelines = reproject_frame(shorelines, lines.crs)
     frame = Frame.of(np.asarray(lines.geometry.array, dtype=object), lines.crs, 0.0)
     ways = frame.into(np.asarray(lines.geometry.array, dtype=object))
     shores = frame.into(np.asarray(shorelines.geometry.array, dtype=object))

@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
@@ -65,7 +66,7 @@ class RasterioRaster(Raster):
         self._init_handles()
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
-            self._count = _own_bands(dataset)
+            self._count = dataset.count - _added_alpha(dataset)
             if not dataset.count:
                 inner = ", ".join(dataset.subdatasets[:3])
                 hint = f"; open one of its subdatasets: {inner}" if inner else ""
@@ -132,7 +133,7 @@ class RasterioRaster(Raster):
             return self._shared
         dataset = getattr(self._local, "dataset", None)
         if dataset is None or dataset.closed:
-            dataset = _georeferenced(_open(self._path))
+            dataset = _georeferenced(_open(self._path), self.name)
             self._local.dataset = dataset
             self._opened.add(dataset)
         return dataset
@@ -173,7 +174,7 @@ class RasterioRaster(Raster):
                         mask = dataset.read_masks(
                             list(self.bands), window=where, out_shape=target
                         ).any(axis=0)
-            except (RasterioError, OSError, ValueError, MemoryError) as error:
+            except (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError) as error:
                 if isinstance(error, GeoisegError):
                     raise
                 self._reopen_later()
@@ -318,11 +319,27 @@ def _cause(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _georeferenced(dataset: Any) -> Any:
-    """Return the dataset, warped where its georeference is GCPs or RPCs."""
+def _georeferenced(dataset: Any, name: str) -> Any:
+    """Return the dataset, warped where its georeference is GCPs or RPCs.
+
+    Raises:
+        GeoreferenceError: No transformation fits them.
+    """
     if dataset.transform != Affine.identity():
         return dataset
     points, crs = dataset.gcps
+    by = f"{len(points)} ground control points" if points and crs else "RPCs"
+    try:
+        return _warped(dataset, points, crs)
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
+        dataset.close()
+        raise GeoreferenceError(
+            f"{name} is placed by {by} that no transformation fits: {_cause(error)};"
+            " give it more points, not all on one line, or warp it first"
+        ) from error
+
+
+def _warped(dataset: Any, points: Any, crs: Any) -> Any:
     options: dict[str, Any] = {"resampling": Resampling.bilinear}
     if dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp:
         options["add_alpha"] = True
@@ -333,12 +350,6 @@ def _georeferenced(dataset: Any) -> Any:
     if dataset.rpcs is not None:
         return WarpedVRT(dataset, src_crs="EPSG:4326", crs="EPSG:4326", **options)
     return dataset
-
-
-def _own_bands(dataset: Any) -> int:
-    """Return how many bands the source itself has: warping adds an alpha to them."""
-    source = getattr(dataset, "src_dataset", None)
-    return int(dataset.count if source is None else min(dataset.count, source.count))
 
 
 def _grid(dataset: Any, name: str) -> Grid:
@@ -372,6 +383,13 @@ def _palette(dataset: Any) -> NDArray[np.uint8] | None:
     for value, colour in table.items():
         palette[value] = colour
     return palette
+
+
+def _added_alpha(dataset: Any) -> int:
+    """Return how many bands warping has added to what the file has."""
+    if not isinstance(dataset, WarpedVRT):
+        return 0
+    return int(dataset.count) - int(dataset.src_dataset.count)
 
 
 def _mask_kind(dataset: Any, bands: tuple[int, ...]) -> str:

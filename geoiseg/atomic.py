@@ -14,6 +14,8 @@ from geoiseg.errors import ExportError
 
 LOGS = ("-wal", "-journal")
 """What SQLite calls the changes beside a file that are not in it yet."""
+PROBE = 1 << 16
+"""Bytes written to find out why nothing can be."""
 PARTS = {".shp": (".prj", ".cpg", ".qix", ".sbn", ".sbx")}
 """Files that tell of one: where a new one has none, those of the old one would tell wrong."""
 
@@ -27,19 +29,18 @@ def written(path: Path) -> Iterator[Path]:
     error everything temporary is removed and what was there before is untouched.
 
     Raises:
-        ExportError: The folder does not exist or can not be written, the disk is full, or
-            another program has changes to the file under way.
+        ExportError: The folder does not exist or can not be written, the disk is full, the name
+            is too long, or another program has changes to the file under way.
     """
     path = path.absolute()
-    if not path.parent.is_dir():
-        raise ExportError(f"can not write {path.name}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise ExportError(f"can not write {path}: it is a folder")
-    _settle(path)
+    check_place(path)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        _settle(path)
+        folder = Path(tempfile.mkdtemp(prefix=".geoiseg-", suffix=".tmp", dir=path.parent))
     except OSError as error:
-        raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+        if isinstance(error, ExportError):
+            raise
+        raise ExportError(f"can not write {path}: {_reason(error)}") from error
     try:
         yield folder / path.name
         _move(folder, path)
@@ -51,11 +52,57 @@ def written(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_place(path: Path) -> None:
+    """Make sure that a file can have this place, as far as that can be seen before it is made.
+
+    Raises:
+        ExportError: Its folder is missing or none, a folder has its place, or its name is too
+            long.
+    """
+    folder = path.absolute().parent
+    try:
+        if not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise ExportError(f"can not write {path.name}: the folder {folder} {what}")
+        if path.is_dir():
+            raise ExportError(f"can not write {path}: it is a folder")
+    except (OSError, ValueError) as error:  # a name too long, or with a null in it
+        if isinstance(error, ExportError):
+            raise
+        raise ExportError(f"can not write {str(path)[:80]!r}: {_reason(error)}") from error
+
+
+def why_failed(error: BaseException, place: Path) -> str:
+    """Return in one line why a file could not be written: what the system says, if it does.
+
+    Libraries say little of the cause, so a little is written to the same place.
+
+    Args:
+        error: Of the library.
+        place: What it was to write, while it still fills the disk.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return _reason(cause)
+        cause = cause.__cause__ or cause.__context__
+    said = " ".join(str(error).split())
+    try:
+        with tempfile.TemporaryFile(dir=place.parent) as probe:
+            probe.write(bytes(PROBE))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as found:
+        return _reason(found)
+    return said or type(error).__name__
+
+
 def _move(folder: Path, path: Path) -> None:
     """Put in place what was made in a folder."""
     made = sorted(folder.iterdir(), key=lambda file: file.name == path.name)
     if not made or made[-1].name != path.name:
-        raise ExportError(f"can not write {path}: nothing was made; is the disk full?")
+        nothing = ExportError("nothing was made")
+        raise ExportError(f"can not write {path}: {why_failed(nothing, folder / path.name)}")
     for file in made:
         _flush(file)
     _settle(path)  # it may have been opened meanwhile
@@ -99,5 +146,7 @@ def _flush(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split())
+def _reason(error: BaseException) -> str:
+    """Return what the system says of an error, in one line."""
+    said = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+    return said or type(error).__name__

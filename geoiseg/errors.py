@@ -27,6 +27,17 @@ class PromptError(GeoisegError, ValueError):
     """A prompt is malformed, empty or outside the raster."""
 
 
+class NoDataError(PromptError):
+    """Prompts that say where the object is lie where the raster has no data.
+
+    ``prompts`` are those; what was given with them is not at fault.
+    """
+
+    def __init__(self, message: str, prompts: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.prompts = prompts
+
+
 class ModelError(GeoisegError, RuntimeError):
     """A model failed, or was asked for something that it can not do."""
 

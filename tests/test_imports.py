@@ -20,7 +20,7 @@ HEAVY = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "home", "atomic", "version", "lazy"},
+    {"errors", "home", "atomic", "console", "plain_json", "version", "lazy"},
     {"raster"},
     {"prompting"},
     {"models"},

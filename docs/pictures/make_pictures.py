@@ -25,7 +25,16 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from geoiseg.demo.scene import CRS, make_scene  # noqa: E402
-from tests.widget.browser.harness import CHROMIUM, FLAGS, MapPage, Server, launch, load, notebook, stop  # noqa: E402
+from tests.widget.browser.harness import (  # noqa: E402
+    CHROMIUM,
+    FLAGS,
+    MapPage,
+    Server,
+    launch,
+    load,
+    notebook,
+    stop,
+)
 
 CLASSES = {"stubble": "#ffb300", "bare soil": "#ec407a", "crop": "#43a047", "lake": "#2979ff"}
 FIELDS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from geoiseg.cli.options import chosen_model, chosen_options, model_option
+from geoiseg.cli.options import bands_option, chosen_model, chosen_options, model_option
 from geoiseg.errors import ProjectError, require
 from geoiseg.models import ModelOptions
 from geoiseg.raster import open_raster
@@ -28,7 +28,7 @@ from IPython.display import HTML, display
 display(HTML({style!r}))
 try:
     model = geoiseg.load_model({model!r}, **{running!r})
-    m = geoiseg.SegmentMap({raster!r}, model=model, project={project!r})
+    m = geoiseg.SegmentMap({shown}, model=model, project={project!r})
     m.map.layout.height = "100vh"
     display(m)
 except geoiseg.GeoisegError as error:
@@ -48,14 +48,16 @@ STYLE = """\
 @click.argument("raster")
 @click.option("--project", type=click.Path(path_type=Path, dir_okay=False),
               help="GeoPackage to save every accept to. [default: by RASTER's name]")  # fmt: skip
+@bands_option
 @model_option
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on; any other opens the map to the network.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), help="[default: 8866 or the next free one]")
 @click.option("--browser/--no-browser", default=True, help="Open the page. [default: yes]")
 def app(
-    *, raster: str, project: Path | None, model: str, host: str, port: int | None, browser: bool
-) -> None:
+    *, raster: str, project: Path | None, bands: tuple[int, ...] | None, model: str, host: str,
+    port: int | None, browser: bool,
+) -> None:  # fmt: skip
     """Show RASTER as a map in a web page of its own, and segment objects by clicks.
 
     The page is served to this machine only, and to nobody without the token in its
@@ -64,7 +66,7 @@ def app(
     require("voila.app", "app")
     from geoiseg.cli.app_server import Address, serve
 
-    with open_raster(raster):
+    with open_raster(raster, bands):
         chosen_model(model)
     if project is not None and project.exists():
         if not is_project(project):
@@ -83,21 +85,25 @@ def app(
 
     with tempfile.TemporaryDirectory(prefix="geoiseg-app-") as folder:
         notebook = Path(folder) / "geoiseg.ipynb"
-        content = make_notebook(raster, model, project, chosen_options())
+        content = make_notebook(raster, model, project, chosen_options(), bands)
         notebook.write_text(json.dumps(content), encoding="utf-8")
         serve(notebook, address, ready)
     click.echo("geoiseg: stopped", err=True)
 
 
 def make_notebook(
-    raster: str, model: str, project: Path | None, options: ModelOptions | None = None
+    raster: str,
+    model: str,
+    project: Path | None,
+    options: ModelOptions | None = None,
+    bands: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
     """Return the notebook whose output is the page, as JSON."""
     name = raster.rstrip("/").rpartition("/")[2]
     source = CELL.format(
         folder=str(Path.cwd()),
         style=STYLE,
-        raster=raster,
+        shown=repr(raster) if bands is None else f"geoiseg.open_raster({raster!r}, {bands!r})",
         model=model,
         running=asdict(options or ModelOptions()),
         project=True if project is None else str(project),

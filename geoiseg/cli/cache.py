@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from geoiseg.home import home
+from geoiseg.plain_json import json_text
 from geoiseg.segment import DiskStore, default_store
 from geoiseg.segment.embeddings.settings import FOLDER, size_text
 
@@ -36,7 +36,7 @@ def info(as_json: bool) -> None:
             "shared": [str(at) for at in kept.shared] + [one.folder for one in kept.remotes],
             "rasters": [asdict(one) for one in found],
         }
-        click.echo(json.dumps(report, indent=2))
+        click.echo(json_text(report, indent=2))
         return
     bound = f"of at most {size_text(limit)}" if limit else "(off: GEOISEG_CACHE_LIMIT)"
     click.echo(f"{kept.folder}: {size_text(total)} {bound}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from geoiseg.errors import ExportError
 from geoiseg.features import QualityOptions, Schema, checked, measured_anew, read_schema, summary
 from geoiseg.files import check_format, export_features, read_layer
+from geoiseg.plain_json import json_text
 
 _LIMIT = click.FloatRange(min=0)
 
@@ -51,7 +51,7 @@ def check(
     flagged = int((found["flags"] != "").sum())
     if as_json:
         facts = {"out": str(out), "features": len(found), "flagged": flagged, "flags": counts}
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json_text(facts, indent=2))
     else:
         said = ", ".join(f"{number} {flag}" for flag, number in counts.items())
         tail = f": {said}" if said else ""

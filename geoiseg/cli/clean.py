@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import click
 
 from geoiseg.errors import ExportError
 from geoiseg.features import measured_anew
-from geoiseg.files import check_format, export_features, read_layer
+from geoiseg.files import check_format, export_features, read_layer, rows_said
 from geoiseg.outline.coverage import CleanOptions
 from geoiseg.outline.coverage import clean as clean_coverage
 from geoiseg.outline.coverage.options import RULES
+from geoiseg.plain_json import json_text
 
 _METRES = click.FloatRange(min=0)
 
@@ -55,8 +55,13 @@ def clean(
     chosen = CleanOptions(classes=named, max_area_change=max_change, **options)
     cleaned, report = clean_coverage(frame, chosen)
     export_features(measured_anew(cleaned), out)
+    for line in (
+        *rows_said(report.blank, "no geometry"),
+        *rows_said(report.lost, "no ground left"),
+    ):
+        click.echo(f"geoiseg: {line}: left out", err=True)
     if as_json:
-        click.echo(json.dumps({"out": str(out), **report.as_dict()}, indent=2))
+        click.echo(json_text({"out": str(out), **report.as_dict()}, indent=2))
     else:
         click.echo(f"{report}; {len(cleaned)} of {len(frame)} features written to {out}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import chosen_model, model_option
+from geoiseg.console import bar_options
 
 
 @click.command()
@@ -27,7 +27,7 @@ def demo(raster: str | None, out: Path, model: str, size: int, seed: int) -> Non
     from geoiseg.demo.run import DemoOptions, run_demo
 
     options = DemoOptions(out, raster, chosen_model(model), size, seed)
-    with tqdm(unit="object", disable=None, file=sys.stderr, leave=False) as bar:
+    with tqdm(unit="object", **bar_options(), leave=False) as bar:
 
         def advance(done: int, total: int) -> None:
             bar.total = total

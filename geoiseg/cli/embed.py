@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,10 @@ import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import bands_option, chosen_model, model_option
+from geoiseg.console import bar_options, can_ask
 from geoiseg.errors import RasterError
 from geoiseg.models import Model
+from geoiseg.plain_json import json_text
 from geoiseg.raster import Raster, open_raster
 from geoiseg.segment import DiskStore, RemoteStore, default_store
 from geoiseg.segment.embeddings.settings import is_url, size_text
@@ -98,7 +99,7 @@ def embed(  # noqa: PLR0913 - click hands options over one by one
     if as_json:
         report = {**asdict(summary), "folder": str(summary.folder), "raster": raster,
                   "model": model, "stopped": summary.done < summary.chips}  # fmt: skip
-        click.echo(json.dumps(report, indent=2))
+        click.echo(json_text(report, indent=2))
     else:
         click.echo(_told(summary))
     if summary.done < summary.chips:
@@ -113,7 +114,7 @@ def _embed(
     """Return how far it got; Ctrl-C keeps what is done."""
     store = _store(place)
     last: list[EmbedSummary] = []
-    with tqdm(unit="chip", disable=None, file=sys.stderr, smoothing=0.1) as bar:
+    with tqdm(unit="chip", **bar_options(), smoothing=0.1) as bar:
 
         def approve(estimate: Estimate) -> bool:
             click.echo(
@@ -122,7 +123,7 @@ def _embed(
                 err=True,
             )
             large = estimate.seconds > ASK_SECONDS or estimate.nbytes > ASK_BYTES
-            return not (ask and large and sys.stdin.isatty()) or click.confirm("Go on?", err=True)
+            return not (ask and large and can_ask()) or click.confirm("Go on?", err=True)
 
         def show(summary: EmbedSummary) -> Any:
             last[:] = [summary]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 from tqdm import tqdm
 
+from geoiseg.atomic import check_place
 from geoiseg.cli.options import chosen_model, gsd_option, model_option
+from geoiseg.console import bar_options
+from geoiseg.errors import PromptError
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
 from geoiseg.evaluate.summary import as_json, as_text, summarise
+from geoiseg.plain_json import json_text
 
 
 @click.command()
@@ -43,12 +45,21 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     together with --labels. The clicks go through a session, in map coordinates, each in the
     middle of the largest error.
     """
+    if report is not None:
+        check_place(report)
     engine = chosen_model(model)
     listed = list(scenes(dataset, labels, limit, seed))
+    for scene in listed:
+        for line in scene.left_out:
+            click.echo(f"geoiseg: {scene.name}: {line}: left out", err=True)
+    if not any(scene.objects for scene in listed):
+        raise PromptError(
+            f"no label of {labels or dataset} is a polygon on the raster; is its CRS right?"
+        )
     options = EvaluationOptions(max_clicks=clicks, gsd=gsd)
     scores: list[ObjectScore] = []
     total = sum(len(scene.objects) for scene in listed)
-    with tqdm(total=total, unit="object", disable=None, file=sys.stderr) as bar:
+    with tqdm(total=total, unit="object", **bar_options()) as bar:
         for scene in listed:
             for score in evaluate_scene(scene, engine, options):
                 scores.append(score)
@@ -60,6 +71,6 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         write_evaluation(report, engine.info.name, scores, listed, rows)
     if as_json_:
         document = {"model": engine.info.name, "groups": as_json(rows)}
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json_text(document, indent=2))
     else:
         click.echo(f"{engine.info.name} on {dataset}\n{as_text(rows)}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from geoiseg.cli.options import bands_option
+from geoiseg.plain_json import json_text
 from geoiseg.raster import Raster, open_raster
 
 
@@ -19,7 +19,7 @@ def info(raster: str, bands: tuple[int, ...] | None, as_json: bool) -> None:
     """Show size, CRS, pixel size, bands and contrast of RASTER."""
     facts = describe(open_raster(raster, bands))
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json_text(facts, indent=2))
         return
     width = max(map(len, facts))
     for key, value in facts.items():
@@ -53,4 +53,8 @@ def _plain(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list):
         return ", ".join(_plain(item) for item in value)
-    return {None: "none", True: "yes", False: "no"}.get(value, str(value))
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from geoiseg.console import streams
 from geoiseg.errors import GeoisegError
 from geoiseg.version import __version__
 
@@ -61,6 +62,11 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line. Exit codes: 0 done, 1 the data was at fault, 2 usage."""
+    with streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> Any:
     try:
         return cli.main(args=arguments, prog_name="geoiseg", standalone_mode=False)
     except click.exceptions.Exit as done:

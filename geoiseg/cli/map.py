@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import click
 
 from geoiseg.cli.options import bands_option, chosen_options, gsd_option, model_option
 from geoiseg.errors import PromptError
+from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 from geoiseg.tiled import MapOptions, MapReport, ledger_path, segment_raster
 from geoiseg.words import WordsOptions
@@ -163,7 +163,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
 
 def _tell(report: MapReport, *, as_json: bool) -> None:
     """Print what was done; fail where something is missing."""
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.text())
+    click.echo(json_text(report.to_dict(), indent=2) if as_json else report.text())
     if report.failures:
         raise PromptError(
             f"{len(report.failures)} parts of the raster failed; do them again with: {report.redo}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import click
 from tqdm import tqdm
 
 from geoiseg.cli.options import chosen_options, running_options
+from geoiseg.console import bar_options, can_ask
 from geoiseg.errors import GeoisegError, UnknownModelError, WeightsError
 from geoiseg.models import DEFAULT_MODEL
 from geoiseg.models.listing import Listed, built_in
@@ -31,6 +31,7 @@ from geoiseg.models.weights.catalogue import (
 from geoiseg.models.weights.download import Listener
 from geoiseg.models.weights.pull import PullOptions, pull
 from geoiseg.models.weights.store import installed, missing_packages, verify
+from geoiseg.plain_json import json_text
 
 EXTRA = "pip install 'geoiseg[sam]'"
 accept_option = click.option(
@@ -43,13 +44,14 @@ class Console(Listener):
 
     def say(self, line: str) -> None:
         """Write one line."""
-        tqdm.write(f"geoiseg: {line}", file=sys.stderr)
+        if sys.stderr is not None:
+            tqdm.write(f"geoiseg: {line}", file=sys.stderr)
 
     @contextmanager
     def bar(self, name: str, total: int, done: int) -> Iterator[Callable[[int], Any]]:
         """Show a bar, where there is a terminal."""
         with tqdm(total=total or None, initial=done, desc=name, unit="B", unit_scale=True,
-                  disable=None, leave=False, file=sys.stderr) as shown:  # fmt: skip
+                  leave=False, **bar_options()) as shown:  # fmt: skip
             yield shown.update
 
 
@@ -68,7 +70,7 @@ def list_models(as_json: bool = False) -> None:
     listed = all_models()
     if as_json:
         rows = [{**asdict(m), "default": m.name == DEFAULT_MODEL} for m in listed]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json_text(rows, indent=2))
         return
     name, licence = (max(len(getattr(m, column)) for m in listed) for column in ("name", "licence"))
     for model in listed:
@@ -216,7 +218,7 @@ def _asking(accepted: bool) -> Callable[[str], bool]:
         if accepted:
             click.echo(f"geoiseg: {notice} Accepted by --accept-licence.", err=True)
             return True
-        if not sys.stdin.isatty():
+        if not can_ask():
             return False
         click.echo(notice, err=True)
         return click.confirm("Do you accept that?", abort=True, err=True)

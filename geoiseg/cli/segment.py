@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from geoiseg.atomic import check_place
 from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_option
+from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
 from geoiseg.files import check_format
 from geoiseg.outline import OutlineOptions
+from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 from geoiseg.session import Session
 from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
@@ -64,6 +66,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     .shp, .geojson, .fgb, .parquet, or .tif for a mask.
     """
     check_format(out)
+    _check_places(out, project, qgis)
     session = Session(
         open_raster(raster, bands),
         chosen_model(model),
@@ -75,7 +78,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         session.schema = read_schema(schema)
     objects = read_prompts(prompts, session.raster.grid, gsd, layer)
     results: list[ObjectResult] = []
-    with tqdm(total=len(objects), unit="object", disable=None, file=sys.stderr) as bar:
+    with tqdm(total=len(objects), unit="object", **bar_options()) as bar:
 
         def keep(result: ObjectResult) -> None:
             results.append(result)
@@ -86,9 +89,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         except KeyboardInterrupt:
             click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
     found = [result for result in results if result.feature_id is not None]
-    for result in results:
-        if result.error and not as_json:
-            click.echo(f"geoiseg: object {result.name}: {result.error}", err=True)
+    problems = _told_problems(results, quiet=as_json)
     if not found:
         reason = results[0].error if results else "stopped before the first"
         raise PromptError(f"no object was found: {reason}")
@@ -96,11 +97,26 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     if project is not None:
         session.save(project)
     if as_json:
-        click.echo(json.dumps(report(session, results, out), indent=2))
+        click.echo(json_text(report(session, results, out), indent=2))
     else:
         click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
-    if len(found) < len(objects):
+    if len(found) < len(objects) or problems:
         sys.exit(1)
+
+
+def _check_places(*places: Path | None) -> None:
+    """Find out before the work, which would be lost, that a file can not be written."""
+    for place in places:
+        if place is not None:
+            check_place(place)
+
+
+def _told_problems(results: list[ObjectResult], *, quiet: bool) -> list[str]:
+    """Return what was not done, a line each; said on standard error unless ``quiet``."""
+    problems = [result.problem for result in results if result.problem]
+    for problem in [] if quiet else problems:
+        click.echo(f"geoiseg: {problem}", err=True)
+    return problems
 
 
 def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str, Any]:
@@ -108,7 +124,8 @@ def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str
     by_id = session.features.set_index("id")
     rows = []
     for result in results:
-        row: dict[str, Any] = {"object": result.name, "label": result.label, "error": result.error}
+        row: dict[str, Any] = {"object": result.name, "label": result.label, "error": result.error,
+                               "left_out": list(result.left_out)}  # fmt: skip
         if result.feature_id is not None:
             feature = by_id.loc[result.feature_id]
             row |= {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,18 @@ import geopandas as gpd
 import pandas as pd
 
 from geoiseg.errors import ExportError, GeoreferenceError
-from geoiseg.files import LineOptions, changed, check_format, drawn, export_features, read_layer
+from geoiseg.files import (
+    LineOptions,
+    changed,
+    check_format,
+    drawn,
+    export_features,
+    read_layer,
+    usable,
+)
 from geoiseg.outline.shoreline import TransectOptions
 from geoiseg.outline.shoreline.transects import PICKS, SIDES
+from geoiseg.plain_json import json_text
 
 _METRES = click.FloatRange(min=0)
 _LENGTH = click.FloatRange(min=0, min_open=True)
@@ -56,11 +64,13 @@ def shoreline(  # noqa: PLR0913 - click hands options over one by one
     if check_format(out) == ".tif":
         raise ExportError(f"{out.name!r}: lines are written as vectors; use e.g. .gpkg")
     options = LineOptions(**drawing)
-    frame = read_layer(source, layer)
+    frame, told = usable(read_layer(source, layer), options, with_rates=spacing is not None)
+    for line in told:
+        click.echo(f"geoiseg: {line}: left out", err=True)
     lines = drawn(frame, source, options)
     if not len(lines):
         raise GeoreferenceError(f"{source} has no shoreline inside the extent")
-    facts: dict[str, Any] = {"out": str(out), "lines": len(lines)}
+    facts: dict[str, Any] = {"out": str(out), "lines": len(lines), "left_out": told}
     if spacing is None:
         export_features(lines, out)
         facts["length_m"] = float(lines["length_m"].sum())
@@ -71,7 +81,7 @@ def shoreline(  # noqa: PLR0913 - click hands options over one by one
         export_features(result, out)
         facts |= _summary(result)
         said = f"{len(result)} transects written to {out}, {facts['measured']} of them with a rate"
-    click.echo(json.dumps(facts, indent=2) if as_json else said)
+    click.echo(json_text(facts, indent=2) if as_json else said)
 
 
 def _summary(result: gpd.GeoDataFrame) -> dict[str, Any]:

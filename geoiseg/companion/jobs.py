@@ -20,6 +20,7 @@ LISTED = 20
 
 def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects that a file of prompts marks, and return how many were found."""
+    from geoiseg.atomic import check_place
     from geoiseg.features import read_schema
     from geoiseg.files import check_format
     from geoiseg.session import Session
@@ -35,6 +36,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     more = _becoming(fields, out)
     fields.done()
     check_format(out)
+    check_place(out)
     tell(0.0, f"opening {raster}")
     model = get_model(name, running)
     session = Session(open_raster(raster, bands), model, gsd=gsd, outline=shape)
@@ -55,10 +57,13 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     if len(lost) == len(results):
         raise PromptError(f"no object was found: {lost[0].error if lost else 'there are none'}")
     session.export(out, **more)
-    missing = [f"object {result.name}: {result.error}" for result in lost]
+    problems = [result.problem for result in results if result.problem]
+    shown = problems[:LISTED]
+    if len(problems) > LISTED:
+        shown.append(f"... and {len(problems) - LISTED} more objects")
     return {
         "out": str(out), "found": len(results) - len(lost), "objects": len(objects),
-        "problems": missing[:LISTED],
+        "problems": shown,
     }  # fmt: skip
 
 
@@ -114,7 +119,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the polygons of a file as a clean coverage, and return what was changed."""
     from geoiseg.features import measured_anew
-    from geoiseg.files import export_features, read_layer
+    from geoiseg.files import export_features, read_layer, rows_said
     from geoiseg.outline.coverage import CleanOptions
     from geoiseg.outline.coverage import clean as clean_coverage
 
@@ -140,12 +145,14 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     _heed(watch)
     tell(0.9, f"writing {len(cleaned)} features")
     export_features(measured_anew(cleaned), out, **more)
-    return {"out": str(out), "features": len(cleaned), "report": str(report), "problems": []}
+    lost = (*rows_said(report.blank, "no geometry"), *rows_said(report.lost, "no ground left"))
+    problems = [f"{line}: left out" for line in lost]
+    return {"out": str(out), "features": len(cleaned), "report": str(report), "problems": problems}
 
 
 def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write shorelines, or transects with rates of change, and return how long or many."""
-    from geoiseg.files import LineOptions, changed, drawn, export_features, read_layer
+    from geoiseg.files import LineOptions, changed, drawn, export_features, read_layer, usable
     from geoiseg.outline.shoreline import TransectOptions
 
     source, out = fields.path("input"), _vectors(fields.path("out"))
@@ -166,14 +173,14 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     baseline, more = fields.path("baseline", None), _becoming(fields, out)
     fields.done()
     tell(0.05, f"reading {source.name}")
-    frame = read_layer(source)
+    frame, told = usable(read_layer(source), options, with_rates=spacing is not None)
     _heed(watch)
     tell(0.2, f"drawing the lines of {len(frame)} features")
     lines = drawn(frame, source, options)
     if not len(lines):
         raise GeoreferenceError("there is no shoreline inside the extent")
     _heed(watch)
-    facts = {"out": str(out), "lines": len(lines), "problems": []}
+    facts = {"out": str(out), "lines": len(lines), "problems": [f"{one}: left out" for one in told]}
     if spacing is not None:
         tell(0.6, "measuring the change along transects")
         how = TransectOptions(float(spacing), float(length or 10 * spacing), side)

@@ -153,6 +153,8 @@ class Objects:
         for count in range(known + 1, len(steps) + 1):
             if any(prompt.positive for step in steps[:count] for prompt in step.prompts):
                 outcome = view.segmenter.run(steps[:count], outcome, watch)
+                if count == len(steps):  # what was said before is in the user's project
+                    outcome.check_data(steps[-1].prompts, view.segmenter.raster.name)
             self._answers[view.key, steps[:count]] = outcome
             while len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)

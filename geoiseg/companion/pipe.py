@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from geoiseg.errors import GeoisegError
+from geoiseg.plain_json import json_text
 
 LONGEST = 64 << 20
 """Bytes of a request, at most."""
@@ -54,7 +55,7 @@ class Pipe:
 
     def send(self, **message: Any) -> None:
         """Send a message; lost without a word where nobody listens any more."""
-        data = json.dumps(message, allow_nan=False).encode() + b"\n"
+        data = json_text(message).encode() + b"\n"
         with self._lock:
             try:
                 view = memoryview(data)

@@ -12,8 +12,8 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from geoiseg.errors import PromptError, VectorError
-from geoiseg.files import read_frame
+from geoiseg.errors import GeoreferenceError, PromptError, VectorError
+from geoiseg.files import read_frame, rows_said
 from geoiseg.raster import Raster, open_raster
 
 IMAGE, LABELS, PROVENANCE = "image.tif", "labels.geojson", "provenance.json"
@@ -39,6 +39,8 @@ class LabelledScene:
     name: str
     raster: Raster
     objects: tuple[LabelledObject, ...]
+    left_out: tuple[str, ...] = ()
+    """A line that names rows of the labels that are no objects on the raster."""
 
 
 def scenes(dataset: Path, labels: Path | None = None, limit: int | None = None, seed: int = 0
@@ -82,14 +84,17 @@ def _scene(image: Path, layer: Path, limit: int | None, seed: int) -> LabelledSc
     bands = tuple(band + 1 for band in facts["rgb"]) if "rgb" in facts else None
     raster = open_raster(image, bands)
     name = image.parent.name if image.name == IMAGE else image.stem
-    objects = _objects(layer, raster, name)
+    objects, told = _objects(layer, raster, name)
     if limit is not None and len(objects) > limit:
         chosen = np.sort(np.random.default_rng(seed).choice(len(objects), limit, replace=False))
         objects = [objects[index] for index in chosen]
-    return LabelledScene(name, raster, tuple(objects))
+    return LabelledScene(name, raster, tuple(objects), tuple(told))
 
 
-def _objects(layer: Path, raster: Raster, name: str) -> list[LabelledObject]:
+def _objects(layer: Path, raster: Raster, name: str) -> tuple[list[LabelledObject], list[str]]:
+    """Return the objects on the raster, and lines that name the other rows."""
+    if not layer.exists():
+        raise PromptError(f"{layer} does not exist")
     try:
         frame = read_frame(layer)
     except VectorError as error:
@@ -97,14 +102,34 @@ def _objects(layer: Path, raster: Raster, name: str) -> list[LabelledObject]:
     if not isinstance(frame, gpd.GeoDataFrame):
         raise PromptError(f"{layer} has no geometry")
     footprint = raster.grid.footprint
-    objects = []
+    objects: list[LabelledObject] = []
+    others: dict[str, list[int]] = {}
     for number, row in enumerate(frame.to_dict("records")):
         geometry = row[frame.geometry.name]
-        if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
+        if geometry is None or geometry.is_empty:
+            others.setdefault("no geometry", []).append(number)
             continue
-        moved = raster.grid.bring(geometry, frame.crs)
-        inside = shapely.intersection(shapely.make_valid(moved, method="structure"), footprint)
-        if inside.geom_type in {"Polygon", "MultiPolygon"} and not inside.is_empty:
-            family = str(row.get("family") or name.partition("_")[0])
-            objects.append(LabelledObject(name, number, family, inside))
-    return objects
+        if geometry.geom_type not in {"Polygon", "MultiPolygon"}:
+            others.setdefault("no polygon", []).append(number)
+            continue
+        inside = _part_inside(geometry, frame.crs, raster, footprint)
+        if inside.is_empty:
+            others.setdefault("no ground on the raster", []).append(number)
+            continue
+        family = str(row.get("family") or name.partition("_")[0])
+        objects.append(LabelledObject(name, number, family, inside))
+    told = [line for what, numbers in others.items() for line in rows_said(numbers, what)]
+    return objects, told
+
+
+def _part_inside(geometry: Any, source: Any, raster: Raster, footprint: Any) -> Any:
+    """Return what of a polygon lies on a raster, as polygons; empty where none does."""
+    try:
+        moved = raster.grid.bring(geometry, source)
+    except GeoreferenceError:  # it has no place in the raster's CRS
+        return shapely.Polygon()
+    inside = shapely.intersection(shapely.make_valid(moved, method="structure"), footprint)
+    if inside.geom_type in {"Polygon", "MultiPolygon"}:
+        return inside
+    parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon"]
+    return shapely.union_all(parts) if parts else shapely.Polygon()

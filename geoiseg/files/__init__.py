@@ -19,15 +19,23 @@ if TYPE_CHECKING:
         write_picture,
     )
     from geoiseg.files.qgis_project import export_qgis_project
-    from geoiseg.files.shore_layer import LineOptions, changed, drawn
+    from geoiseg.files.shore_layer import LineOptions, changed, drawn, usable
     from geoiseg.files.styles import PALETTE, embed_style
     from geoiseg.files.vector_file import read_layer
     from geoiseg.files.vectors import layer_info, list_layers, read_frame, write_frames
     from geoiseg.files.vectors.archives import in_archive, there
+    from geoiseg.files.vectors.rows import (
+        blank_rows,
+        left_out,
+        polygon_rows,
+        polygons_of,
+        rows_said,
+    )
 
 __all__ = [
     "PALETTE",
     "LineOptions",
+    "blank_rows",
     "changed",
     "check_format",
     "drawn",
@@ -36,12 +44,17 @@ __all__ = [
     "export_qgis_project",
     "in_archive",
     "layer_info",
+    "left_out",
     "list_layers",
+    "polygon_rows",
+    "polygons_of",
     "read_frame",
     "read_layer",
+    "rows_said",
     "storable",
     "style_of",
     "there",
+    "usable",
     "write_frames",
     "write_picture",
 ]
@@ -51,10 +64,11 @@ __getattr__, __dir__ = lazy(
     {
         "export": ["check_format", "export_features", "storable", "style_of", "write_picture"],
         "qgis_project": ["export_qgis_project"],
-        "shore_layer": ["LineOptions", "changed", "drawn"],
+        "shore_layer": ["LineOptions", "changed", "drawn", "usable"],
         "styles": ["PALETTE", "embed_style"],
         "vector_file": ["read_layer"],
         "vectors.archives": ["in_archive", "there"],
         "vectors": ["layer_info", "list_layers", "read_frame", "write_frames"],
+        "vectors.rows": ["blank_rows", "left_out", "polygon_rows", "polygons_of", "rows_said"],
     },
 )

@@ -18,11 +18,12 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.atomic import written
+from geoiseg.atomic import why_failed, written
 from geoiseg.errors import ExportError, GeoisegError, VectorError, require
 from geoiseg.files.label_raster import write_labels
 from geoiseg.files.styles import Style, embed_style, write_sidecar
-from geoiseg.files.vectors import write_frames
+from geoiseg.files.vectors import list_layers, write_frames
+from geoiseg.files.vectors.rows import blank_rows
 from geoiseg.raster import Grid, cut
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,9 @@ def export_features(
             shorelines, transects.
         path: Ends in .gpkg, .shp, .geojson or .json, .fgb, .parquet or .tif.
         grid: The raster's grid; needed for .tif.
-        style: How QGIS is to show it: inside a GeoPackage, and as a .qml file beside other
-            vector files. By default coloured by ``label``, if that says anything; False
-            for none. A style of somebody else's there stays.
+        style: How QGIS is to show it: as a .qml file beside the vector file, or inside a
+            GeoPackage that has other layers too. By default coloured by ``label``, if that says
+            anything; False for none. A style of somebody else's there stays.
         **options: ``layer`` and ``becomes`` (GeoPackage only): its name, and the suffix of what
             a GIS makes of it, such as ``.shp``; ``encoding`` (Shapefile only);
             ``extent`` (``"raster"`` or ``"features"``) and ``values`` (``"id"`` or
@@ -89,17 +90,16 @@ def export_features(
             if isinstance(chosen, Style):
                 _styled(frame, target, path, chosen, **options)
         except VectorError as error:
-            raise _failed(path, error) from error
+            raise _failed(path, target, error) from error
         except GeoisegError:
             raise
         except (sqlite3.Error, OSError, LookupError, RuntimeError, ValueError) as error:
-            raise _failed(path, error) from error
+            raise _failed(path, target, error) from error
     return path
 
 
-def _failed(path: Path, error: Exception) -> ExportError:
-    reason = " ".join(str(error).split())
-    return ExportError(f"can not write {path}: {reason}; is the disk full?")
+def _failed(path: Path, target: Path, error: Exception) -> ExportError:
+    return ExportError(f"can not write {path}: {why_failed(error, target)}")
 
 
 def style_of(
@@ -129,10 +129,19 @@ def _styled(
         names = short_names(frame.columns.drop(frame.geometry.name))
         aliases = {short: name for name, short in names.items() if short != name}
         style = replace(style, column=names.get(style.column, style.column), aliases=aliases)
-    if suffix == ".gpkg":
+    if suffix == ".gpkg" and (becomes or _shared(target, layer)):
         embed_style(target, layer, style)
     else:
         write_sidecar(target, path, style)
+
+
+def _shared(path: Path, layer: str) -> bool:
+    """Return whether a GeoPackage has other layers, or a table of styles already.
+
+    A style beside a file is one for all its layers. One inside is a table that readers list as
+    a layer, and warn of where there would be none else.
+    """
+    return any(name != layer for name, _ in list_layers(path))
 
 
 def check_format(path: Path) -> str:
@@ -216,7 +225,9 @@ def _write_gpkg(
 
 
 def _write_fgb(frame: gpd.GeoDataFrame, path: Path) -> None:
-    write_frames([frame], path, "FlatGeobuf", **_one_type(frame))
+    blank = bool(len(blank_rows(frame)))  # which GDAL leaves out, or refuses, where it sorts
+    how: dict[str, Any] = {"layer_options": {"SPATIAL_INDEX": "NO"}} if blank else {}
+    write_frames([frame], path, "FlatGeobuf", **_one_type(frame), **how)
 
 
 def _check_lonlat(frame: gpd.GeoDataFrame) -> None:

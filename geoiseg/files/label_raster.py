@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window as RioWindow
 
+from geoiseg.atomic import why_failed
 from geoiseg.errors import ExportError
 from geoiseg.raster import Grid, Window
 
@@ -38,7 +39,7 @@ def write_labels(
         values: ``id`` burns each feature's id (background 0), ``mask`` burns 1.
 
     Raises:
-        ExportError: An option is unknown, an id is too large, or the disk is full.
+        ExportError: An option is unknown, an id is too large, or it can not be written.
     """
     if extent not in {"raster", "features"} or values not in {"id", "mask"}:
         raise ExportError(
@@ -73,9 +74,9 @@ def write_windows(
             more than once.
 
     Raises:
-        ExportError: The disk is full.
+        ExportError: It can not be written.
     """
-    plain = path.with_name(f"{path.stem}.plain.tif")
+    plain = path.with_name(".plain.tif")
     profile = {
         "driver": "GTiff",
         "height": grid.height,
@@ -107,8 +108,7 @@ def write_windows(
             blocksize=BLOCK,
         )
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ExportError(f"can not write the mask: {reason}; is the disk full?") from error
+        raise ExportError(f"can not write the mask: {why_failed(error, path)}") from error
     finally:
         plain.unlink(missing_ok=True)
 

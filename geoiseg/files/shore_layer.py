@@ -10,9 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
-from geoiseg.errors import GeoreferenceError
+from geoiseg.errors import GeoreferenceError, ProjectError
 from geoiseg.files.vector_file import polygons_in, read_layer
+from geoiseg.files.vectors.rows import POLYGONS, rows_said
 from geoiseg.outline.shoreline import (
     TransectOptions,
     boundary_lines,
@@ -22,7 +24,11 @@ from geoiseg.outline.shoreline import (
     smooth_lines,
     transects,
 )
+from geoiseg.outline.shoreline.rates import decimal_year
 from geoiseg.raster import alongside, gathered, measure
+
+LINES = (1, 5)
+"""Shapely's numbers of the types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,50 @@ class LineOptions:
     margin: float
     deviation: float
     centre: bool
+
+
+def usable(
+    frame: gpd.GeoDataFrame, options: LineOptions, *, with_rates: bool = False
+) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """Return the rows that lines can be drawn of, and a line that names each sort of others.
+
+    Args:
+        frame: The layer; its index counts the rows from 0.
+        options: Name of the column of dates; where there is none, none are needed.
+        with_rates: Whether the dates have to be ones that can be counted with.
+
+    Raises:
+        ProjectError: No row is left.
+    """
+    left = np.ones(len(frame), dtype=bool)
+    told: list[str] = []
+
+    def without(rows: NDArray[np.bool_], what: str) -> None:
+        told.extend(rows_said(np.flatnonzero(left & rows), what))
+        left[rows] = False
+
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    without(shapely.is_missing(shapes) | shapely.is_empty(shapes), "no geometry")
+    kinds = shapely.get_type_id(shapes)
+    without(~np.isin(kinds, (*LINES, *POLYGONS)), "neither a polygon nor a line")
+    if options.date in frame:
+        dates = frame[options.date]
+        blank = dates.isna() | (dates.astype(str).str.strip() == "")
+        without(blank.to_numpy(bool), f"no date in {options.date!r}")
+        if with_rates:
+            odd = [keep and not _is_date(date) for keep, date in zip(left, dates, strict=True)]
+            without(np.array(odd, dtype=bool), f"what is no date in {options.date!r}")
+    if not left.any():
+        raise ProjectError(f"no row can be used: {'; '.join(told)}")
+    return frame[left], told
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        decimal_year(value)
+    except GeoreferenceError:
+        return False
+    return True
 
 
 def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.GeoDataFrame:
@@ -61,8 +111,16 @@ def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.Ge
 
 def _lines(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> Any:
     shapes = np.asarray(rows.geometry.array, dtype=object)
-    if np.isin(shapely.get_type_id(shapes), (1, 5)).all():
-        return shapely.get_parts(shapes)
+    are_lines = np.isin(shapely.get_type_id(shapes), LINES)
+    lines = shapely.get_parts(shapes[are_lines])
+    if are_lines.all():
+        return lines
+    rows = rows[~are_lines]
+    made = _of_polygons(rows, source, options)
+    return np.concatenate([lines, made]) if len(lines) else made
+
+
+def _of_polygons(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> Any:
     other = extent = None
     if options.between:
         if options.column not in rows:

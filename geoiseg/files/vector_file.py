@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import geopandas as gpd
-import numpy as np
 import shapely
 
 from geoiseg.errors import ProjectError, VectorError
 from geoiseg.files.vectors import list_layers, read_frame
 from geoiseg.files.vectors.archives import there
+from geoiseg.files.vectors.rows import polygons_of
 
 
 def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
@@ -36,19 +36,18 @@ def read_layer(path: Path, layer: str | None = None) -> gpd.GeoDataFrame:
     except (VectorError, ValueError, OSError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ProjectError(f"can not read {path}: {reason}") from error
-    if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
+    if not isinstance(frame, gpd.GeoDataFrame) or shapely.is_missing(frame.geometry.array).all():
         raise ProjectError(f"{path} has no geometry; give a layer of polygons or lines")
     return frame.reset_index(drop=True)
 
 
 def polygons_in(frame: gpd.GeoDataFrame, path: Path) -> shapely.Geometry:
-    """Return all polygons of a layer as one geometry.
+    """Return all polygons of a layer as one geometry; other rows are logged.
 
     Raises:
         ProjectError: There are none.
     """
-    shapes = np.asarray(frame.geometry.array, dtype=object)
-    polygons = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
-    if not len(polygons):
+    polygons = polygons_of(frame, path.name)
+    if polygons is None:
         raise ProjectError(f"{path} has no polygons")
-    return shapely.union_all(shapely.make_valid(polygons, method="structure"))
+    return polygons

@@ -22,6 +22,8 @@ from geoiseg.raster import XY, Grid, as_crs, box_outline, reproject_geometry, re
 
 MAX_TEXT = 500
 """Characters of a text prompt."""
+TAP = 1.0
+"""Pixels of the chip that a stroke has to reach beyond to be one."""
 
 
 def _finite(kind: str, *values: float) -> None:
@@ -286,21 +288,31 @@ class Prompts:
     def to_pixel(self, grid: Grid) -> PixelPrompts:
         """Return the prompts in the pixel frame of ``grid``, as models take them.
 
-        Several boxes become the one around them all; several regions their union.
+        Several boxes become the one around them all; several regions their union. A stroke that
+        stays within a pixel, a tap with the pen, is a click.
 
         Raises:
             GeoreferenceError: A box in another CRS has no place on the grid.
         """
-        points = self.of(Point)
+        clicks: list[tuple[XY, bool]] = []
+        strokes: list[tuple[XY, bool]] = []
+        for item in self.items:
+            if isinstance(item, Point):
+                clicks.append((grid.to_pixel([(item.x, item.y)]), item.positive))
+            elif isinstance(item, Scribble):
+                stroke = grid.to_pixel(item.xy)
+                tapped = bool((np.ptp(stroke, axis=0) < TAP).all())
+                (clicks if tapped else strokes).append(
+                    (stroke[:1] if tapped else stroke, item.positive)
+                )
         boxes = [_box_pixels(item, grid) for item in self.of(Box)]
         low = np.min([box[:2] for box in boxes], axis=0) if boxes else ()
         high = np.max([box[2:] for box in boxes], axis=0) if boxes else ()
-        xy_crs = [(item.x, item.y) for item in points]
         return PixelPrompts(
-            points=grid.to_pixel(xy_crs) if points else np.zeros((0, 2)),
-            positive=np.array([item.positive for item in points], dtype=bool),
+            points=np.concatenate([xy for xy, _ in clicks]) if clicks else np.zeros((0, 2)),
+            positive=np.array([sign for _, sign in clicks], dtype=bool),
             box=(*low.tolist(), *high.tolist()) if boxes else None,  # type: ignore[union-attr]
-            scribbles=tuple((grid.to_pixel(s.xy), s.positive) for s in self.of(Scribble)),
+            scribbles=tuple(strokes),
             mask=_region_mask(self.of(Region), grid),
         )
 

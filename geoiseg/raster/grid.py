@@ -92,11 +92,20 @@ class Grid:
         object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
         if min(self.shape) < 0:
             raise GeoreferenceError(f"a grid can not have the shape {self.shape}")
-        if not np.isfinite(tuple(self.transform)[:6]).all() or self.transform.determinant == 0:
+        if not self._is_invertible:
             raise GeoreferenceError(
                 f"the transform {tuple(self.transform)[:6]} can not be inverted;"
                 " the file's georeference is damaged"
             )
+
+    @property
+    def _is_invertible(self) -> bool:
+        """Whether positions go to the CRS and back: no number on the way is too large or small."""
+        there, area = tuple(self.transform)[:6], self.transform.determinant
+        if not np.isfinite(there).all() or not math.isfinite(area) or area == 0:
+            return False
+        back = tuple(~self.transform)[:6]
+        return bool(np.isfinite(back).all() and np.isfinite(self.corners).all())
 
     @property
     def height(self) -> int:

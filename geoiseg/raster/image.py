@@ -19,7 +19,9 @@ from geoiseg.raster.grid import Grid
 PERCENTILES = (2.0, 98.0)
 """Share of pixels that may saturate at either end; what most viewers use."""
 BYTE_SPAN = 96.0
-"""An 8-bit raster whose values spread over more than this is shown as it is."""
+BYTE_TOP = 140.0
+"""An 8-bit raster whose values spread over more than ``BYTE_SPAN`` and reach ``BYTE_TOP`` is shown
+as it is; a darker one would be almost black, to the eye and to a model alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Stretch:
         values = samples[:, valid].astype(np.float64)
         low, high = np.percentile(values, PERCENTILES, axis=1)
         span = (high - low).max()
-        if samples.dtype == np.uint8 and (span > BYTE_SPAN or span == 0):
+        as_it_is = span == 0 or (span > BYTE_SPAN and high.max() >= BYTE_TOP)
+        if samples.dtype == np.uint8 and as_it_is:
             return cls((0.0,) * bands, (255.0,) * bands)
         margin = np.where(high > low, 0.0, np.maximum(1.0, np.abs(low)))  # constant: mid-grey
         return cls(tuple((low - margin).tolist()), tuple((high + margin).tolist()))

@@ -7,14 +7,14 @@ the same steps give the same mask in a session, in a script and at replay.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import CancelledError, PromptError
+from geoiseg.errors import CancelledError, NoDataError, PromptError
 from geoiseg.models import Embedding, Model
 from geoiseg.prompting import (
     Box,
@@ -74,6 +74,22 @@ class Outcome:
 
     grown: Canvas | None = None
     """The object beyond its chip, where it was followed; there are no logits then."""
+    empty: tuple[Prompt, ...] = ()
+    """Points and strokes that say where the object is, and lie where the chip has no data."""
+
+    def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
+        """Make sure that where prompts say the object is, there is data.
+
+        Args:
+            prompts: Of those that led to the object.
+            name: Of the raster.
+
+        Raises:
+            NoDataError: One of them lies where there is none.
+        """
+        empty = tuple(one for one in self.empty if any(one is said for said in prompts))
+        if empty:
+            raise NoDataError(_no_data(name), empty)
 
     @property
     def settled(self) -> bool:
@@ -268,7 +284,7 @@ class Segmenter:
     ) -> Outcome:
         embedding, valid, pixel = self.view(frame, prompts, watch)
         grid = frame.grid(self.raster.grid)
-        _check_data_under(pixel, valid, self.raster.name)
+        _check_data_under(pixel, valid, prompts, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
         previous = None if before is None or before.frame != frame else before.logits
@@ -277,7 +293,8 @@ class Segmenter:
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         watch.spent("decode", started)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
-        return Outcome(Mask(array, grid, score), kept, frame)
+        empty = () if valid.all() else tuple(_without_data(prompts, grid, valid))
+        return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None
@@ -369,10 +386,25 @@ def _change(before: Mask, after: Mask) -> float:
     return 1.0 - int((before.array & after.array).sum()) / union if union else 0.0
 
 
-def _check_data_under(prompts: PixelPrompts, valid: BoolArray, name: str) -> None:
-    marks = prompted_pixels(valid.shape, prompts, positive=True)
+def _check_data_under(pixel: PixelPrompts, valid: BoolArray, prompts: Prompts, name: str) -> None:
+    marks = prompted_pixels(valid.shape, pixel, positive=True)
     if marks.any() and not valid[marks].any():
-        raise PromptError(f"there is no data under the prompts in {name}; choose another place")
+        raise NoDataError(_no_data(name), tuple(one for one in prompts.items if one.positive))
+
+
+def _without_data(prompts: Prompts, grid: Grid, valid: BoolArray) -> Iterator[Prompt]:
+    """Yield the points and strokes on the object that have no data under them."""
+    for item in prompts.items:
+        if isinstance(item, (Point, Scribble)) and item.positive:
+            pixel = _inside(Prompts((item,)).to_pixel(grid), grid)
+            on = prompted_pixels(valid.shape, pixel, positive=True)
+            if on.any() and not valid[on].any():
+                yield item
+
+
+def _no_data(name: str) -> str:
+    """Return what to tell of prompts where a raster has no data."""
+    return f"there is no data under the prompts in {name}; choose another place"
 
 
 def _inside(prompts: PixelPrompts, grid: Grid) -> PixelPrompts:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature, check_attribute_names, plain_value
+from geoiseg.files import polygon_rows
 from geoiseg.prompting import Prompts, Region, Text
 from geoiseg.segment import Step, Watch
 from geoiseg.session.covering import Covering
@@ -15,9 +17,14 @@ from geoiseg.session.project import foreign_features
 if TYPE_CHECKING:
     import geopandas as gpd
 
+log = logging.getLogger(__name__)
+
 
 class Accepting(Covering):
     """The object in progress becomes a feature among others."""
+
+    left_out: tuple[str, ...] = ()
+    """A line for each sort of rows that the last ``add_features`` could not take over."""
 
     @property
     def accepted(self) -> tuple[Feature, ...]:
@@ -152,14 +159,22 @@ class Accepting(Covering):
 
         The schema fills in defaults; its other demands are flagged by ``check_features``.
 
+        Rows without a polygon are left out, logged, and named in ``left_out``.
+
         Args:
-            frame: Polygons in any CRS; other geometries are refused.
+            frame: Polygons in any CRS.
             label_column: Column with the labels, if there is one.
 
         Raises:
-            PromptError: A row is no polygon, or the layer's CRS can not be used.
+            PromptError: No row is a polygon, or the layer's CRS can not be used.
         """
         with self._lock:
+            polygons, told = polygon_rows(frame)
+            if len(polygons):
+                frame = polygons
+            for line in told if len(polygons) else ():
+                log.warning("%s: left out", line)
+            self.left_out = tuple(told)
             first = max((feature.id for feature in self.accepted), default=0) + 1
             source = self.raster
             known = None if source.grid.crs is None else frame.crs

@@ -16,6 +16,7 @@ from geoiseg.prompting import Box, Point, Prompts
 from geoiseg.raster import eastward
 from geoiseg.segment import Step, Watch
 from geoiseg.session.accepting import Accepting
+from geoiseg.session.taken import on_accepted, over_accepted
 from geoiseg.words import LIMIT, Bounds, Candidate, Query, Search, Searcher
 
 
@@ -39,7 +40,8 @@ class Finding(Accepting):
         """Look for what words name, and return the candidates, the most likely first.
 
         Boxes of the object in progress limit where to look, its points choose among what is
-        found; they are then done with (undo brings them back).
+        found; they are then done with (undo brings them back). What lies by more than half on
+        accepted features is left out.
 
         Args:
             text: What to look for, e.g. ``water`` or ``irrigated field``.
@@ -66,6 +68,7 @@ class Finding(Accepting):
             search = self._searcher.run(query, self.model, watch)
             search = replace(
                 search,
+                gone=on_accepted(search.candidates, state.features),
                 threshold=search.threshold if threshold is None else _checked(threshold),
                 rejected=_elsewhere(search.candidates, said.of(Point)),
             )
@@ -177,7 +180,9 @@ class Finding(Accepting):
         """Keep all candidates shown, in one step, and return their ids.
 
         With ``snap`` each takes over the borders of features and candidates before it; one of
-        whose ground nothing is left stays a candidate.
+        whose ground nothing is left stays a candidate. Without it those stay that lie by more
+        than half on features accepted before, or cover more than half of one: accept them one
+        by one.
 
         Args:
             threshold: Least score; that of the search by default.
@@ -199,7 +204,14 @@ class Finding(Accepting):
         chosen = [c for c in search.shown if area is None or c.geometry.intersects(area)]
         if not chosen:
             raise SessionError("there is no candidate to accept; lower the threshold")
-        return self._accept_all(chosen, label, attributes, watch)
+        over = frozenset[int]() if self.snap else over_accepted(chosen, self.accepted)
+        free = [c for c in chosen if c.number not in over]
+        if not free:
+            raise SessionError(
+                "accepted features have this ground already: accept a candidate by itself,"
+                " or set snap to fit them in"
+            )
+        return self._accept_all(free, label, attributes, watch)
 
     # -- inside ----------------------------------------------------------------------
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from geoiseg.errors import SessionError
+from geoiseg.errors import PromptError, SessionError
 from geoiseg.models.tiny.words import words_head
 from geoiseg.prompting import level_for_gsd
 from geoiseg.segment import Watch
 from geoiseg.session.finding import Finding
+from geoiseg.session.taken import on_accepted
 from geoiseg.words import (
     LIMIT,
     Bounds,
@@ -28,6 +30,9 @@ from geoiseg.words import (
 )
 from geoiseg.words.concept import Examples
 from geoiseg.words.examples import around_places, under_outlines
+from geoiseg.words.like import FloatArray
+
+log = logging.getLogger(__name__)
 
 
 class Likening(Finding):
@@ -102,18 +107,22 @@ class Likening(Finding):
     def teach(self, places: Iterable[tuple[float, float, str]], *, crs: Any = None) -> Classifier:
         """Fit a classifier to a few labelled places, and keep it; undone in one step.
 
+        Places without data are left out and logged.
+
         Args:
             places: ``x, y, label`` each; of two classes at least, one may be ``other``.
             crs: CRS of the places where it is not the raster's.
 
         Raises:
-            PromptError: A place is outside the raster, or there are not two classes.
+            PromptError: A place is outside the raster, there are not two classes, or one of
+                them has no place with data.
         """
         with self._lock:
             listed = [(self._place(x, y, crs), str(label)) for x, y, label in places]
             xy = np.array([place for place, _ in listed], np.float64).reshape(-1, 2)
             cells = around_places(self._searcher, xy, self._level(None, None))
             labels = [label for _, label in listed]
+            cells, labels = _with_data(cells, labels, self.raster.name)
             known = taught(cells, labels, str(words_head().card["sha256"]))
             self._history.push(replace(self._state, classifier=known))
             self._autosave("the classifier is taught here but not in the file")
@@ -153,15 +162,7 @@ class Likening(Finding):
     def _show(self, search: Search, threshold: float | None) -> tuple[Candidate, ...]:
         """Make a search present, without what lies on accepted features."""
         least = search.threshold if threshold is None else threshold
-        taken = frozenset(
-            one.number
-            for one in search.candidates
-            if any(
-                one.geometry.intersects(other.geometry)
-                and one.geometry.intersection(other.geometry).area > one.geometry.area / 2
-                for other in self.accepted
-            )
-        )
+        taken = on_accepted(search.candidates, self.accepted)
         search = replace(search, threshold=least, gone=taken)
         self._history.push(
             replace(self._state, search=search, picked=None, steps=(), outcome=None, editing=None)
@@ -173,3 +174,21 @@ class Likening(Finding):
         if self.gsd is not None:
             return level_for_gsd(self.raster.grid, self.gsd)
         return find_area(self.raster.grid, self._bounds(within, crs), None).level
+
+
+def _with_data(
+    cells: list[FloatArray], labels: list[str], name: str
+) -> tuple[list[FloatArray], list[str]]:
+    """Return the places that have data, and their labels.
+
+    Raises:
+        PromptError: A class has none.
+    """
+    for number, (own, label) in enumerate(zip(cells, labels, strict=True), 1):
+        if not len(own):
+            log.warning("place %d, %s, has no data in %s: left out", number, label, name)
+    kept = [(own, label) for own, label in zip(cells, labels, strict=True) if len(own)]
+    lost = [label for label in labels if label not in {kind for _, kind in kept}]
+    if lost:
+        raise PromptError(f"no place of class {lost[0]!r} has data in {name}")
+    return [own for own, _ in kept], [label for _, label in kept]

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geoiseg.atomic import written
+from geoiseg.atomic import why_failed, written
 from geoiseg.errors import (
     ExportError,
     GeoisegError,
@@ -110,16 +110,15 @@ def save_project(project: Project, path: Path) -> None:
             if style is not None:
                 embed_style(target, FEATURES, style)
         except VectorError as error:
-            raise _failed(path, error) from error
+            raise _failed(path, target, error) from error
         except GeoisegError:
             raise
         except (sqlite3.Error, RuntimeError, ValueError) as error:
-            raise _failed(path, error) from error
+            raise _failed(path, target, error) from error
 
 
-def _failed(path: Path, error: Exception) -> ExportError:
-    reason = " ".join(str(error).split())
-    return ExportError(f"can not save {path}: {reason}; is the disk full?")
+def _failed(path: Path, target: Path, error: Exception) -> ExportError:
+    return ExportError(f"can not save {path}: {why_failed(error, target)}")
 
 
 def _check_ours(path: Path) -> None:

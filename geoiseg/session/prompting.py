@@ -100,6 +100,7 @@ class Prompting(Core):
 
         Raises:
             PromptError: There is none, or one of them can not be used.
+            NoDataError: One of them says where the object is, and there is no data.
             CancelledError: ``watch`` asked to stop.
         """
         raster = self.raster
@@ -113,7 +114,10 @@ class Prompting(Core):
         with self._lock:
             state = self._state
             steps = (*state.steps, Step(local, self.gsd))
-            self._history.push(replace(state, steps=steps, outcome=self._next(steps, watch)))
+            outcome = self._next(steps, watch)
+            if outcome is not None:
+                outcome.check_data(local, raster.name)
+            self._history.push(replace(state, steps=steps, outcome=outcome))
 
     def _next(self, steps: tuple[Step, ...], watch: Watch | None) -> Outcome | None:
         if not any(prompt.positive for step in steps for prompt in step.prompts):

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.files import read_frame
+from geoiseg.files import polygons_of, read_frame
 from geoiseg.raster import Grid
 from geoiseg.tiled.plan import WindowPlan
 
@@ -46,15 +45,14 @@ def _from_file(path: Path, grid: Grid) -> Any:
     except (VectorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read the area of interest from {path}: {reason}") from error
-    if not isinstance(frame, gpd.GeoDataFrame) or not frame.geometry.notna().any():
+    if not isinstance(frame, gpd.GeoDataFrame):
         raise PromptError(f"{path} has no polygons to be an area of interest")
     if frame.crs is not None and grid.crs is not None:
         frame.geometry = [grid.bring(shape, frame.crs) for shape in frame.geometry]
-    shapes = frame.geometry.dropna().to_numpy()
-    polygons = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
-    if not len(polygons):
+    polygons = polygons_of(frame, path.name)
+    if polygons is None:
         raise PromptError(f"{path} has no polygons to be an area of interest")
-    return shapely.union_all(shapely.make_valid(polygons))
+    return polygons
 
 
 def windows_in(plan: WindowPlan, aoi: Any) -> list[int]:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from geoiseg.errors import GeoreferenceError, ModelError, PromptError, RasterError, SessionError
+from geoiseg.errors import (
+    GeoreferenceError,
+    ModelError,
+    NoDataError,
+    PromptError,
+    RasterError,
+    SessionError,
+)
+from geoiseg.segment import Step
 from geoiseg.session import Session
 from geoiseg.tiled.prompt_file import PromptedObject
 
@@ -25,6 +33,23 @@ class ObjectResult:
     score: float | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each phase."""
+    title: str = ""
+    """What to call it in messages: its name, with its rows."""
+    left_out: tuple[str, ...] = ()
+    """A line for each of its rows that was left out; the object was made of the others."""
+
+    @property
+    def reason(self) -> str:
+        """Why it was not done, or not of all its rows; empty where it was."""
+        if self.error is not None:
+            return self.error
+        return f"without {'; without '.join(self.left_out)}" if self.left_out else ""
+
+    @property
+    def problem(self) -> str:
+        """What was not done and why, in one line; empty where all was."""
+        title = self.title or f"object {self.name}"
+        return f"{title}: {self.reason}" if self.reason else ""
 
 
 def segment_objects(
@@ -52,13 +77,14 @@ def segment_objects(
 def _segment(session: Session, item: PromptedObject) -> ObjectResult:
     session.clear()
     times: dict[str, float] = {}
+    lost = list(item.faults)
     try:
         gsd = session.gsd
         try:
-            for step in item.steps:
+            for number, step in enumerate(item.steps):
                 session.gsd = step.gsd
                 if step.prompts:
-                    session.add(step.prompts)
+                    lost += _add(session, step, item.origins[number : number + 1])
                 if step.grow:
                     session.grow(step.grow)
                 for phase, spent in (
@@ -69,11 +95,38 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
             session.gsd = gsd
         started = time.perf_counter()
         if session.geometry is None:
-            raise PromptError("nothing was found at the prompts; add a point or a box")
+            nothing = "nothing was found at the prompts; add a point or a box"
+            if len(item.rows) == 1:
+                lost = [line.removeprefix(f"row {item.rows[0]}: ") for line in lost]
+            raise PromptError("; ".join(lost) if session.outcome is None and lost else nothing)
         times["outline"] = (time.perf_counter() - started) * 1e3
         score = session.outcome.mask.score if session.outcome else None
         feature_id = session.accept(item.label, **item.attributes)
     except (PromptError, GeoreferenceError, ModelError, RasterError, SessionError) as error:
         session.clear()
-        return ObjectResult(item.name, item.label, None, str(error))
-    return ObjectResult(item.name, item.label, feature_id, None, score, times)
+        return ObjectResult(item.name, item.label, None, str(error), title=item.title)
+    return ObjectResult(
+        item.name, item.label, feature_id, None, score, times, item.title, tuple(lost)
+    )
+
+
+def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> list[str]:
+    """Give the prompts of a step, and return a line for each that lies where there is no data.
+
+    Those are left out.
+    """
+    rows = origins[0] if origins and origins[0] else (0,) * len(step.prompts)
+    said = list(zip(step.prompts, rows, strict=True))
+    lost = []
+    while said:
+        try:
+            session.add([prompt for prompt, _ in said])
+        except NoDataError as error:
+            if not origins or not error.prompts:
+                raise
+            gone = [(one, row) for one, row in said if any(one is bad for bad in error.prompts)]
+            lost += [f"row {row}: {error}" for _, row in gone]
+            said = [pair for pair in said if pair not in gone]
+        else:
+            break
+    return lost

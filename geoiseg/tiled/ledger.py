@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from geoiseg.atomic import check_place, why_failed
 from geoiseg.errors import LedgerError
 from geoiseg.tiled.window import PackedLabels, WindowResult
 
@@ -43,7 +44,7 @@ class Item:
     """In the file of prompts, from 0."""
     name: str
     error: str | None = None
-    """Why there is no outline."""
+    """Why there is no outline, or not of all its rows."""
     properties: str = "{}"
     """Its columns, as JSON."""
     wkb: bytes | None = None
@@ -86,6 +87,7 @@ class Ledger:
                 f"{path} holds an unfinished run: go on with it (--resume, or resume=True),"
                 " or remove it"
             )
+        check_place(self.path)
         self._db = self._connect()
         try:
             self._begin({"format": FORMAT, **parameters})
@@ -109,7 +111,9 @@ class Ledger:
     def _trouble(self, error: sqlite3.Error) -> LedgerError:
         if "locked" in str(error):
             return LedgerError(f"{self.path} is in use by another run; wait for it, or stop it")
-        return LedgerError(f"{self.path} can not be used: {error}; remove it to begin anew")
+        reason = why_failed(error, self.path)
+        hint = "; remove it to begin anew" if reason == str(error) else ""
+        return LedgerError(f"{self.path} can not be used: {reason}{hint}")
 
     def _begin(self, parameters: Mapping[str, Any]) -> None:
         wanted = {name: json.dumps(value, sort_keys=True) for name, value in parameters.items()}

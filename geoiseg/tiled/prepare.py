@@ -12,6 +12,7 @@ from typing import Any
 
 import shapely
 
+from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError, ModelError, PromptError
 from geoiseg.files import check_format
 from geoiseg.models import Model, get_model
@@ -19,6 +20,7 @@ from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
+from geoiseg.tiled.ledger import ledger_path
 from geoiseg.tiled.options import AutomaticOptions, MapOptions
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import read_prompts
@@ -92,8 +94,8 @@ def prepared(
             fault.
     """
     suffix = check_mapped_format(out) if prompts is None else check_format(out)
-    if not out.absolute().parent.is_dir():
-        raise PromptError(f"can not write {out}: the folder {out.parent} does not exist")
+    check_place(out)
+    check_place(ledger_path(out))
     raster = open_raster(source)
     driver, threads = driving
     loaded = _model(model, options, driver)

@@ -10,6 +10,8 @@ from typing import Protocol, Self
 
 from tqdm.auto import tqdm
 
+from geoiseg.console import bar_options
+
 MEGA = 1e6
 
 Told = Callable[[int, int, str], None]
@@ -53,13 +55,11 @@ class Bar:
     def __init__(self, pixels: int, done: int, shown: bool | None) -> None:
         if shown is None and in_notebook():
             shown = True  # tqdm would take the notebook's output for a file
-        disable = None if shown is None else not shown
         self._bar = tqdm(
             total=round(pixels / MEGA, 3),
             initial=round(done / MEGA, 3),
             unit="Mpx",
-            disable=disable,
-            file=sys.stderr,
+            **bar_options(shown),
             smoothing=0.1,
             bar_format="{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} Mpx"
             " [{elapsed}<{remaining}, {rate_fmt}{postfix}]",

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import shapely
 
-from geoiseg.errors import PromptError, VectorError
+from geoiseg.errors import GeoreferenceError, PromptError, VectorError
 from geoiseg.features import free_name, plain_value
 from geoiseg.files import read_frame, there
 from geoiseg.prompting import Box, Point, Prompt, Region, Scribble, localise
@@ -33,6 +34,8 @@ FALSE_WORDS = {"0", "false", "no", "n", "f", "negative", "-", "-1"}
 TRUE_WORDS = {"1", "true", "yes", "y", "t", "positive", "+"}
 XY_COLUMNS = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
 """Pairs of columns that place the rows of a table without geometry."""
+SHOWN_ROWS = 5
+"""Rows of an object that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,25 @@ class PromptedObject:
     """Prompts in the raster's CRS."""
     label: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+    origins: tuple[tuple[int, ...], ...] = ()
+    """Of each prompt of each step, its row in the file, from 1."""
+    rows: tuple[int, ...] = ()
+    """All its rows in the file, from 1."""
+    faults: tuple[str, ...] = ()
+    """A line for each row that can not be used; the others are."""
+
+    @property
+    def title(self) -> str:
+        """What to call it in messages: its name, and its rows where they are not the name."""
+        if not self.rows or self.rows == tuple(map(_number_in, [self.name])):
+            return f"object {self.name}"
+        shown = ", ".join(map(str, self.rows[:SHOWN_ROWS]))
+        more = ", ..." if len(self.rows) > SHOWN_ROWS else ""
+        return f"object {self.name} (row{'s' * (len(self.rows) > 1)} {shown}{more})"
+
+
+def _number_in(name: str) -> int | None:
+    return int(name) if name.isdecimal() else None
 
 
 def read_prompts(
@@ -59,18 +81,29 @@ def read_prompts(
         gsd: Ground size of a pixel to work at, where the file has no ``gsd`` column.
         layer: Layer to read; by default ``prompts`` of a project file, else the first.
 
+    Returns:
+        A row that can not be used (no geometry, a box of no width, no place in the raster's
+        CRS) is told by the object's ``faults``.
+
     Raises:
-        PromptError: The file is missing, unreadable, empty or has no geometry.
-        GeoreferenceError: A prompt has no place in the raster's CRS.
+        PromptError: The file is missing, unreadable, or no row of it can be used.
     """
     if not there(path):
         raise PromptError(f"{path} does not exist")
     frame = _read(path, layer or (PROMPTS if is_project(path) else None))
     if "object" not in frame:
         frame["object"] = [str(number) for number in range(1, len(frame) + 1)]
+    elif "definition" not in frame:  # in a project those without are of the one in progress
+        alone = frame["object"].isna()
+        frame["object"] = frame["object"].astype(object)
+        frame.loc[alone, "object"] = [f"row {row + 1}" for row in frame.index[alone]]
     frame["object"] = frame["object"].map(_object_name)
     groups = frame.groupby("object", sort=False, dropna=False)
-    return [_object(str(name), rows, frame.crs, crs, gsd) for name, rows in groups]
+    objects = [_object(str(name), rows, frame.crs, crs, gsd) for name, rows in groups]
+    if not any(item.steps for item in objects):
+        faults = [fault for item in objects for fault in item.faults]
+        raise PromptError(f"{path} has no row that can be used: {faults[0]}")
+    return objects
 
 
 def _object_name(value: Any) -> str:
@@ -86,7 +119,7 @@ def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
         raise PromptError(f"can not read prompts from {path}: {reason}") from error
     if not len(frame):
         raise PromptError(f"{path} has no rows: draw at least one point, box or line")
-    if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
+    if isinstance(frame, gpd.GeoDataFrame) and not shapely.is_missing(frame.geometry.array).all():
         return _whole(frame.reset_index(drop=True))
     return _from_columns(pd.DataFrame(frame), path)
 
@@ -110,11 +143,15 @@ def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
     for x, y in XY_COLUMNS:
         if x in names and y in names:
             numbers = [pd.to_numeric(table[names[axis]], errors="coerce") for axis in (x, y)]
-            if any(column.isna().any() for column in numbers):
-                raise PromptError(f"{path}: a row has no number in its {x} or {y} column")
+            places = np.column_stack([column.to_numpy(np.float64) for column in numbers])
+            there = np.isfinite(places).all(axis=1)
+            if not there.any():
+                raise PromptError(f"{path}: no row has numbers in its {x} and {y} columns")
+            points = np.full(len(table), None, dtype=object)
+            points[there] = shapely.points(places[there])
             crs = "EPSG:4326" if x.startswith("lon") else None
             rest = table.drop(columns=[names[x], names[y]])
-            return gpd.GeoDataFrame(rest, geometry=shapely.points(*numbers), crs=crs)
+            return gpd.GeoDataFrame(rest, geometry=points, crs=crs)
     raise PromptError(
         f"{path} has no geometry: give a vector layer, or a table with columns x and y"
         " (in the raster's CRS) or lon and lat"
@@ -124,16 +161,27 @@ def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
 def _object(
     name: str, rows: gpd.GeoDataFrame, source: Any, target: Any, gsd: float | None
 ) -> PromptedObject:
-    steps = []
+    steps, origins, faults = [], [], []
     order = rows["step"] if "step" in rows else pd.Series(0, index=rows.index)
-    for _, group in rows.groupby(order, sort=True):
-        read = [_step(row) for _, row in group.iterrows()]
-        prompts = tuple(prompt for step in read for prompt in step.prompts)
-        known = source if getattr(target, "crs", target) is not None else None
-        moved = tuple(localise(prompt, known, target) for prompt in prompts) if target else prompts
-        own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in group else None
-        scale = float(own_gsd) if own_gsd is not None else gsd
-        steps.append(Step(moved, scale, max(step.grow for step in read)))
+    known = source if getattr(target, "crs", target) is not None else None
+    for _, group in rows.groupby(order, sort=True, dropna=False):
+        said: list[tuple[Prompt, int]] = []
+        scale, grow = gsd, 0
+        for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
+            try:
+                own_gsd = _gsd(row.get("gsd"))
+                step = _step(row)
+                moved = [localise(one, known, target) if target else one for one in step.prompts]
+            except (PromptError, GeoreferenceError) as error:
+                faults.append(f"row {number}: {error}")
+                continue
+            if not said and own_gsd is not None:
+                scale = own_gsd
+            said += [(prompt, number) for prompt in moved]
+            grow = max(grow, step.grow)
+        if said or grow:
+            steps.append(Step(tuple(prompt for prompt, _ in said), scale, grow))
+            origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))
     own = (*OWN_COLUMNS, rows.geometry.name)
@@ -144,21 +192,46 @@ def _object(
     }
     if "object" in rows:
         attributes.setdefault("object", name)
-    return PromptedObject(name, tuple(steps), "" if label is None else str(label), attributes)
+    return PromptedObject(
+        name, tuple(steps), "" if label is None else str(label), attributes, tuple(origins),
+        tuple((rows.index + 1).tolist()), tuple(faults),
+    )  # fmt: skip
 
 
-def _step(row: pd.Series) -> Step:
-    """Return what a row says, as a step of its own."""
+def _rows_of(group: gpd.GeoDataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table by column, the geometry as ``geometry``."""
+    shapes = np.asarray(group.geometry.array, dtype=object)
+    for row, shape in zip(group.to_dict("records"), shapes, strict=True):
+        yield {**row, "geometry": shape}
+
+
+def _gsd(value: Any) -> float | None:
+    plain = plain_value(value)
+    try:
+        return None if plain is None else float(plain)
+    except ValueError:
+        raise PromptError(f"gsd is a number of metres, got {plain!r:.40}") from None
+
+
+def _step(row: dict[str, Any]) -> Step:
+    """Return what a row says, as a step of its own.
+
+    Raises:
+        PromptError: It says nothing that makes sense.
+    """
     definition = plain_value(row.get("definition"))
     if isinstance(definition, str) and definition.startswith("{"):
-        return step_of([json.loads(definition)], None)
+        try:
+            return step_of([json.loads(definition)], None)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise PromptError(f"its definition can not be read: {error}") from error
     return Step(tuple(_prompts(row)))
 
 
-def _prompts(row: pd.Series) -> Iterator[Prompt]:
-    geometry = row[row.index[-1]] if "geometry" not in row else row["geometry"]
+def _prompts(row: dict[str, Any]) -> Iterator[Prompt]:
+    geometry = row["geometry"]
     if geometry is None or geometry.is_empty:
-        raise PromptError(f"object {row['object']}: a row has no geometry")
+        raise PromptError("there is no geometry")
     positive = _sign(row.get("positive"))
     kind = str(plain_value(row.get("kind")) or "").strip().lower()
     flat = shapely.force_2d(geometry)
@@ -168,7 +241,7 @@ def _prompts(row: pd.Series) -> Iterator[Prompt]:
 
 def _prompt(geometry: Any, kind: str, positive: bool) -> Prompt:
     match geometry.geom_type:
-        case "Point":
+        case "Point" if not geometry.is_empty:
             return Point(geometry.x, geometry.y, positive)
         case "LineString" | "LinearRing":
             xy = shapely.get_coordinates(geometry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import geopandas as gpd
@@ -75,14 +75,16 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
     rows = {row["id"]: row for row in session.features.to_dict("records")}
     items = []
     for position, result in zip(group.positions, results, strict=True):
+        where = result.title.removeprefix(f"object {result.name}")
+        told = f"{result.reason}{where}" if result.reason else None
         if result.feature_id is None:
-            items.append(Item(position, result.name, result.error or "nothing was found"))
+            items.append(Item(position, result.name, told))
             continue
         row = rows[result.feature_id]
         outline = shapely.to_wkb(row.pop("geometry"))
         plain = {name: plain_value(value) for name, value in row.items()}
         text = json.dumps({name: value for name, value in plain.items() if value is not None})
-        items.append(Item(position, result.name, None, text, outline))
+        items.append(Item(position, result.name, told, text, outline))
     return GroupResult(number, tuple(items), {"find": time.perf_counter() - started})
 
 
@@ -98,22 +100,31 @@ def grouped(
         plan: How the raster is cut.
         aoi: Area of interest in pixels of the level; objects elsewhere are left out.
 
+    Returns:
+        Objects without a place, which say in vain where they are, go with the first group.
+
     Raises:
         PromptError: No object is left.
     """
     at_level = grid.level(level)
     by_tile: dict[int, list[tuple[int, NDArrayXY]]] = {}
+    nowhere: list[int] = []
     for position, item in enumerate(objects):
         said = Prompts(tuple(prompt for step in item.steps for prompt in step.prompts))
         xy = said.outline_pixels(at_level)
         if not len(xy):
-            raise PromptError(f"object {item.name}: words alone do not say where to look")
+            if not item.faults:
+                raise PromptError(f"{item.title}: words alone do not say where to look")
+            nowhere.append(position)
+            continue
         if aoi is not None and not shapely.intersects(aoi, _hull(xy)):
             continue
         middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
         by_tile.setdefault(plan.window_of(*middle.tolist()), []).append((position, xy))
     if not by_tile:
-        raise PromptError("no object of the prompts lies in the area of interest")
+        faults = [f"{objects[at].title}: {objects[at].faults[0]}" for at in nowhere]
+        nothing = "no object of the prompts lies in the area of interest"
+        raise PromptError(faults[0] if faults else nothing)
     groups = []
     for tile in sorted(by_tile):
         for start in range(0, len(by_tile[tile]), LARGEST_GROUP):
@@ -122,6 +133,11 @@ def grouped(
             xy = at_level.to_crs(np.concatenate([xy for _, xy in members]))
             low, high = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
             groups.append(Group(positions, tuple(objects[p] for p in positions), (*low, *high)))
+    first = groups[0]
+    lost = tuple(objects[position] for position in nowhere)
+    groups[0] = replace(
+        first, positions=(*first.positions, *nowhere), objects=(*first.objects, *lost)
+    )
     return groups
 
 

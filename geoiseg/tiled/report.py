@@ -24,7 +24,7 @@ class FailedArea:
 
 @dataclass(frozen=True, slots=True)
 class MissingObject:
-    """An object of the file of prompts that was not found."""
+    """An object of the file of prompts that was not found, or was made without some rows."""
 
     name: str
     error: str

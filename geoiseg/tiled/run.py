@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
@@ -69,6 +70,8 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     started = time.perf_counter()
     given = options or MapOptions()
     driver, threads = choose_driver(scheduler, workers, given.running.device)
+    if quicklook is not None:
+        check_place(Path(quicklook))
     with driver if isinstance(driver, Dask) else contextlib.nullcontext():
         run = prepared(raster, Path(out), model, prompts, given, (driver, threads))
         check_sendable(run.job, driver)

@@ -11,7 +11,7 @@ import numpy as np
 
 from geoiseg.errors import PromptError, VectorError
 from geoiseg.features import plain_value
-from geoiseg.files import read_frame, there
+from geoiseg.files import blank_rows, left_out, read_frame, there
 from geoiseg.models import Model
 from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray, Grid, Raster, Window
@@ -106,11 +106,17 @@ def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
         raise PromptError(f"can not read examples from {path}: {error}") from error
     if not isinstance(frame, gpd.GeoDataFrame) or not len(frame):
         raise PromptError(f"{path} holds no polygon to take as an example")
+    blank = blank_rows(frame)
+    left_out(path.name, blank, "no geometry")
     sides: dict[bool, list[Any]] = {True: [], False: []}
-    for row in frame.to_dict("records"):
+    for number, row in enumerate(frame.to_dict("records")):
         shape = row[frame.geometry.name]
-        if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"}:
-            raise PromptError(f"examples are polygons; {path} holds something else")
+        if number in blank:
+            continue
+        if shape.geom_type not in {"Polygon", "MultiPolygon"}:
+            raise PromptError(
+                f"examples are polygons; row {number + 1} of {path} is a {shape.geom_type}"
+            )
         if frame.crs is not None and raster.grid.crs is not None:
             shape = raster.grid.bring(shape, frame.crs)
         sign = plain_value(row.get("positive"))

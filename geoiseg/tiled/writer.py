@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoiseg.atomic import why_failed
 from geoiseg.errors import ExportError, VectorError, require
 from geoiseg.features import compactness
 from geoiseg.files import write_frames
@@ -163,8 +164,7 @@ def _arrow(pyarrow: Any, table: gpd.GeoDataFrame) -> Any:
 
 
 def _failed(path: Path, error: BaseException) -> ExportError:
-    reason = " ".join(str(error).split())
-    return ExportError(f"can not write {path}: {reason}; is the disk full?")
+    return ExportError(f"can not write {path.name}: {why_failed(error, path)}")
 
 
 def write_label_raster(ledger: Ledger, plan: WindowPlan, grid: Grid, path: Path, top: int) -> None:
@@ -178,7 +178,7 @@ def write_label_raster(ledger: Ledger, plan: WindowPlan, grid: Grid, path: Path,
         top: The greatest number of an object.
 
     Raises:
-        ExportError: The disk is full.
+        ExportError: It can not be written.
     """
     dtype = label_dtype(top)
     write_windows(grid, path, dtype, _label_windows(ledger, plan, grid, dtype))

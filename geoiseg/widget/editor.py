@@ -266,9 +266,16 @@ class Editor(Requests):
         """Take over polygons made elsewhere as accepted features, and return their ids.
 
         Raises:
-            PromptError: A row is no polygon, or the layer's CRS can not be used.
+            PromptError: No row is a polygon, or the layer's CRS can not be used.
         """
-        ids: list[int] = self._ask(lambda _: self.session.add_features(frame), wait=wait) or []
+
+        def change(_: Watch) -> list[int]:
+            ids = self.session.add_features(frame)
+            if self.session.left_out:
+                self._say(f"{len(ids)} taken over; left out: {'; '.join(self.session.left_out)}")
+            return ids
+
+        ids: list[int] = self._ask(change, wait=wait) or []
         return ids
 
     # -- the rest --------------------------------------------------------------------

@@ -79,10 +79,15 @@ def open_session(
 
 
 def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:
-    """Return the raster with the bands and stretch of the project, where it is a path."""
-    if isinstance(source, Raster):
-        return raster
+    """Return the raster with the bands and stretch of the project, where it is a path.
+
+    One that is open keeps its bands, and gets the stretch that they were saved with.
+    """
     saved = load_project(path)
+    if isinstance(source, Raster):
+        if saved.stretch is not None and raster.bands == saved.bands:
+            raster.take_stretch(saved.stretch)
+        return raster
     if max(saved.bands) > raster.count:
         return raster
     return open_raster(source, saved.bands, saved.stretch)

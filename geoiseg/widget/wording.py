@@ -182,8 +182,10 @@ class Wording(Looks):
     def _tell_found(self) -> None:
         search = self.session.search
         if search is not None:
-            open_ones = len(search.candidates) - len(search.rejected)
-            self._say(f"{len(search.shown)} of {open_ones} found are shown; {search.note}")
+            gone = len(search.gone)
+            open_ones = len(search.candidates) - len(search.rejected) - gone
+            left = f" ({gone} more on accepted features)" if gone else ""
+            self._say(f"{len(search.shown)} of {open_ones} found are shown{left}; {search.note}")
 
     def _label_now(self) -> str:
         return str(getattr(self, "label", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def under_outlines(searcher: Searcher, shapes: Sequence[Any], level: int) -> lis
 
 
 def around_places(searcher: Searcher, xy: NDArray[np.float64], level: int) -> list[FloatArray]:
-    """Return ``(n, h)`` cells around each place.
+    """Return ``(n, h)`` cells around each place, those with data; none where it has none itself.
 
     Places near each other are looked at together.
 
@@ -74,11 +75,17 @@ def around_places(searcher: Searcher, xy: NDArray[np.float64], level: int) -> li
         meaning = meaning_of(view)
         own = view.frame.grid(grid)
         size = view.shape[0] / meaning.shape[0]
+        known = cv2.resize(view.valid.astype(np.float32), meaning.shape[1::-1],
+                           interpolation=cv2.INTER_AREA) > 0  # fmt: skip
         for k in near:
-            col, row = np.floor(own.to_pixel(xy[k : k + 1])[0] / size).astype(int)
-            rows = slice(max(0, row - REACH), row + REACH + 1)
-            part = meaning[rows, max(0, col - REACH) : col + REACH + 1]
-            found[k] = part.reshape(-1, meaning.shape[2])
+            place = own.to_pixel(xy[k : k + 1])[0]
+            col, row = np.clip(np.floor(place).astype(int), 0, np.array(view.shape[1::-1]) - 1)
+            own_cells = np.zeros_like(known)
+            if view.valid[row, col]:
+                col, row = np.floor(place / size).astype(int)
+                rows = slice(max(0, row - REACH), row + REACH + 1)
+                own_cells[rows, max(0, col - REACH) : col + REACH + 1] = True
+            found[k] = np.asarray(meaning[own_cells & known], np.float32)
         open_ones = [k for k in open_ones if k not in near]
     return [found[k] for k in range(len(pixels))]
 

@@ -13,16 +13,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import geopandas as gpd
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from geoiseg.cli.app import make_notebook
 from geoiseg.cli.lab import copy_quick_start
 from geoiseg.cli.main import main
-from tests.conftest import Disk, missing, needed
+from tests.conftest import Disk, disk_pixels, missing, needed, write_raster
 from tests.widget.browser.harness import CHROMIUM, FLAGS
 
 voila = needed("voila")
@@ -349,6 +351,26 @@ def test_names_can_not_break_out_of_the_notebook(tmp_path: Path) -> None:
 
 def _constants(code: object) -> set[object]:
     return {one for one in code.co_consts if isinstance(one, str)}  # type: ignore[attr-defined]
+
+
+def test_the_page_shows_the_bands_that_are_asked_for(tmp_path: Path, monkeypatch) -> None:
+    pixels, _ = disk_pixels()
+    path = write_raster(tmp_path / "a.tif", np.concatenate([pixels, pixels[:1]]))
+    for bands, shown in ((None, (1, 2, 3)), ((4, 2, 1), (4, 2, 1)), ((3,), (3,))):
+        (cell,) = make_notebook(str(path), "grabcut", None, None, bands)["cells"]
+        monkeypatch.chdir(tmp_path)
+        found: dict[str, Any] = {}
+        exec(compile(cell["source"], "cell", "exec"), found)
+        assert found["m"].session.raster.bands == shown
+        found["m"].close()
+
+
+def test_bands_that_are_not_there_are_said_before_the_page(capsys, disk: Disk) -> None:
+    for bands, code in (("7,8,9", 1), ("1,2", 2), ("red", 2)):
+        with pytest.raises(SystemExit) as caught:
+            main(["app", str(disk.path), "--bands", bands, "--no-browser"])
+        assert caught.value.code == code
+        assert "bands" in capsys.readouterr().err.lower()
 
 
 @pytest.mark.browser

@@ -380,7 +380,7 @@ def test_what_can_not_be_is_refused_before_anything_is_done(small, tmp_path):
 
     with pytest.raises(ExportError, match=r"\.shp.*\.gpkg"):
         run("x.shp")
-    with pytest.raises(PromptError, match="does not exist"):
+    with pytest.raises(ExportError, match="does not exist"):
         run("none/x.gpkg")
     with pytest.raises(PromptError, match="got 'ray'"):
         run(scheduler="ray")

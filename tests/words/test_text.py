@@ -351,6 +351,42 @@ def test_accepting_many_can_be_followed_and_stopped(session: geoiseg.Session) ->
     assert told[-1] == f"accepting {len(found)} of {len(found)}"
 
 
+def test_what_is_accepted_is_not_accepted_once_more(session: geoiseg.Session) -> None:
+    found = session.add_text("vegetation", threshold=0)
+    assert len(found) > 2
+    largest = max(found, key=lambda one: one.geometry.area)
+    rest = [one for one in found if one is not largest]
+    crs = session.raster.grid.crs
+    session.add_features(gpd.GeoDataFrame(geometry=[largest.geometry.buffer(-1)], crs=crs))
+    # found before it was accepted: it stays a candidate, the others are accepted
+    ids = session.accept_candidates()
+    assert len(ids) == len(rest)
+    assert [one.number for one in session.candidates] == [largest.number]
+    shapes = session.features.geometry.to_numpy()
+    shared = [shapely.intersection(shapes[0], other).area for other in shapes[1:]]
+    assert max(shared) < shapes[0].area / 2
+    with pytest.raises(SessionError, match="have this ground already"):
+        session.accept_candidates()
+    assert session.accept_candidate(largest.number) == len(ids) + 2, "by itself it may be"
+    assert session.undo()
+    # looked for again: what is accepted is left out, for words as for examples
+    assert session.add_text("vegetation", threshold=0) == ()
+    assert len(session.search.gone) == len(found)
+    session.delete(1)
+    again = session.add_text("vegetation", threshold=0)
+    assert [one.geometry.equals(largest.geometry) for one in again] == [True]
+
+
+def test_a_candidate_around_an_accepted_feature_waits_for_a_word(session: geoiseg.Session) -> None:
+    found = session.add_text("vegetation", threshold=0)
+    largest = max(found, key=lambda one: one.geometry.area)
+    small = shapely.buffer(largest.geometry.representative_point(), 3)
+    session.add_features(gpd.GeoDataFrame(geometry=[small], crs=session.raster.grid.crs))
+    session.accept_candidates()
+    assert [one.number for one in session.candidates] == [largest.number]
+    assert largest.number in [one.number for one in session.add_text("vegetation", threshold=0)]
+
+
 def test_the_project_file_replays_to_the_same_pixels(
     session: geoiseg.Session, lake: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
@@ -362,8 +398,9 @@ def test_the_project_file_replays_to_the_same_pixels(
     assert isinstance(said, Text)
     assert (said.text, said.negative) == ("water", "road")
     assert said.engine == session.search.engine
-    # looked for again from what the file says: the same candidates
-    same = again.add_text(said.text, said.negative, threshold=0.2, within=said.within)
+    # looked for again from what the file says: the same candidates, all of them accepted
+    assert again.add_text(said.text, said.negative, threshold=0.2, within=said.within) == ()
+    same = [c for c in again.search.candidates if c.number in again.search.gone]
     assert [c.score for c in same] == [f.score for f in session.accepted]
     # and replayed without looking, by anybody who takes prompts
     other = geoiseg.Session(lake[0], "grabcut", cache=EmbeddingCache())

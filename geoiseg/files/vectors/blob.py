@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import VectorError
+from geoiseg.files.vectors.shapes import from_wkb
 
 LITTLE_ENDIAN, ENVELOPE, EMPTY, EXTENDED = 0x01, 0x02, 0x10, 0x20
 """Flags; the envelope is left, right, bottom, top."""
@@ -50,14 +51,7 @@ def from_blobs(blobs: Sequence[bytes | None]) -> NDArray[Any]:
     Raises:
         VectorError: A blob is none of a GeoPackage, or its shape is of no kind that GEOS has.
     """
-    bodies = np.empty(len(blobs), dtype=object)
-    bodies[:] = [None if blob is None else _body(blob) for blob in blobs]
-    try:
-        return np.asarray(shapely.from_wkb(bodies), dtype=object)
-    except NotImplementedError as error:  # of shapely, where GEOS knows them
-        raise VectorError("a shape has arcs: save the layer with straight lines") from error
-    except shapely.errors.ShapelyError as error:
-        raise VectorError(f"a shape can not be read: {error}") from error
+    return from_wkb([None if blob is None else _body(blob) for blob in blobs])
 
 
 def _body(blob: bytes) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pyproj
+import shapely
 
 from geoiseg.errors import VectorError
 from geoiseg.files.vectors.archives import source_of
@@ -20,6 +21,7 @@ from geoiseg.files.vectors.columns import is_dates
 from geoiseg.files.vectors.dates import write_with_dates
 from geoiseg.files.vectors.geopackage_writer import VERSION
 from geoiseg.files.vectors.info import LayerInfo
+from geoiseg.files.vectors.shapes import from_wkb
 
 
 @contextlib.contextmanager
@@ -65,10 +67,24 @@ def read_frame(path: Path, layer: str | None, columns: Sequence[str] | None) -> 
     """Return the rows of a layer."""
     with _told(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        frame = pyogrio.read_dataframe(source_of(path), layer=layer, columns=columns)
+        warnings.simplefilter("ignore", RuntimeWarning)  # of shapes that the rows are asked for
+        source = source_of(path)
+        try:
+            frame = pyogrio.read_dataframe(source, layer=layer, columns=columns)
+        except (shapely.errors.ShapelyError, NotImplementedError):
+            frame = _with_odd_shapes(source, layer, columns)
     if isinstance(frame, gpd.GeoDataFrame) and _undefined(frame.crs):
         frame = frame.set_crs(None, allow_override=True)
     return frame
+
+
+def _with_odd_shapes(
+    source: str, layer: str | None, columns: Sequence[str] | None
+) -> gpd.GeoDataFrame:
+    """Return the rows of a layer some shapes of which GEOS does not take as they are."""
+    table = pyogrio.read_dataframe(source, layer=layer, columns=columns, read_geometry=False)
+    about, _, bodies, _ = pyogrio.raw.read(source, layer=layer, columns=[])
+    return gpd.GeoDataFrame(table, geometry=from_wkb(bodies), crs=about["crs"])
 
 
 def write_frames(

@@ -137,6 +137,7 @@ def _cleaned(
          int(shapely.get_num_coordinates(cleaned).sum())),
         tuple(float((part * true).sum()) for part in (stages[0], resolved, stages[3])),  # type: ignore[arg-type]
         (bool(shapely.coverage_is_valid(given)), bool(shapely.coverage_is_valid(cleaned))),
+        tuple(index[shapely.is_missing(geometries) | shapely.is_empty(geometries)]),
     )  # fmt: skip
     return cleaned, report
 
@@ -178,7 +179,7 @@ def polygonal(geometries: Geometries) -> tuple[Geometries, int]:
     other = np.flatnonzero(~blank & ~np.isin(kinds, polygons))
     if len(other):
         name = geometries[other[0]].geom_type
-        raise GeoreferenceError(f"row {other[0]} is a {name}; a coverage is of polygons only")
+        raise GeoreferenceError(f"row {other[0] + 1} is a {name}; a coverage is of polygons only")
     found = np.where(blank, shapely.Polygon(), geometries)
     invalid = ~shapely.is_valid(found)
     found[invalid] = shapely.make_valid(found[invalid], method="structure", keep_collapsed=False)

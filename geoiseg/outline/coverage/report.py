@@ -35,6 +35,8 @@ class Report:
     """Area covered by any feature before, when resolved, and after."""
     valid: tuple[bool, bool]
     """Whether the features were a valid coverage before, and are after."""
+    blank: tuple[Any, ...] = ()
+    """Index of the features that had no geometry, or an empty one, to begin with."""
 
     @property
     def area_change(self) -> float:
@@ -62,7 +64,8 @@ class Report:
             "gaps_closed": {"count": self.gaps.count, "area_m2": self.gaps.area},
             "slivers_moved": {"count": self.slivers.count, "area_m2": self.slivers.area},
             "repaired": self.repaired,
-            "lost": [getattr(name, "item", lambda name=name: name)() for name in self.lost],
+            "lost": _plain(self.lost),
+            "blank": _plain(self.blank),
             "vertices_before": self.vertices[0],
             "vertices_after": self.vertices[1],
             "area_before_m2": self.ground[0],
@@ -76,9 +79,14 @@ class Report:
 
     def __str__(self) -> str:
         lost = f", {len(self.lost)} features lost" if self.lost else ""
+        lost += f", {len(self.blank)} without geometry left out" if self.blank else ""
         return (
             f"{self.overlaps.count} overlaps resolved, {self.gaps.count} gaps closed,"
             f" {self.slivers.count} slivers moved{lost};"
             f" vertices {self.vertices[0]} -> {self.vertices[1]};"
             f" area {self.area_change:+.3%}"
         )
+
+
+def _plain(names: tuple[Any, ...]) -> list[Any]:
+    return [getattr(name, "item", lambda name=name: name)() for name in names]

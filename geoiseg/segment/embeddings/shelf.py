@@ -16,6 +16,8 @@ from geoiseg.segment.embeddings.key import EmbeddingKey
 
 NOTE = "raster.json"
 """The file that says which raster a folder is of."""
+RULE = 2
+"""Of how contrast limits are found; those of another one are found anew."""
 SPARED = 0.9
 """Share of the limit that is left when it was passed, so that not every file trims."""
 STALE = 3600.0
@@ -137,10 +139,10 @@ def parse_note(data: bytes) -> Note | None:
     """Return what a note says, None where it is damaged."""
     try:
         read = json.loads(data)
-        limits = read["stretch"]
+        limits = read["stretch"] if read.get("rule") == RULE else None
         stretch = None if limits is None else Stretch(tuple(limits[0]), tuple(limits[1]))
         return Note(str(read["name"]), stretch)
-    except (ValueError, KeyError, TypeError, IndexError, RasterError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RasterError):
         return None
 
 
@@ -158,7 +160,7 @@ def next_note(note: Note | None, key: EmbeddingKey) -> str | None:
     stretch = key.stretch if key.origin.stretch_found else None
     limits = None if stretch is None else [list(stretch.low), list(stretch.high)]
     name = key.origin.name if note is None else note.name
-    return json.dumps({"name": name, "stretch": limits})
+    return json.dumps({"name": name, "stretch": limits, "rule": RULE})
 
 
 def _remove(path: Path) -> bool:

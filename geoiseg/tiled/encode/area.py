@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.files import read_frame, there
+from geoiseg.files import blank_rows, left_out, read_frame, there
 from geoiseg.raster import Grid
 
 EDGE_PIECES = 64
@@ -33,7 +34,11 @@ def read_area(path: Path, grid: Grid) -> Any:
     except (VectorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PromptError(f"can not read an area from {path}: {reason}") from error
-    shapes = [] if "geometry" not in frame else [one for one in frame.geometry if one is not None]
+    shapes = np.zeros(0, dtype=object)
+    if "geometry" in frame:
+        blank = blank_rows(frame)
+        left_out(path.name, blank, "no geometry")
+        shapes = np.delete(np.asarray(frame.geometry.array, dtype=object), blank)
     whole = shapely.force_2d(shapely.unary_union(shapely.make_valid(shapes)))
     if whole.is_empty:
         raise PromptError(f"{path} has no shape: draw the area of interest")

@@ -7,7 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import MissingExtraError, PromptError
 from geoiseg.widget.channel.messages import MAX_UPLOAD
@@ -86,6 +86,8 @@ def _shapefile(data: bytes) -> gpd.GeoDataFrame:
 
 def _geojson(data: bytes) -> gpd.GeoDataFrame:
     import geopandas as gpd
+    import numpy as np
+    import pandas as pd
 
     content = json.loads(data)
     kind = content.get("type")
@@ -102,4 +104,16 @@ def _geojson(data: bytes) -> gpd.GeoDataFrame:
         feature["properties"] = feature["properties"] or {}
     name = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
     crs = "EPSG:4326" if str(name).endswith("CRS84") else name
-    return gpd.GeoDataFrame.from_features(features, crs=crs)
+    shapes = np.array([_shape(feature.get("geometry")) for feature in features], dtype=object)
+    table = pd.DataFrame([feature["properties"] for feature in features])
+    return gpd.GeoDataFrame(table, geometry=shapes, crs=crs)
+
+
+def _shape(geometry: Any) -> Any:
+    """Return a geometry of GeoJSON; None where there is none, or none that makes sense."""
+    import shapely.geometry
+
+    try:
+        return None if geometry is None else shapely.geometry.shape(geometry)
+    except (shapely.errors.ShapelyError, LookupError, TypeError, ValueError, AttributeError):
+        return None

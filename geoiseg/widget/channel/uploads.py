@@ -105,6 +105,8 @@ def _geojson(data: bytes) -> gpd.GeoDataFrame:
     name = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
     crs = "EPSG:4326" if str(name).endswith("CRS84") else name
     shapes = np.array([_shape(feature.get("geometry")) for feature in features], dtype=object)
+    if all(shape is None for shape in shapes):
+        raise PromptError("it has no geometry that can be read")
     table = pd.DataFrame([feature["properties"] for feature in features])
     return gpd.GeoDataFrame(table, geometry=shapes, crs=crs)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 _DRIVER = re.compile(r"[A-Za-z][A-Za-z0-9_]+:(?!//)")
 """Two characters at least: one is the letter of a drive."""
+_DRIVE = re.compile(r"(^|:)[A-Za-z]:$")
 _QUOTED = re.compile(r'(?P<before>[^"]*")(?P<path>[^"]+)(?P<after>".*)', re.DOTALL)
 _VRT = re.compile(r"(?P<before>vrt://)(?P<path>[^?]+)(?P<after>.*)", re.DOTALL)
 
@@ -62,7 +63,9 @@ def part_name(name: str) -> PartName:
 
 def moved_beside(name: str, folder: Path) -> str | None:
     """Return the name of the same raster in a folder; None where its file is not there."""
-    for found in part_names(name):
+    for found in sorted(part_names(name), key=lambda one: len(one.path) if one.before else 0):
+        if _DRIVE.search(found.before):
+            continue
         beside = folder / Path(found.path).name
         if found.path and Path(found.path).name and beside.is_file():
             return found.at(str(beside))
@@ -74,4 +77,6 @@ def raster_is_there(name: str) -> bool:
     part = part_name(name)
     if part.before or Path(name).exists():
         return True
+    if name.startswith("vrt://") and "://" not in name.removeprefix("vrt://"):
+        return False
     return "://" in name.partition('"')[0] or name.startswith("/vsi")

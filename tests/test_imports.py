@@ -20,7 +20,7 @@ HEAVY = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "home", "atomic", "version", "lazy"},
+    {"errors", "home", "atomic", "version", "lazy", "quiet"},
     {"raster"},
     {"prompting"},
     {"models"},

@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,48 @@ LOGS = ("-wal", "-journal")
 """What SQLite calls the changes beside a file that are not in it yet."""
 PARTS = {".shp": (".prj", ".cpg", ".qix", ".sbn", ".sbx")}
 """Files that tell of one: where a new one has none, those of the old one would tell wrong."""
+
+PATIENCE, STALE = 60.0, 40.0
+"""Seconds that a file is waited for, and after which nobody is believed to hold it."""
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes of geoiseg from reading and rewriting a file at the same time.
+
+    By a file beside it that is there as long, so that it works on any disk and system. One that
+    a process left behind when it was killed counts no more after a while.
+
+    Raises:
+        ExportError: The folder can not be written, or somebody holds it for too long.
+    """
+    _check_folder(path.absolute())
+    lock = path.absolute().with_name(f".{path.name}.lock")
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except (FileExistsError, PermissionError) as error:
+            if not lock.exists() and sys.platform != "win32":
+                raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+            _unless_stale(lock)
+        except OSError as error:
+            raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+        if time.monotonic() > until:
+            raise ExportError(f"can not write {path}: another session is writing it"
+                              f" (or remove {lock.name})")  # fmt: skip
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _unless_stale(lock: Path) -> None:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        if time.time() - lock.stat().st_mtime > STALE:
+            lock.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -31,8 +75,7 @@ def written(path: Path) -> Iterator[Path]:
             another program has changes to the file under way.
     """
     path = path.absolute()
-    if not path.parent.is_dir():
-        raise ExportError(f"can not write {path.name}: the folder {path.parent} does not exist")
+    _check_folder(path)
     if path.is_dir():
         raise ExportError(f"can not write {path}: it is a folder")
     _settle(path)
@@ -49,6 +92,11 @@ def written(path: Path) -> Iterator[Path]:
         raise ExportError(f"can not write {path}: {_reason(error)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ExportError(f"can not write {path.name}: the folder {path.parent} does not exist")
 
 
 def _move(folder: Path, path: Path) -> None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_option
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
-from geoiseg.files import check_format
+from geoiseg.files import check_apart, check_format, check_layer_free, check_replaceable
 from geoiseg.outline import OutlineOptions
 from geoiseg.raster import open_raster
 from geoiseg.session import Session
@@ -63,7 +63,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     or region), lines as scribbles. Rows with the same object make one object. OUT is .gpkg,
     .shp, .geojson, .fgb, .parquet, or .tif for a mask.
     """
-    check_format(out)
+    _check_outputs((out, project, qgis), (raster, prompts), layer)
     session = Session(
         open_raster(raster, bands),
         chosen_model(model),
@@ -101,6 +101,18 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
     if len(found) < len(objects):
         sys.exit(1)
+
+
+def _check_outputs(
+    made: tuple[Path, Path | None, Path | None], inputs: tuple[str, Path], layer: str | None
+) -> None:
+    """Make sure, before anything is done, that nothing that is there will be lost."""
+    out, _, qgis = made
+    check_format(out)
+    check_layer_free(out)
+    for one in made:
+        check_apart(one, *inputs, layer=layer)
+    check_replaceable(qgis)
 
 
 def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str, Any]:

@@ -11,7 +11,16 @@ import geopandas as gpd
 import pandas as pd
 
 from geoiseg.errors import ExportError, GeoreferenceError
-from geoiseg.files import LineOptions, changed, check_format, drawn, export_features, read_layer
+from geoiseg.files import (
+    LineOptions,
+    changed,
+    check_apart,
+    check_format,
+    check_layer_free,
+    drawn,
+    export_features,
+    read_layer,
+)
 from geoiseg.outline.shoreline import TransectOptions
 from geoiseg.outline.shoreline.transects import PICKS, SIDES
 
@@ -56,6 +65,9 @@ def shoreline(  # noqa: PLR0913 - click hands options over one by one
     if check_format(out) == ".tif":
         raise ExportError(f"{out.name!r}: lines are written as vectors; use e.g. .gpkg")
     options = LineOptions(**drawing)
+    check_layer_free(out)
+    check_apart(out, source, layer=layer)
+    check_apart(out, options.extent, baseline)
     frame = read_layer(source, layer)
     lines = drawn(frame, source, options)
     if not len(lines):

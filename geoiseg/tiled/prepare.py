@@ -13,7 +13,7 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import GeoisegError, ModelError, PromptError
-from geoiseg.files import check_format
+from geoiseg.files import check_apart, check_format, check_layer_free
 from geoiseg.models import Model, get_model
 from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
@@ -95,6 +95,9 @@ def prepared(
     if not out.absolute().parent.is_dir():
         raise PromptError(f"can not write {out}: the folder {out.parent} does not exist")
     raster = open_raster(source)
+    check_layer_free(out)
+    look = options.words
+    check_apart(out, raster.name, prompts, options.aoi, look and look.like, look and look.project)
     driver, threads = driving
     loaded = _model(model, options, driver)
     level = level_for_gsd(raster.grid, options.gsd)

@@ -9,7 +9,8 @@ is replayed step by step.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,27 @@ import pandas as pd
 import shapely
 
 from geoiseg.errors import PromptError, VectorError
-from geoiseg.features import free_name, plain_value
+from geoiseg.features import Kinds, free_names, kinds_of_columns, plain_value, renamed_in_words
+from geoiseg.features.kinds import kind_of_column
 from geoiseg.files import read_frame
+from geoiseg.files.keeping import PROMPTS
+from geoiseg.files.vectors.geopackage import with_shapes
 from geoiseg.prompting import Box, Point, Prompt, Region, Scribble, localise
 from geoiseg.segment import Step
 from geoiseg.session import is_project
-from geoiseg.session.project import PROMPTS, step_of
+from geoiseg.session.project import step_of
+
+log = logging.getLogger(__name__)
 
 OWN_COLUMNS = ("object", "step", "label", "kind", "positive", "gsd", "definition")
 """Columns with a meaning; all others are the user's."""
+OBJECT = "object"
+SHAPE = "geoiseg shape"
+"""What the column of shapes is called while rows are read: as no column of a user's is."""
+BOXES = {"", "box", "polygon", "bbox"}
+"""Kinds of a polygon that is a box."""
+KINDS = {"region", "point", "scribble", "text", "line", "grow", *BOXES}
+"""What a column ``kind`` says."""
 FALSE_WORDS = {"0", "false", "no", "n", "f", "negative", "-", "-1"}
 TRUE_WORDS = {"1", "true", "yes", "y", "t", "positive", "+"}
 XY_COLUMNS = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
@@ -44,6 +57,9 @@ class PromptedObject:
     """Prompts in the raster's CRS."""
     label: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+    """The user's own columns, of the first row; None where it has nothing in one."""
+    kinds: Kinds = field(default_factory=dict)
+    """Their types, by column, the same in all objects of a file."""
 
 
 def read_prompts(
@@ -63,12 +79,66 @@ def read_prompts(
     """
     if not path.exists():
         raise PromptError(f"{path} does not exist")
-    frame = _read(path, layer or (PROMPTS if is_project(path) else None))
-    if "object" not in frame:
-        frame["object"] = [str(number) for number in range(1, len(frame) + 1)]
-    frame["object"] = frame["object"].map(_object_name)
-    groups = frame.groupby("object", sort=False, dropna=False)
-    return [_object(str(name), rows, frame.crs, crs, gsd) for name, rows in groups]
+    ours = layer in (None, PROMPTS) and is_project(path)
+    frame = _read(path, layer or (PROMPTS if ours else None))
+    ours = ours or (set(OWN_COLUMNS) <= set(frame.columns) and _definitions(frame["definition"]))
+    meant, own = _meanings(frame, ours=ours)
+    kinds = kinds_of_columns(frame, own)
+    rows = frame.rename(columns={frame.geometry.name: SHAPE})
+    rows = gpd.GeoDataFrame(rows, geometry=SHAPE, crs=frame.crs)
+    groups = (
+        (_object_name(value), group)
+        for value, group in rows.groupby(
+            rows[OBJECT].map(_object_name) if OBJECT in meant else _numbered(rows),
+            sort=False, dropna=False,
+        )
+    )  # fmt: skip
+    table = _Table(meant, own, kinds, frame.crs)
+    return [_object(str(name), group, table, crs, gsd) for name, group in groups]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """What a file's columns are."""
+
+    meant: frozenset[str]
+    """Those of ``OWN_COLUMNS`` that are there and say what they say of prompts."""
+    own: Mapping[str, str]
+    """Names in the features by the names of the user's own columns, in order."""
+    kinds: Kinds
+    crs: Any
+
+
+def _numbered(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series([str(number) for number in range(1, len(rows) + 1)], rows.index, object)
+
+
+def _meanings(frame: gpd.GeoDataFrame, *, ours: bool) -> tuple[frozenset[str], dict[str, str]]:
+    """Return which columns say something of prompts, and the names of those to carry over.
+
+    All are carried over that the user has made, whatever they say besides; a label only where it
+    is no text, for features have texts.
+
+    Args:
+        frame: The file's rows.
+        ours: Whether a project of geoiseg made it: then columns of ours are nobody's else.
+    """
+    there = [str(name) for name in frame.columns if name != frame.geometry.name]
+    meant = frozenset(name for name in OWN_COLUMNS if name in there and (
+        ours or _SENSE[name](frame[name])))  # fmt: skip
+    theirs = [name for name in OWN_COLUMNS if name in there and name not in meant]
+    if theirs:
+        log.warning("nothing about prompts is in %s: taken as columns of yours", ", ".join(theirs))
+    left = (
+        {"label"}
+        if "label" in there and kind_of_column(frame["label"]) in ("text", None)
+        else set()
+    )
+    carried = [name for name in there if not (name in OWN_COLUMNS if ours else name in left)]
+    names = free_names(carried)
+    if said := renamed_in_words(names):
+        log.warning("%s", said)
+    return meant, names
 
 
 def _object_name(value: Any) -> str:
@@ -86,12 +156,13 @@ def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
         raise PromptError(f"{path} has no rows: draw at least one point, box or line")
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
         return frame.reset_index(drop=True)
+    if isinstance(frame, gpd.GeoDataFrame):
+        frame = frame.drop(columns=frame.geometry.name)
     return _from_columns(pd.DataFrame(frame), path)
 
 
 def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
     """Return a table with x and y columns as points; degrees are of WGS 84."""
-    table = table.drop(columns="geometry", errors="ignore")
     names = {str(name).lower(): name for name in table.columns}
     for x, y in XY_COLUMNS:
         if x in names and y in names:
@@ -99,8 +170,7 @@ def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
             if any(column.isna().any() for column in numbers):
                 raise PromptError(f"{path}: a row has no number in its {x} or {y} column")
             crs = "EPSG:4326" if x.startswith("lon") else None
-            rest = table.drop(columns=[names[x], names[y]])
-            return gpd.GeoDataFrame(rest, geometry=shapely.points(*numbers), crs=crs)
+            return with_shapes(table, shapely.points(*numbers), crs)
     raise PromptError(
         f"{path} has no geometry: give a vector layer, or a table with columns x and y"
         " (in the raster's CRS) or lon and lat"
@@ -108,47 +178,50 @@ def _from_columns(table: pd.DataFrame, path: Path) -> gpd.GeoDataFrame:
 
 
 def _object(
-    name: str, rows: gpd.GeoDataFrame, source: Any, target: Any, gsd: float | None
+    name: str, rows: gpd.GeoDataFrame, table: _Table, target: Any, gsd: float | None
 ) -> PromptedObject:
     steps = []
-    order = rows["step"] if "step" in rows else pd.Series(0, index=rows.index)
-    for _, group in rows.groupby(order, sort=True):
-        read = [_step(row) for _, row in group.iterrows()]
+    order = rows["step"] if "step" in table.meant else pd.Series(0, index=rows.index)
+    for _, group in rows.groupby(order, sort=True, dropna=False):
+        read = [_step(row, table.meant) for _, row in group.iterrows()]
         prompts = tuple(prompt for step in read for prompt in step.prompts)
-        moved = tuple(localise(prompt, source, target) for prompt in prompts) if target else prompts
-        own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in group else None
+        moved = prompts
+        if target:
+            moved = tuple(localise(prompt, table.crs, target) for prompt in prompts)
+        own_gsd = plain_value(group["gsd"].iloc[0]) if "gsd" in table.meant else None
         scale = float(own_gsd) if own_gsd is not None else gsd
         steps.append(Step(moved, scale, max(step.grow for step in read)))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))
-    own = (*OWN_COLUMNS, rows.geometry.name)
-    attributes = {
-        free_name(str(column)): value
-        for column in rows.columns
-        if column not in own and (value := plain_value(first[column])) is not None
-    }
-    if "object" in rows:
-        attributes.setdefault("object", name)
-    return PromptedObject(name, tuple(steps), "" if label is None else str(label), attributes)
+    attributes = {new: plain_value(first[old]) for old, new in table.own.items()}
+    attributes.setdefault(OBJECT, name)
+    return PromptedObject(
+        name, tuple(steps), "" if label is None else str(label), attributes, table.kinds
+    )
 
 
-def _step(row: pd.Series) -> Step:
+def _step(row: pd.Series, meant: frozenset[str]) -> Step:
     """Return what a row says, as a step of its own."""
-    definition = plain_value(row.get("definition"))
+    definition = plain_value(row.get("definition")) if "definition" in meant else None
     if isinstance(definition, str) and definition.startswith("{"):
         return step_of([json.loads(definition)], None)
-    return Step(tuple(_prompts(row)))
+    return Step(tuple(_prompts(row, meant)))
 
 
-def _prompts(row: pd.Series) -> Iterator[Prompt]:
-    geometry = row[row.index[-1]] if "geometry" not in row else row["geometry"]
+def _prompts(row: pd.Series, meant: frozenset[str]) -> Iterator[Prompt]:
+    geometry = row[SHAPE]
     if geometry is None or geometry.is_empty:
-        raise PromptError(f"object {row['object']}: a row has no geometry")
-    positive = _sign(row.get("positive"))
-    kind = str(plain_value(row.get("kind")) or "").strip().lower()
+        raise PromptError(f"object {row.get(OBJECT, row.name + 1)}: a row has no geometry")
+    positive = _sign(row.get("positive")) if "positive" in meant else True
+    kind = _word(row.get("kind")) if "kind" in meant else ""
     flat = shapely.force_2d(geometry)
     for part in shapely.get_parts(flat) if kind != "region" else [flat]:
         yield _prompt(part, kind, positive)
+
+
+def _word(value: Any) -> str:
+    plain = plain_value(value)
+    return "" if plain is None else str(plain).strip().lower()
 
 
 def _prompt(geometry: Any, kind: str, positive: bool) -> Prompt:
@@ -160,7 +233,7 @@ def _prompt(geometry: Any, kind: str, positive: bool) -> Prompt:
             return Scribble(tuple((float(x), float(y)) for x, y in xy), positive)
         case "Polygon" | "MultiPolygon" if kind == "region":
             return Region(geometry)
-        case "Polygon" if kind in {"", "box", "polygon", "bbox"}:
+        case "Polygon" if kind in BOXES:
             return Box(*geometry.bounds)
         case "Polygon" | "MultiPolygon":
             raise PromptError(f"the kind of a polygon is box or region, got {kind!r}")
@@ -178,3 +251,41 @@ def _sign(value: Any) -> bool:
     if word in FALSE_WORDS | TRUE_WORDS:
         return word in TRUE_WORDS
     raise PromptError(f"positive is 1 or 0, got {plain!r}")
+
+
+def _any_word(column: pd.Series, words: set[str]) -> bool:
+    """Return whether a column says one of some words, or nothing at all."""
+    said = {_word(value) for value in column} - {""}
+    return not said or bool(said & words)
+
+
+def _numbers(column: pd.Series) -> bool:
+    found = pd.to_numeric(column, errors="coerce")
+    return bool((found.notna() | column.isna()).all())
+
+
+def _signs(column: pd.Series) -> bool:
+    return _numbers(column) or _any_word(column, TRUE_WORDS | FALSE_WORDS)
+
+
+def _definitions(column: pd.Series) -> bool:
+    """Return whether a column has prompts as a project stores them."""
+    try:
+        for text in column:
+            if (plain := plain_value(text)) is not None:
+                step_of([json.loads(plain)], None)
+    except (TypeError, ValueError, KeyError):
+        return False
+    return True
+
+
+_SENSE: dict[str, Callable[[pd.Series], bool]] = {
+    OBJECT: lambda _: True,
+    "label": lambda _: True,
+    "step": _numbers,
+    "kind": lambda column: _any_word(column, KINDS),
+    "positive": _signs,
+    "gsd": _numbers,
+    "definition": _definitions,
+}
+"""Whether a column of one of our names says of prompts what it is to say; else it is the user's."""

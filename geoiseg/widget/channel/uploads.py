@@ -85,8 +85,6 @@ def _shapefile(data: bytes) -> gpd.GeoDataFrame:
 
 
 def _geojson(data: bytes) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-
     content = json.loads(data)
     kind = content.get("type")
     if kind == "FeatureCollection":
@@ -100,6 +98,6 @@ def _geojson(data: bytes) -> gpd.GeoDataFrame:
     for feature in features:
         feature.setdefault("properties", {})
         feature["properties"] = feature["properties"] or {}
-    name = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
-    crs = "EPSG:4326" if str(name).endswith("CRS84") else name
-    return gpd.GeoDataFrame.from_features(features, crs=crs)
+    told = {"crs": content["crs"]} if content.get("crs") else {}
+    whole = {"type": "FeatureCollection", **told, "features": features}
+    return _through_file(json.dumps(whole).encode(), ".geojson")

@@ -78,7 +78,7 @@ def written(path: Path) -> Iterator[Path]:
     _check_folder(path)
     if path.is_dir():
         raise ExportError(f"can not write {path}: it is a folder")
-    _settle(path)
+    settle(path)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
@@ -106,7 +106,7 @@ def _move(folder: Path, path: Path) -> None:
         raise ExportError(f"can not write {path}: nothing was made; is the disk full?")
     for file in made:
         _flush(file)
-    _settle(path)  # it may have been opened meanwhile
+    settle(path)  # it may have been opened meanwhile
     for suffix in PARTS.get(path.suffix.lower(), ()):
         if not (folder / path.name).with_suffix(suffix).exists():
             path.with_suffix(suffix).unlink(missing_ok=True)
@@ -114,7 +114,7 @@ def _move(folder: Path, path: Path) -> None:
         file.replace(path.parent / file.name)
 
 
-def _settle(path: Path) -> None:
+def settle(path: Path) -> None:
     """Have SQLite put into a GeoPackage what is in a log beside it.
 
     The log of a program that has the file open, or died, would be taken for that of the file

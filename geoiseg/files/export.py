@@ -81,7 +81,10 @@ def export_features(
             return path
         try:
             begin_with(path, target)
-            table, renamed, changes = fitted(frame, FORMS[suffix])
+            becomes = FORMS.get(options.get("becomes", ""))
+            first, _, told = fitted(frame, becomes) if becomes else (frame, {}, [])
+            table, renamed, changes = fitted(first, FORMS[suffix])
+            changes = told + changes
             if changes:
                 log.warning("%s: %s", path.name, "; ".join(changes))
             WRITERS[suffix](table, target, **options)

@@ -30,26 +30,16 @@ def is_project(path: Path) -> bool:
 
 
 def check_layer_free(path: Path, layer: str = FEATURES) -> None:
-    """Make sure that a layer can be written into what is there, and nothing of others is lost.
+    """Make sure that a layer is none of a project's own.
 
     Raises:
-        ExportError: The file is a project and the layer one of its own, or a GeoPackage that can
-            not be read.
+        ExportError: The file is a project, and the layer one that it keeps its work in.
     """
-    if path.suffix.lower() != ".gpkg" or not path.is_file() or not path.stat().st_size:
-        return
     if is_project(path) and layer.lower() in (META, FEATURES, PROMPTS):
         raise ExportError(
             f"{path} is a project of geoiseg, whose {layer!r} stay as they are: write to another"
             " file, or name another layer"
         )
-    try:
-        list_layers(path)
-    except (VectorError, ValueError) as error:
-        raise ExportError(
-            f"{path} is there and is no GeoPackage that can be read; remove it, or choose another"
-            " name"
-        ) from error
 
 
 def begin_with(path: Path, target: Path) -> None:
@@ -62,9 +52,16 @@ def begin_with(path: Path, target: Path) -> None:
     Raises:
         ExportError: What is there can not be read.
     """
-    if path.suffix.lower() == ".gpkg" and path.is_file() and path.stat().st_size:
-        check_layer_free(path, "")
-        shutil.copyfile(path, target)
+    if path.suffix.lower() != ".gpkg" or not path.is_file() or not path.stat().st_size:
+        return
+    shutil.copyfile(path, target)
+    try:
+        list_layers(target)
+    except (VectorError, ValueError) as error:
+        raise ExportError(
+            f"{path} is there and is no GeoPackage that can be read; remove it, or choose another"
+            " name"
+        ) from error
 
 
 def check_apart(out: Path | None, *inputs: Any, layer: str | None = None) -> None:

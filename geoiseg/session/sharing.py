@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoiseg.atomic import held
+from geoiseg.atomic import held, settle
 from geoiseg.errors import CollisionError, ExportError, ProjectError
 from geoiseg.features.kinds import joined
 from geoiseg.files import is_project
@@ -88,6 +88,7 @@ class Sharing(Likening):
         numbers: Mapping[int, int] = {}
         with held(target):
             seen = self._shared.get(target.absolute())
+            settle(target)  # what a GIS has under way is not read half
             there = signature(target)
             if there is not None and (seen is None or seen.signature != there):
                 ours, numbers = self._joined(ours, target, seen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geoiseg.lazy import lazy
+from geoiseg.quiet import hush
 from geoiseg.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ __all__ = [
     "open_raster",
     "segment_raster",
 ]
+
+hush()
 
 __getattr__, _names = lazy(
     __name__,

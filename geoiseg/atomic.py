@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,48 @@ PROBE = 1 << 16
 """Bytes written to find out why nothing can be."""
 PARTS = {".shp": (".prj", ".cpg", ".qix", ".sbn", ".sbx")}
 """Files that tell of one: where a new one has none, those of the old one would tell wrong."""
+
+PATIENCE, STALE = 60.0, 40.0
+"""Seconds that a file is waited for, and after which nobody is believed to hold it."""
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes of geoiseg from reading and rewriting a file at the same time.
+
+    By a file beside it that is there as long, so that it works on any disk and system. One that
+    a process left behind when it was killed counts no more after a while.
+
+    Raises:
+        ExportError: The folder can not be written, or somebody holds it for too long.
+    """
+    check_place(path)
+    lock = path.absolute().with_name(f".{path.name}.lock")
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except (FileExistsError, PermissionError) as error:
+            if not lock.exists() and sys.platform != "win32":
+                raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+            _unless_stale(lock)
+        except OSError as error:
+            raise ExportError(f"can not write to {path.parent}: {_reason(error)}") from error
+        if time.monotonic() > until:
+            raise ExportError(f"can not write {path}: another session is writing it"
+                              f" (or remove {lock.name})")  # fmt: skip
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _unless_stale(lock: Path) -> None:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        if time.time() - lock.stat().st_mtime > STALE:
+            lock.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -35,7 +79,7 @@ def written(path: Path) -> Iterator[Path]:
     path = path.absolute()
     check_place(path)
     try:
-        _settle(path)
+        settle(path)
         folder = Path(tempfile.mkdtemp(prefix=".geoiseg-", suffix=".tmp", dir=path.parent))
     except OSError as error:
         if isinstance(error, ExportError):
@@ -105,7 +149,7 @@ def _move(folder: Path, path: Path) -> None:
         raise ExportError(f"can not write {path}: {why_failed(nothing, folder / path.name)}")
     for file in made:
         _flush(file)
-    _settle(path)  # it may have been opened meanwhile
+    settle(path)  # it may have been opened meanwhile
     for suffix in PARTS.get(path.suffix.lower(), ()):
         if not (folder / path.name).with_suffix(suffix).exists():
             path.with_suffix(suffix).unlink(missing_ok=True)
@@ -113,7 +157,7 @@ def _move(folder: Path, path: Path) -> None:
         file.replace(path.parent / file.name)
 
 
-def _settle(path: Path) -> None:
+def settle(path: Path) -> None:
     """Have SQLite put into a GeoPackage what is in a log beside it.
 
     The log of a program that has the file open, or died, would be taken for that of the file

@@ -68,6 +68,10 @@ class ExportError(GeoisegError, OSError):
     """A file can not be written; what was there before is untouched."""
 
 
+class CollisionError(ExportError):
+    """Another session has changed in the project file what this one has changed, too."""
+
+
 class CacheError(GeoisegError, OSError):
     """The cache of embeddings can not be set up, or can not take what it has to."""
 

@@ -20,7 +20,7 @@ HEAVY = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "home", "atomic", "console", "plain_json", "version", "lazy"},
+    {"errors", "home", "atomic", "console", "plain_json", "version", "lazy", "quiet"},
     {"raster"},
     {"prompting"},
     {"models"},

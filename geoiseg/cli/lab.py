@@ -10,6 +10,11 @@ import click
 from geoiseg.errors import ExportError, GeoisegError, require
 
 QUICK_START = "01-quick-start.ipynb"
+QUIET = [
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    "--LabApp.news_url=None",
+]
+"""JupyterLab by itself would ask PyPI for newer versions, and its makers for news."""
 
 
 @click.command()
@@ -26,6 +31,7 @@ def lab(folder: Path, port: int | None, browser: bool) -> None:
     click.echo(f"{notebook}", err=True)
     root = notebook.parent.resolve()
     arguments = [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook.name}"]
+    arguments += QUIET
     arguments += [] if port is None else [f"--ServerApp.port={port}"]
     arguments += [] if browser else ["--no-browser"]
     labapp.LabApp.launch_instance(arguments)

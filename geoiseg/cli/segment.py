@@ -14,7 +14,7 @@ from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_op
 from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
-from geoiseg.files import check_format
+from geoiseg.files import check_apart, check_format, check_layer_free, check_replaceable
 from geoiseg.outline import OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
@@ -65,8 +65,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     or region), lines as scribbles. Rows with the same object make one object. OUT is .gpkg,
     .shp, .geojson, .fgb, .parquet, or .tif for a mask.
     """
-    check_format(out)
-    _check_places(out, project, qgis)
+    _check_outputs((out, project, qgis), (raster, prompts), layer)
     session = Session(
         open_raster(raster, bands),
         chosen_model(model),
@@ -104,19 +103,27 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         sys.exit(1)
 
 
-def _check_places(*places: Path | None) -> None:
-    """Find out before the work, which would be lost, that a file can not be written."""
-    for place in places:
-        if place is not None:
-            check_place(place)
-
-
 def _told_problems(results: list[ObjectResult], *, quiet: bool) -> list[str]:
     """Return what was not done, a line each; said on standard error unless ``quiet``."""
     problems = [result.problem for result in results if result.problem]
     for problem in [] if quiet else problems:
         click.echo(f"geoiseg: {problem}", err=True)
     return problems
+
+
+def _check_outputs(
+    made: tuple[Path, Path | None, Path | None], inputs: tuple[str, Path], layer: str | None
+) -> None:
+    """Make sure, before the work, that all can be written and nothing that is there is lost."""
+    out, _, qgis = made
+    check_format(out)
+    for one in made:
+        if one is not None:
+            check_place(one)
+    check_layer_free(out)
+    for one in made:
+        check_apart(one, *inputs, layer=layer)
+    check_replaceable(qgis)
 
 
 def report(session: Session, results: list[ObjectResult], out: Path) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from geoiseg.errors import ExportError, GeoreferenceError
 from geoiseg.files import (
     LineOptions,
     changed,
+    check_apart,
     check_format,
+    check_layer_free,
     drawn,
     export_features,
     read_layer,
@@ -64,6 +66,9 @@ def shoreline(  # noqa: PLR0913 - click hands options over one by one
     if check_format(out) == ".tif":
         raise ExportError(f"{out.name!r}: lines are written as vectors; use e.g. .gpkg")
     options = LineOptions(**drawing)
+    check_layer_free(out)
+    check_apart(out, source, layer=layer)
+    check_apart(out, options.extent, baseline)
     frame, told = usable(read_layer(source, layer), options, with_rates=spacing is not None)
     for line in told:
         click.echo(f"geoiseg: {line}: left out", err=True)

@@ -22,7 +22,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects that a file of prompts marks, and return how many were found."""
     from geoiseg.atomic import check_place
     from geoiseg.features import read_schema
-    from geoiseg.files import check_format
+    from geoiseg.files import check_apart, check_format, check_layer_free
     from geoiseg.session import Session
     from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
@@ -37,6 +37,8 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     fields.done()
     check_format(out)
     check_place(out)
+    check_apart(out, raster, prompts)
+    check_layer_free(out)
     tell(0.0, f"opening {raster}")
     model = get_model(name, running)
     session = Session(open_raster(raster, bands), model, gsd=gsd, outline=shape)
@@ -152,7 +154,16 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write shorelines, or transects with rates of change, and return how long or many."""
-    from geoiseg.files import LineOptions, changed, drawn, export_features, read_layer, usable
+    from geoiseg.files import (
+        LineOptions,
+        changed,
+        check_apart,
+        check_layer_free,
+        drawn,
+        export_features,
+        read_layer,
+        usable,
+    )
     from geoiseg.outline.shoreline import TransectOptions
 
     source, out = fields.path("input"), _vectors(fields.path("out"))
@@ -172,6 +183,8 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     side, pick = fields.text("side", "both"), fields.text("pick", "nearest")
     baseline, more = fields.path("baseline", None), _becoming(fields, out)
     fields.done()
+    check_apart(out, source, options.extent, baseline)
+    check_layer_free(out)
     tell(0.05, f"reading {source.name}")
     frame, told = usable(read_layer(source), options, with_rates=spacing is not None)
     _heed(watch)

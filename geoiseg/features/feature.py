@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 
 from geoiseg.errors import SessionError
+from geoiseg.features.kinds import typed_column
 from geoiseg.prompting import Prompts
 from geoiseg.raster import as_crs, measure, measure_all
 from geoiseg.segment import Step
@@ -40,6 +41,9 @@ OUR_MEASURES = ("area_m2", "perimeter_m", "compactness")
 """Those that tell of the geometry."""
 CUT_NAMES = {"perim_m": "perimeter_m", "compact": "compactness"}
 """What a Shapefile of ours, which has ``area_m2``, calls those with names too long for it."""
+
+_UNUSABLE = re.compile(r'[\x00-\x1f"]')
+"""What no name of a column may have."""
 
 
 def now() -> str:
@@ -86,9 +90,29 @@ class Feature:
         return replace(self, **values, updated=now())
 
 
-def free_name(name: str) -> str:
-    """Return a name for a user's column that does not collide with geoiseg's own."""
-    return f"{name}_1" if name in FIXED_COLUMNS or name == "geometry" else name
+def free_names(names: Iterable[Any]) -> dict[Any, str]:
+    """Return names for the columns of a user's table that do not collide with geoiseg's own.
+
+    What is not free, or can not be a name, gets the first of ``_1``, ``_2``... that is.
+    """
+    given = list(names)
+    taken = {*FIXED_COLUMNS, "geometry"}
+    wanted = {str(name) for name in given}
+    chosen: dict[Any, str] = {}
+    for name in given:
+        base = _UNUSABLE.sub("_", str(name)) or "field"
+        new, number = base, 0
+        while new in taken or (new != name and new in wanted):
+            number += 1
+            new = f"{base}_{number}"
+        chosen[name] = new
+        taken.add(new)
+    return chosen
+
+
+def renamed_in_words(names: Mapping[Any, str]) -> str:
+    """Return in words which columns got another name; none where all stay."""
+    return "; ".join(f"column {a!r} is {b!r} here" for a, b in names.items() if str(a) != b)
 
 
 def compactness(area: float, perimeter: float) -> float:
@@ -96,15 +120,21 @@ def compactness(area: float, perimeter: float) -> float:
     return 4 * math.pi * area / perimeter**2 if perimeter > 0 else math.nan
 
 
+def has_our_measures(frame: gpd.GeoDataFrame) -> bool:
+    """Return whether a table has measures of geoiseg's: a user's own ``area_m2`` is no such."""
+    names = set(map(str, frame.columns))
+    return "area_m2" in names and bool({"perimeter_m", "perim_m", "score"} & names)
+
+
 def measured_anew(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the features with geoiseg's own measures, where they have them, true.
 
     Files of older versions have area and perimeter, and no compactness: they get it.
     """
-    known = {name: name for name in OUR_MEASURES} | (CUT_NAMES if "area_m2" in frame else {})
-    present = {name: measured for name, measured in known.items() if name in frame}
-    if not present:
+    if not has_our_measures(frame):
         return frame
+    known = {name: name for name in OUR_MEASURES} | CUT_NAMES
+    present = {name: measured for name, measured in known.items() if name in frame}
     shapes = np.asarray(frame.geometry.array, dtype=object)
     sizes = measure_all(shapes, frame.crs).tolist()
     found = np.array([(*size, compactness(*size)) for size in sizes]).reshape(-1, 3)
@@ -138,15 +168,26 @@ def feature_row(feature: Feature, crs: Any) -> dict[str, Any]:
     return {**own, **feature.attributes}
 
 
-def to_frame(features: Iterable[Feature], crs: Any) -> gpd.GeoDataFrame:
+def to_frame(
+    features: Iterable[Feature], crs: Any, kinds: Mapping[str, str] | None = None
+) -> gpd.GeoDataFrame:
     """Return the features as a GeoDataFrame with a CRS, one row each.
 
     Columns: those of ``FIXED_COLUMNS``, the union of the users' own, ``geometry``.
+
+    Args:
+        features: In the order of the rows.
+        crs: Their CRS.
+        kinds: Types of the user's columns (see ``features.kinds``), in their order.
     """
     listed = list(features)
     rows = [feature_row(feature, crs) for feature in listed]
-    names = dict.fromkeys([*FIXED_COLUMNS, *(name for row in rows for name in row)])
+    known = kinds or {}
+    own = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys([*FIXED_COLUMNS, *(name for name in known if name in own), *own])
     table: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    for name in [name for name in names if name not in FIXED_COLUMNS]:
+        table[name] = typed_column(table[name], known.get(name))
     geometry = np.array([feature.geometry for feature in listed], dtype=object)
     frame = gpd.GeoDataFrame(table, geometry=geometry, crs=as_crs(crs))
     if not listed:
@@ -157,21 +198,6 @@ def to_frame(features: Iterable[Feature], crs: Any) -> gpd.GeoDataFrame:
     return frame
 
 
-def plain_value(value: Any) -> Any:
-    """Return an attribute as the plain Python value that every format can store."""
-    if value is None:
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return str(value)
-
-
 def check_attribute_names(names: Iterable[str]) -> None:
     """Make sure that names can be columns of a GIS layer.
 
@@ -179,5 +205,5 @@ def check_attribute_names(names: Iterable[str]) -> None:
         SessionError: A name is empty or has control characters or double quotes.
     """
     for name in names:
-        if not name or re.search(r'[\x00-\x1f"]', name):
+        if not name or _UNUSABLE.search(name):
             raise SessionError(f"{name!r} can not be the name of an attribute")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +14,12 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.features.feature import compactness
+from geoiseg.features.feature import compactness, has_our_measures, renamed_in_words
 from geoiseg.features.schema import Schema
 from geoiseg.outline.coverage.frame import Frame
 from geoiseg.raster import measure_all
+
+log = logging.getLogger(__name__)
 
 CHECKED = ("compactness", "irregularity", "parts", "flags")
 """Columns that ``checked`` writes."""
@@ -86,11 +90,33 @@ def checked(
     if schema:
         for said, row in zip(words, frame.to_dict("records"), strict=True):
             said.extend(schema.faults(str(row.get(label_column) or ""), row))
-    kept = frame.drop(columns=[name for name in CHECKED if name in frame])
+    kept = _without_checks(frame)
     texts = [" ".join(said) for said in words]
     found: gpd.GeoDataFrame = kept.assign(
         compactness=compact, irregularity=ragged, parts=parts.astype(np.int64), flags=texts
     )
+    return found
+
+
+def _without_checks(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a table without the columns of an older check; a user's own get other names."""
+    there = [name for name in CHECKED if name in frame]
+    ours = set(there) if len(there) == len(CHECKED) else set()
+    if has_our_measures(frame):
+        ours.add("compactness")
+    theirs = [name for name in there if name not in ours]
+    names = _free(theirs, {*map(str, frame.columns), *CHECKED})
+    if names:
+        log.warning("%s", renamed_in_words(names))
+    kept: gpd.GeoDataFrame = frame.drop(columns=[name for name in there if name in ours])
+    return kept.rename(columns=names)
+
+
+def _free(names: list[str], taken: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        found[name] = next(one for one in numbered if one not in taken)
     return found
 
 

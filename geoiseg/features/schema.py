@@ -18,7 +18,8 @@ import geopandas as gpd
 import pandas as pd
 
 from geoiseg.errors import SessionError
-from geoiseg.features.feature import FIXED_COLUMNS, check_attribute_names, plain_value
+from geoiseg.features.feature import FIXED_COLUMNS, check_attribute_names
+from geoiseg.features.kinds import plain_value
 
 KINDS = ("text", "integer", "real", "boolean", "date")
 EVERY = "*"
@@ -199,8 +200,9 @@ class Schema:
             except SessionError:
                 continue
             columns[one.name] = _column(read, one.kind, frame.index)
-        geometry = frame.geometry
-        return gpd.GeoDataFrame(columns, geometry=geometry, crs=frame.crs, index=frame.index)
+        columns[frame.geometry.name] = frame.geometry
+        table = pd.DataFrame(columns, index=frame.index)
+        return gpd.GeoDataFrame(table, geometry=frame.geometry.name, crs=frame.crs)
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """Return the schema ready for JSON; ``from_dict`` brings it back."""

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from geoiseg.files.export import (
         check_format,
         export_features,
-        storable,
         style_of,
         write_picture,
     )
-    from geoiseg.files.qgis_project import export_qgis_project
+    from geoiseg.files.fitting import FORMS, fitted, storable
+    from geoiseg.files.keeping import begin_with, check_apart, check_layer_free, is_project
+    from geoiseg.files.qgis_project import check_replaceable, export_qgis_project
     from geoiseg.files.shore_layer import LineOptions, changed, drawn, usable
     from geoiseg.files.styles import PALETTE, embed_style
     from geoiseg.files.vector_file import read_layer
@@ -33,16 +34,23 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FORMS",
     "PALETTE",
     "LineOptions",
+    "begin_with",
     "blank_rows",
     "changed",
+    "check_apart",
     "check_format",
+    "check_layer_free",
+    "check_replaceable",
     "drawn",
     "embed_style",
     "export_features",
     "export_qgis_project",
+    "fitted",
     "in_archive",
+    "is_project",
     "layer_info",
     "left_out",
     "list_layers",
@@ -62,8 +70,10 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "export": ["check_format", "export_features", "storable", "style_of", "write_picture"],
-        "qgis_project": ["export_qgis_project"],
+        "export": ["check_format", "export_features", "style_of", "write_picture"],
+        "fitting": ["FORMS", "fitted", "storable"],
+        "keeping": ["begin_with", "check_apart", "check_layer_free", "is_project"],
+        "qgis_project": ["check_replaceable", "export_qgis_project"],
         "shore_layer": ["LineOptions", "changed", "drawn", "usable"],
         "styles": ["PALETTE", "embed_style"],
         "vector_file": ["read_layer"],

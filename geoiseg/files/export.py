@@ -7,19 +7,19 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import cv2
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
 from geoiseg.atomic import why_failed, written
 from geoiseg.errors import ExportError, GeoisegError, VectorError, require
+from geoiseg.files.fitting import FORMS, fitted
+from geoiseg.files.keeping import FEATURES, begin_with, check_layer_free
 from geoiseg.files.label_raster import write_labels
 from geoiseg.files.styles import Style, embed_style, write_sidecar
 from geoiseg.files.vectors import list_layers, write_frames
@@ -63,7 +63,8 @@ def export_features(
     Args:
         frame: What ``Session.features`` gives, or any polygons or lines: coverages,
             shorelines, transects.
-        path: Ends in .gpkg, .shp, .geojson or .json, .fgb, .parquet or .tif.
+        path: Ends in .gpkg, .shp, .geojson or .json, .fgb, .parquet or .tif. A GeoPackage
+            that is there keeps its other layers.
         grid: The raster's grid; needed for .tif.
         style: How QGIS is to show it: as a .qml file beside the vector file, or inside a
             GeoPackage that has other layers too. By default coloured by ``label``, if that says
@@ -78,6 +79,8 @@ def export_features(
             not be written; an older file stays as it was.
     """
     suffix = check_format(path)
+    if suffix == ".gpkg":
+        check_layer_free(path, options.get("layer", FEATURES))
     with written(path) as target:
         if suffix == ".tif":
             if grid is None:
@@ -85,10 +88,18 @@ def export_features(
             write_labels(frame, grid, target, **options)
             return path
         try:
-            WRITERS[suffix](storable(frame), target, **options)
+            begin_with(path, target)
+            becomes = FORMS.get(options.get("becomes", ""))
+            first, _, told = fitted(frame, becomes) if becomes else (frame, {}, [])
+            table, renamed, changes = fitted(first, FORMS[suffix])
+            changes = told + changes
+            if changes:
+                log.warning("%s: %s", path.name, "; ".join(changes))
+            WRITERS[suffix](table, target, **options)
             chosen = style_of(frame) if style is True else style
             if isinstance(chosen, Style):
-                _styled(frame, target, path, chosen, **options)
+                shown = replace(chosen, column=renamed.get(chosen.column, chosen.column))
+                _styled(table, target, path, shown, **options)
         except VectorError as error:
             raise _failed(path, target, error) from error
         except GeoisegError:
@@ -170,37 +181,6 @@ def write_picture(rgb: NDArray[np.uint8], path: Path) -> None:
         target.write_bytes(encoded.tobytes())
 
 
-def storable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the table with columns of one storable type each.
-
-    Whole numbers stay whole where some are missing; mixed columns become text.
-    """
-    stored = frame.copy()
-    for name in stored.columns.drop(stored.geometry.name):
-        column = stored[name]
-        if column.dtype == object:
-            stored[name] = _typed(column)
-    return stored
-
-
-def _typed(column: pd.Series) -> pd.Series:
-    kinds = {type(value) for value in column if not _missing(value)}
-    clean = column.where(~column.map(_missing), None)
-    if kinds == {date}:
-        return clean
-    if kinds == {bool}:
-        return clean.astype("boolean")
-    if kinds == {int} and all(abs(value) < 2**63 for value in clean if value is not None):
-        return clean.astype("Int64")
-    if kinds and kinds <= {int, float}:
-        return clean.astype("float64")
-    return clean.map(lambda value: None if value is None else str(value)).astype(object)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
-
-
 def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
     """Return options that make every layer of one type, MultiPolygon when it is empty.
 
@@ -215,7 +195,7 @@ def _one_type(frame: gpd.GeoDataFrame) -> dict[str, Any]:
 
 
 def _write_gpkg(
-    frame: gpd.GeoDataFrame, path: Path, layer: str = "features", becomes: str = ""
+    frame: gpd.GeoDataFrame, path: Path, layer: str = FEATURES, becomes: str = ""
 ) -> None:
     if becomes in GEOJSON:
         _check_lonlat(frame)
@@ -260,7 +240,8 @@ def _fine(frame: gpd.GeoDataFrame, rows: NDArray[np.bool_]) -> gpd.GeoDataFrame:
 
 def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
     require("pyarrow", "parquet")
-    frame.to_parquet(path, index=False, write_covering_bbox=bool(len(frame)))
+    covering = bool(len(frame)) and "bbox" not in frame  # its own column of that name
+    frame.to_parquet(path, index=False, write_covering_bbox=covering)
 
 
 def _write_shapefile(frame: gpd.GeoDataFrame, path: Path, encoding: str = "UTF-8") -> None:

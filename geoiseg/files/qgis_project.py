@@ -81,6 +81,7 @@ def export_qgis_project(
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ExportError(f"a QGIS project ends in .qgz or .qgs, got {path.name!r}")
+    check_replaceable(path)
     folder = path.absolute().parent
     given = [one if isinstance(one, ProjectLayer) else ProjectLayer(Path(one)) for one in layers]
     entries = [_vector(one, number, folder) for number, one in enumerate(given, 1)]
@@ -97,6 +98,27 @@ def export_qgis_project(
             with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(f"{path.stem}.qgs", document)
     return path
+
+
+def check_replaceable(path: Path | str | None) -> None:
+    """Make sure that a QGIS project is none that somebody has made or changed in QGIS.
+
+    Raises:
+        ExportError: It is there, and has no mark of ours, which QGIS does not keep.
+    """
+    if path is None or not Path(path).is_file():
+        return
+    place = Path(path)
+    try:
+        if zipfile.is_zipfile(place):
+            with zipfile.ZipFile(place) as archive:
+                texts = [archive.read(name) for name in archive.namelist() if name.endswith(".qgs")]
+        else:
+            texts = [place.read_bytes()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ExportError(f"{place} is there and can not be read: {error}") from error
+    if not any(MARK.encode() in text for text in texts):
+        raise ExportError(f"{place} is a project of somebody's own; choose another name")
 
 
 def _vector(given: ProjectLayer, number: int, folder: Path) -> _Entry:

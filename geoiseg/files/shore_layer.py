@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.errors import GeoreferenceError, ProjectError
+from geoiseg.features import FIXED_COLUMNS, has_our_measures
 from geoiseg.files.vector_file import polygons_in, read_layer
+from geoiseg.files.vectors.columns import distinct
 from geoiseg.files.vectors.rows import POLYGONS, rows_said
 from geoiseg.outline.shoreline import (
     TransectOptions,
@@ -29,6 +33,8 @@ from geoiseg.raster import alongside, gathered, measure
 
 LINES = (1, 5)
 """Shapely's numbers of the types."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +103,59 @@ def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.Ge
     frame = frame.set_geometry(gathered(frame.geometry, frame.crs), crs=frame.crs)
     dated = options.date in frame
     groups = frame.groupby(options.date, sort=True) if dated else [(None, frame)]
+    groups = list(groups)
+    common = _common(frame, groups, options.date)
     found = []
     for when, rows in groups:
         lines = _lines(rows, source, options)
         lines = smooth_lines(lines, options.deviation, frame.crs)
         table: dict[str, Any] = {options.date: when} if dated else {}
         lengths = [_metres(line, frame.crs) for line in lines]
-        found.append(gpd.GeoDataFrame({**table, "length_m": lengths}, geometry=list(lines),
-                                      crs=frame.crs))  # fmt: skip
+        made = gpd.GeoDataFrame({**table, "length_m": lengths}, geometry=list(lines),
+                                crs=frame.crs)  # fmt: skip
+        found.append(_with_columns(made, rows, common, options.date))
     filled = [lines for lines in found if len(lines)] or found[:1]
     return gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=frame.crs)
+
+
+def _common(frame: gpd.GeoDataFrame, groups: list[Any], date: str) -> dict[str, str]:
+    """Return which of the user's columns go with the lines, and their names there.
+
+    A line has the values of the row that it is of. A shore is of all polygons of its date: what
+    they do not have alike is none of its.
+    """
+    ours = FIXED_COLUMNS if has_our_measures(frame) else ()
+    names = [name for name in frame.columns if name not in (frame.geometry.name, date, *ours)]
+    kept = [name for name in names
+            if _are_lines(frame) or all(_alike(rows[name]) for _, rows in groups)]  # fmt: skip
+    lost = [str(name) for name in names if name not in kept]
+    if lost:
+        log.warning("lines have no column %s: it differs among the polygons of one date",
+                    ", ".join(lost))  # fmt: skip
+    return dict(zip(kept, distinct(kept, [date, "length_m", "geometry"]), strict=True))
+
+
+def _alike(column: pd.Series) -> bool:
+    return len(set(map(repr, column))) <= 1
+
+
+def _are_lines(rows: gpd.GeoDataFrame) -> bool:
+    return bool(np.isin(shapely.get_type_id(np.asarray(rows.geometry.array, object)), (1, 5)).all())
+
+
+def _with_columns(
+    lines: gpd.GeoDataFrame, rows: gpd.GeoDataFrame, common: Mapping[str, str], date: str
+) -> gpd.GeoDataFrame:
+    """Return lines with the user's columns, of the rows that they are of."""
+    owner = np.zeros(len(lines), int)
+    if _are_lines(rows):
+        owner = shapely.get_parts(np.asarray(rows.geometry.array, object), return_index=True)[1]
+    own = rows[list(common)].iloc[owner].reset_index(drop=True)
+    shapes = lines.geometry
+    table = pd.concat([lines.drop(columns="geometry"), own.rename(columns=dict(common))], axis=1)
+    if date in table:
+        table[date] = table[date].astype(rows[date].dtype)
+    return gpd.GeoDataFrame(table, geometry=shapes, crs=lines.crs)
 
 
 def _lines(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> Any:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
+    from geoiseg.files.keeping import is_project
     from geoiseg.session.core import State
-    from geoiseg.session.project import is_project, load_project
+    from geoiseg.session.project import load_project
     from geoiseg.session.session import Session
 
 __all__ = ["Session", "State", "is_project", "load_project"]

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoiseg.errors import SessionError
-from geoiseg.features import Feature, check_attribute_names, plain_value
+from geoiseg.features import (
+    Feature,
+    Kinds,
+    check_attribute_names,
+    kinds_of,
+    plain_value,
+)
+from geoiseg.features.kinds import joined
 from geoiseg.files import polygon_rows
 from geoiseg.prompting import Prompts, Region, Text
 from geoiseg.segment import Step, Watch
@@ -15,6 +22,8 @@ from geoiseg.session.covering import Covering
 from geoiseg.session.project import foreign_features
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import geopandas as gpd
 
 log = logging.getLogger(__name__)
@@ -36,7 +45,7 @@ class Accepting(Covering):
         """Id of the accepted feature that is being refined, if any."""
         return self._state.editing
 
-    def accept(self, label: str | None = None, **attributes: Any) -> int:
+    def accept(self, /, label: str | None = None, **attributes: Any) -> int:
         """Keep the object in progress and return its id.
 
         With ``snap`` it takes over the borders of accepted features that are near; with a
@@ -68,10 +77,10 @@ class Accepting(Covering):
                 search = replace(search, gone=search.gone | {state.picked})
             self._history.push(
                 replace(state, steps=(), outcome=None, editing=None, features=features,
-                        search=search, picked=None)
+                        search=search, picked=None, kinds=self._kinds_with(attributes))
             )  # fmt: skip
-            self._autosave(f"feature {feature.id} is accepted here but not in the file")
-            return feature.id
+            numbers = self._autosave(f"feature {feature.id} is accepted here but not in the file")
+            return numbers.get(feature.id, feature.id)
 
     def _feature(
         self, geometry: Any, label: str | None, attributes: dict[str, Any], old: Feature | None
@@ -112,7 +121,7 @@ class Accepting(Covering):
                 replace(self._state, steps=steps, outcome=outcome, editing=feature_id)
             )
 
-    def relabel(self, feature_id: int, label: str | None = None, **attributes: Any) -> None:
+    def relabel(self, feature_id: int, /, label: str | None = None, **attributes: Any) -> None:
         """Change the label or attributes of an accepted feature.
 
         Raises:
@@ -126,7 +135,10 @@ class Accepting(Covering):
             kept = old.label if label is None else label
             full = self.schema.completed(kept, {**old.attributes, **plain})
             new = old.changed(label=kept, attributes=full)
-            self._replace_features(tuple(new if one is old else one for one in self.accepted))
+            self._replace_features(
+                tuple(new if one is old else one for one in self.accepted),
+                self._kinds_with(attributes),
+            )
 
     def rename_label(self, old: str, new: str) -> int:
         """Give another label to all features that have ``old``, and return how many.
@@ -177,25 +189,40 @@ class Accepting(Covering):
             self.left_out = tuple(told)
             first = max((feature.id for feature in self.accepted), default=0) + 1
             source = self.raster
-            known = None if source.grid.crs is None else frame.crs
-            moved = [source.grid.bring(shape, known) for shape in frame.geometry]
+            theirs = None if source.grid.crs is None else frame.crs
+            moved = [source.grid.bring(shape, theirs) for shape in frame.geometry]
             frame = frame.set_geometry(moved).set_crs(source.grid.crs, allow_override=True)
+            found, kinds = foreign_features(frame, first, label_column)
             new = [
                 replace(
                     one, attributes=self.schema.completed(one.label, one.attributes, lenient=True)
                 )
-                for one in foreign_features(frame, first, label_column)
+                for one in found
             ]
-            self._replace_features((*self.accepted, *new))
-            return [feature.id for feature in new]
+            known = joined(self._state.kinds, kinds)
+            numbers = self._replace_features((*self.accepted, *new), known)
+            return [numbers.get(feature.id, feature.id) for feature in new]
 
-    def _replace_features(self, features: tuple[Feature, ...]) -> None:
+    def know_kinds(self, kinds: Kinds) -> None:
+        """Have the columns of a file keep its types in what is accepted from now on."""
+        with self._lock:
+            known = joined(self._state.kinds, kinds)
+            self._history.present = replace(self._history.present, kinds=known)
+
+    def _kinds_with(self, attributes: Mapping[str, Any]) -> Kinds:
+        """Return the kinds of all columns, those of new ones among the attributes too."""
+        return joined(self._state.kinds, kinds_of(attributes))
+
+    def _replace_features(
+        self, features: tuple[Feature, ...], kinds: Kinds | None = None
+    ) -> Mapping[int, int]:
         ids = {feature.id for feature in features}
         state = self._state
         if state.editing is not None and state.editing not in ids:
             state = replace(state, steps=(), outcome=None, editing=None)
-        self._history.push(replace(state, features=features))
-        self._autosave("the change is made here but not in the file")
+        known = state.kinds if kinds is None else kinds
+        self._history.push(replace(state, features=features, kinds=known))
+        return self._autosave("the change is made here but not in the file")
 
     def _find(self, feature_id: int) -> Feature:
         for feature in self._state.features:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geoiseg.features import Feature
+from geoiseg.features import Feature, Kinds
 from geoiseg.models import Model, get_model
 from geoiseg.outline import OutlineOptions
 from geoiseg.raster import Raster
@@ -39,6 +40,8 @@ class State:
     """Number of the candidate that is the object in progress."""
     classifier: Classifier | None = None
     """Classes that were taught by a few clicks."""
+    kinds: Kinds = field(default_factory=dict)
+    """Types of the user's columns, in their order, where the values do not say them."""
 
 
 class Core(ABC):
@@ -56,18 +59,18 @@ class Core(ABC):
 
     def undo(self) -> bool:
         """Go back one step, and say whether there was one."""
-        return self._travel(self._history.undo)
+        return self._travel(self._history.undo, self._history.redo)
 
     def redo(self) -> bool:
         """Go forward one step again, and say whether there was one."""
-        return self._travel(self._history.redo)
+        return self._travel(self._history.redo, self._history.undo)
 
-    def _travel(self, move: Any) -> bool:
+    def _travel(self, move: Any, back: Any) -> bool:
         with self._lock:
             before = self._state.features
             moved = bool(move())
             if self._state.features is not before:
-                self._autosave("the change is undone here but not in the file")
+                self._autosave("the change is undone here but not in the file", back)
             return moved
 
     @property
@@ -114,9 +117,16 @@ class Core(ABC):
         return Segmenter(self.raster, self._state.model, self._cache)
 
     @abstractmethod
-    def _autosave(self, consequence: str) -> None:
-        """Save the project file, if there is one.
+    def _autosave(self, consequence: str, back: Any = None) -> Mapping[int, int]:
+        """Save the project file, if there is one, and return new ids of features.
+
+        Ids are new where another session has given the same ones in the same file.
+
+        Args:
+            consequence: What it means if it can not be written.
+            back: Takes back what was done; by default the last step is dropped.
 
         Raises:
-            ExportError: It can not be written; ``consequence`` says what that means.
+            CollisionError: Another session has changed the same; what was done is taken back.
+            ExportError: It can not be written.
         """

@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 
 from geoiseg.errors import SessionError
-from geoiseg.features import Feature, QualityOptions, Schema, checked, to_frame
+from geoiseg.features import Feature, Kinds, QualityOptions, Schema, checked, to_frame
 from geoiseg.outline.coverage import CleanOptions, Fitted, Report, clean, snap_to_neighbours
 from geoiseg.session.prompting import Prompting
 
@@ -86,7 +86,7 @@ class Covering(Prompting):
     @property
     def features(self) -> gpd.GeoDataFrame:
         """The accepted objects as a GeoDataFrame in the raster's CRS, typed as the schema says."""
-        frame = to_frame(self._state.features, self.raster.grid.crs)
+        frame = to_frame(self._state.features, self.raster.grid.crs, self._state.kinds)
         return self._schema.typed(frame) if self._schema else frame
 
     def _among(self, geometry: Any, others: tuple[Feature, ...]) -> tuple[Any, tuple[Feature, ...]]:
@@ -109,8 +109,10 @@ class Covering(Prompting):
         return fitted.geometry, tuple(kept)
 
     @abstractmethod
-    def _replace_features(self, features: tuple[Feature, ...]) -> None:
-        """Make these the accepted features: one step to undo."""
+    def _replace_features(
+        self, features: tuple[Feature, ...], kinds: Kinds | None = None
+    ) -> Mapping[int, int]:
+        """Make these the accepted features, one step to undo, and return ids that are new."""
 
 
 def checked_snap(width: Any) -> float:

@@ -10,7 +10,8 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import PromptError, SessionError
-from geoiseg.features import Feature, check_attribute_names, plain_value
+from geoiseg.features import Feature, check_attribute_names, kinds_of, plain_value
+from geoiseg.features.kinds import joined
 from geoiseg.outline import outline
 from geoiseg.prompting import Box, Point, Prompts
 from geoiseg.raster import eastward
@@ -254,9 +255,10 @@ class Finding(Accepting):
             state = replace(state, search=replace(search, gone=frozenset(gone)))
             if state.picked in gone:
                 state = replace(state, steps=(), outcome=None, picked=None)
-            self._history.push(replace(state, features=features))
-            self._autosave("the candidates are accepted here but not in the file")
-            return [feature.id for feature in new]
+            kinds = joined(state.kinds, kinds_of(attributes))
+            self._history.push(replace(state, features=features, kinds=kinds))
+            numbers = self._autosave("the candidates are accepted here but not in the file")
+            return [numbers.get(feature.id, feature.id) for feature in new]
 
     def _drawn_outline(self, candidate: Candidate, steps: tuple[Step, ...]) -> Any:
         """Return a candidate's outline as the session draws outlines."""

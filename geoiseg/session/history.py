@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -25,6 +26,17 @@ class History(Generic[S]):
         del self._past[: -self._limit]
         self._future.clear()
         self.present = state
+
+    def drop(self) -> None:
+        """Go back one state for good: it was none to keep."""
+        if self._past:
+            self.present = self._past.pop()
+
+    def revise(self, change: Callable[[S], S]) -> None:
+        """Replace every state, those to go back and forward to as well."""
+        self._past = [change(state) for state in self._past]
+        self._future = [change(state) for state in self._future]
+        self.present = change(self.present)
 
     def undo(self) -> bool:
         """Go back one state, and say whether there was one."""

@@ -9,10 +9,10 @@ others have put into the same file are left alone.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,22 +26,33 @@ from geoiseg.atomic import why_failed, written
 from geoiseg.errors import (
     ExportError,
     GeoisegError,
-    MissingExtraError,
     ProjectError,
     PromptError,
     VectorError,
 )
-from geoiseg.features import FIXED_COLUMNS, Feature, Schema, free_name, plain_value, to_frame
+from geoiseg.features import (
+    FIXED_COLUMNS,
+    Feature,
+    Kinds,
+    Schema,
+    free_names,
+    kinds_of_columns,
+    plain_value,
+    renamed_in_words,
+    to_frame,
+)
+from geoiseg.features.feature import now
+from geoiseg.features.kinds import ANY
 from geoiseg.files import (
+    FORMS,
     embed_style,
-    in_archive,
-    layer_info,
+    fitted,
     list_layers,
     read_frame,
-    storable,
     style_of,
     write_frames,
 )
+from geoiseg.files.keeping import FEATURES, META, PROMPTS, is_project
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.raster import Stretch, as_crs, moved_beside, raster_is_there
@@ -49,12 +60,15 @@ from geoiseg.segment import Step
 from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.words import Classifier
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 """Version of the project file's structure."""
 GROW = "grow"
 """Kind of the row that says that an object was followed beyond its chip."""
-META, FEATURES, PROMPTS = "geoiseg", "features", "prompts"
-"""Names of the tables."""
+STORED = ("text", "bool", "date", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
+          "uint16", "uint32")  # fmt: skip
+"""Kinds of the user's columns that a GeoPackage has a type for that loses nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +97,8 @@ class Project:
     """The fields of each class; older files have none."""
     snap: float = 0.0
     """Metres within which a new feature takes over its neighbours' borders."""
+    kinds: Kinds = field(default_factory=dict)
+    """Types of the user's columns; older files have none."""
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -98,10 +114,9 @@ def save_project(project: Project, path: Path) -> None:
             if path.exists():
                 _check_ours(path)
                 shutil.copyfile(path, target)
-            meta = pd.DataFrame(
-                {"key": list(values := _meta(project)), "value": list(values.values())}
-            )
-            features = storable(project.schema.typed(to_frame(project.features, project.crs)))
+            features, columns, _ = fitted(_feature_rows(project), FORMS[".gpkg"])
+            values = {**_meta(project), "columns": json.dumps(columns)}
+            meta = pd.DataFrame({"key": list(values), "value": list(values.values())})
             write_frames([features], target, layer=FEATURES, geometry_type="MultiPolygon",
                          promote_to_multi=True)  # fmt: skip
             write_frames([_prompt_rows(project)], target, layer=PROMPTS, geometry_type="Unknown")
@@ -115,6 +130,12 @@ def save_project(project: Project, path: Path) -> None:
             raise
         except (sqlite3.Error, RuntimeError, ValueError) as error:
             raise _failed(path, target, error) from error
+
+
+def _feature_rows(project: Project) -> gpd.GeoDataFrame:
+    """Return one row per feature; what a GeoPackage has no type for stays plain text."""
+    kinds = {n: kind if kind in (*STORED, ANY) else "" for n, kind in project.kinds.items()}
+    return project.schema.typed(to_frame(project.features, project.crs, kinds))
 
 
 def _failed(path: Path, target: Path, error: Exception) -> ExportError:
@@ -150,6 +171,7 @@ def _meta(project: Project) -> dict[str, str]:
         "classifier": None if project.classifier is None else project.classifier.to_dict(),
         "schema": project.schema.to_dict(),
         "snap": project.snap,
+        "kinds": dict(project.kinds),
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -209,23 +231,6 @@ def step_of(said: list[Any], gsd: float | None) -> Step:
     return Step(tuple(prompts), gsd, chips)
 
 
-def is_project(path: Path) -> bool:
-    """Return whether a file is a project of geoiseg."""
-    if in_archive(path):
-        try:
-            return META in [name for name, _ in list_layers(path)]
-        except (VectorError, MissingExtraError):
-            return False
-    if path.suffix.lower() != ".gpkg" or not path.is_file():
-        return False
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
-            found = base.execute("select 1 from sqlite_master where name = ?", (META,)).fetchone()
-    except sqlite3.Error:
-        return False
-    return found is not None
-
-
 def load_project(path: Path) -> Project:
     """Return what a project file holds.
 
@@ -247,6 +252,9 @@ def load_project(path: Path) -> Project:
             )
         stretch = values["stretch"]
         steps = _steps(read_frame(path, PROMPTS))
+        schema = Schema.from_dict(values.get("schema", {}))
+        table = _own_names(read_frame(path, FEATURES), values.get("columns", {}))
+        kinds = _kinds(table, values.get("kinds", {}))
         return Project(
             raster=values["raster"],
             bands=tuple(values["bands"]),
@@ -256,12 +264,13 @@ def load_project(path: Path) -> Project:
             weights=values["weights"],
             gsd=values["gsd"],
             options=OutlineOptions(**values["outline"]),
-            features=tuple(_features(path, steps)),
+            features=tuple(_features(table, kinds, schema, steps)),
             steps=steps.get(None, ()),
             classes=_classes(values.get("classes", [])),
             classifier=_classifier(values.get("classifier")),
-            schema=Schema.from_dict(values.get("schema", {})),
+            schema=schema,
             snap=float(values.get("snap", 0.0)),
+            kinds=kinds,
         )
     except ProjectError:
         raise
@@ -299,40 +308,63 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
     return steps
 
 
-def _features(path: Path, steps: dict[int | None, tuple[Step, ...]]) -> Iterator[Feature]:
-    kinds = {
-        name: reader
-        for name, dtype in layer_info(path, FEATURES).fields.items()
-        for start, reader in _READERS.items()
-        if dtype.startswith(start)
-    }
-    frame: Any = read_frame(path, FEATURES)
+def _own_names(frame: Any, columns: Any) -> Any:
+    """Return the features with the user's names of columns that a GeoPackage could not have."""
+    back = {written: name for name, written in dict(columns).items()}
+    return frame.rename(columns=back)
+
+
+def _kinds(frame: Any, saved: Any) -> dict[str, str]:
+    """Return the kinds of the user's columns: those saved, else as the file has them."""
     own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
-    for row in frame.to_dict("records"):
+    told = {str(name): str(kind) for name, kind in dict(saved).items()}
+    there = kinds_of_columns(frame, {name: str(name) for name in own})
+    return {name: told.get(name, kind) for name, kind in there.items()}
+
+
+def _features(
+    frame: Any, kinds: Kinds, schema: Schema, steps: dict[int | None, tuple[Step, ...]]
+) -> Iterator[Feature]:
+    own = [name for name in frame.columns if name not in (*FIXED_COLUMNS, frame.geometry.name)]
+    asked = {one.name for one in schema.fields()}
+    blank = {name for name in own if name not in asked and frame[name].isna().all()}
+    json_columns = {name for name in own if kinds.get(name) == "json"}
+    rows = frame.to_dict("records")
+    for row, number in zip(rows, _ids(rows), strict=True):
         values = {name: plain_value(row[name]) for name in own}
         attributes = {
-            name: kinds[name](value) if name in kinds else value
+            name: json.loads(value) if name in json_columns and isinstance(value, str) else value
             for name, value in values.items()
-            if value is not None
+            if value is not None or name in blank
         }
+        said = {name: plain_value(row[name]) for name in FIXED_COLUMNS if name in row}
         yield Feature(
-            id=int(row["id"]),
-            geometry=_single(row["geometry"]),
-            label=str(row["label"] or ""),
+            id=number,
+            geometry=_single(row[frame.geometry.name]),
+            label=str(said["label"] or ""),
             attributes=attributes,
-            steps=steps.get(int(row["id"]), ()),
-            score=plain_value(row["score"]),
-            model=str(row["model"] or ""),
-            weights=str(row["weights"] or ""),
-            gsd=plain_value(row["gsd"]),
-            source=str(row["source"] or ""),
-            created=str(row["created"]),
-            updated=str(row["updated"]),
+            steps=steps.get(number, ()),
+            score=said["score"],
+            model=str(said["model"] or ""),
+            weights=str(said["weights"] or ""),
+            gsd=said["gsd"],
+            source=str(said["source"] or ""),
+            created=str(said["created"] or now()),
+            updated=str(said["updated"] or now()),
         )
 
 
-_READERS: dict[str, Any] = {"int": int, "bool": bool, "datetime64[D]": lambda text: text[:10]}
-"""What brings a value back as it was, by the type of its column in the file."""
+def _ids(rows: list[dict[str, Any]]) -> Iterator[int]:
+    """Yield the number of each feature; one that a GIS has drawn or copied gets the next."""
+    given = [plain_value(row["id"]) for row in rows]
+    used: set[int] = set()
+    last = max((int(number) for number in given if number is not None), default=0)
+    for number in given:
+        if number is None or int(number) in used:
+            last += 1
+            number = last  # noqa: PLW2901
+        used.add(int(number))
+        yield int(number)
 
 
 def _single(geometry: Any) -> Any:
@@ -358,20 +390,26 @@ def raster_path(name: str, project: Path) -> str:
     )
 
 
-def foreign_features(frame: gpd.GeoDataFrame, first: int, label_column: str) -> list[Feature]:
-    """Return the rows of any polygon layer as features with ids from ``first``.
+def foreign_features(
+    frame: gpd.GeoDataFrame, first: int, label_column: str
+) -> tuple[list[Feature], Kinds]:
+    """Return the rows of any polygon layer as features with ids from ``first``, and their kinds.
 
     Raises:
         PromptError: A row is no polygon.
     """
+    own = [name for name in frame.columns if name not in (frame.geometry.name, label_column)]
+    names = free_names(own)
+    if said := renamed_in_words(names):
+        log.warning("%s", said)
     features = []
     for number, row in enumerate(frame.to_dict("records"), first):
-        geometry = row.pop(frame.geometry.name)
+        geometry = row[frame.geometry.name]
         if geometry is None or geometry.geom_type not in {"Polygon", "MultiPolygon"}:
             kind = "nothing" if geometry is None else f"a {geometry.geom_type}"
             raise PromptError(f"row {number - first + 1} of the layer is {kind}, not a polygon")
         valid = geometry if geometry.is_valid else shapely.make_valid(geometry, method="structure")
-        label = plain_value(row.pop(label_column, None))
-        attributes = {free_name(str(name)): plain_value(value) for name, value in row.items()}
+        label = plain_value(row.get(label_column))
+        attributes = {names[name]: plain_value(row[name]) for name in own}
         features.append(Feature(number, valid, "" if label is None else str(label), attributes))
-    return features
+    return features, kinds_of_columns(frame, names)

@@ -7,9 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from geoiseg.errors import ExportError, ProjectError, SessionError
+from geoiseg.errors import ProjectError, SessionError
 from geoiseg.features import QualityOptions, checked, measured_anew
-from geoiseg.files import check_format, export_features, export_qgis_project, style_of
+from geoiseg.files import (
+    check_apart,
+    check_format,
+    check_replaceable,
+    export_features,
+    export_qgis_project,
+    style_of,
+)
 from geoiseg.models import DEFAULT_MODEL, Model, get_model
 from geoiseg.outline import OutlineOptions
 from geoiseg.outline.coverage import CleanOptions, clean
@@ -18,12 +25,12 @@ from geoiseg.raster import Grid, open_raster
 from geoiseg.segment import EmbeddingCache, Step, default_cache
 from geoiseg.session.core import State
 from geoiseg.session.history import History
-from geoiseg.session.likening import Likening
-from geoiseg.session.project import Project, load_project, raster_path, save_project
+from geoiseg.session.project import Project, load_project, raster_path
+from geoiseg.session.sharing import Sharing, signature
 from geoiseg.words import Searcher
 
 
-class Session(Likening):
+class Session(Sharing):
     """Interactive segmentation of one raster with one model at a time.
 
     Every change can be undone. All methods may be called from any thread; one change is
@@ -74,48 +81,49 @@ class Session(Likening):
         colour is ``#rrggbb``. Kept by ``save`` and brought back by ``load``."""
         self._history = History(State(get_model(model), options=outline or OutlineOptions()))
         self._lock = threading.RLock()
+        self._shared = {}
+        if self.project is not None:
+            self._begin_with(self.project, self._snapshot())
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write the project file, a GeoPackage; later changes are saved to it too.
 
+        What other sessions have changed there meanwhile is taken over, here too.
+
         Raises:
             SessionError: No path was ever given.
-            ExportError: It can not be written; an older file stays as it was.
+            CollisionError: Another session has changed there what this one has; it is left so.
+            ExportError: It can not be written, or is a project of another session that would be
+                lost; an older file stays as it was.
         """
         with self._lock:
             target = self.project if path is None else Path(path)
             if target is None:
                 raise SessionError("give a path to save to, e.g. session.save('fields.gpkg')")
-            state = self._state
-            save_project(
-                Project(
-                    raster=self.raster.name,
-                    bands=self.raster.bands,
-                    stretch=self.raster.stretch if self.raster.stretch_known else None,
-                    crs=self.raster.grid.crs,
-                    model=state.model.info.name,
-                    weights=state.model.info.weights_hash,
-                    gsd=self.gsd,
-                    options=state.options,
-                    features=state.features,
-                    steps=state.steps,
-                    classes=self.classes,
-                    classifier=state.classifier,
-                    schema=self.schema,
-                    snap=self.snap,
-                ),
-                target,
-            )
+            self._save(target)
             self.project = target
             return target
 
-    def _autosave(self, consequence: str) -> None:
-        if self.project is None:
-            return
-        try:
-            self.save()
-        except ExportError as error:
-            raise ExportError(f"{error} ({consequence}; session.save(path) elsewhere)") from error
+    def _snapshot(self) -> Project:
+        """Return all that a project file is to hold."""
+        state = self._state
+        return Project(
+            raster=self.raster.name,
+            bands=self.raster.bands,
+            stretch=self.raster.stretch if self.raster.stretch_known else None,
+            crs=self.raster.grid.crs,
+            model=state.model.info.name,
+            weights=state.model.info.weights_hash,
+            gsd=self.gsd,
+            options=state.options,
+            features=state.features,
+            steps=state.steps,
+            classes=self.classes,
+            classifier=state.classifier,
+            schema=self.schema,
+            snap=self.snap,
+            kinds=state.kinds,
+        )
 
     @classmethod
     def load(
@@ -137,6 +145,7 @@ class Session(Likening):
             ProjectError: The file is no project of geoiseg, or of another CRS.
             RasterError: The raster can not be opened.
         """
+        seen = signature(Path(path))
         project = load_project(Path(path))
         if raster is None:
             place = raster_path(project.raster, Path(path))
@@ -169,8 +178,10 @@ class Session(Likening):
                 outcome=outcome,
                 features=features,
                 classifier=project.classifier,
+                kinds=project.kinds,
             )
         )
+        session._begin_with(session.project, project, seen)
         return session
 
     def export(
@@ -200,6 +211,9 @@ class Session(Likening):
         """
         target = Path(path)
         check_format(target)
+        check_apart(target, self.raster.name)
+        place = target.with_suffix(".qgz") if project is True else project or None
+        check_replaceable(place)
         frame = self.features
         if coverage is not None:
             frame = measured_anew(clean(frame, coverage)[0])
@@ -207,10 +221,9 @@ class Session(Likening):
             frame = checked(frame, quality, self.schema)
         options.setdefault("style", style_of(frame, self.classes) or False)
         export_features(frame, target, grid=self.raster.grid, **options)
-        if project:
-            place = target.with_suffix(".qgz") if project is True else Path(project)
+        if place is not None:
             shown = [] if target.suffix.lower() == ".tif" else [target]
-            export_qgis_project(place, shown, self.raster)
+            export_qgis_project(Path(place), shown, self.raster)
         return target
 
 

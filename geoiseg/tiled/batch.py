@@ -68,6 +68,7 @@ def segment_objects(
     """
     results = []
     for item in objects:
+        session.know_kinds(item.kinds)
         result = _segment(session, item)
         results.append(result)
         on_done(result)

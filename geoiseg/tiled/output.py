@@ -11,7 +11,7 @@ import shapely
 
 from geoiseg.atomic import written
 from geoiseg.errors import PromptError
-from geoiseg.files import export_features, write_picture
+from geoiseg.files import begin_with, export_features, write_picture
 from geoiseg.raster import measure
 from geoiseg.tiled.assemble import number_objects, objects
 from geoiseg.tiled.ledger import Ledger
@@ -76,6 +76,7 @@ def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None)
                 tally.area_m2 += _positive(measure(moved, run.grid.crs)[0])
             write_label_raster(ledger, run.plan, run.grid, target, count)
             return count
+        begin_with(run.out, target)
         tables = (_counted(table, tally) for table in frames(found, run.grid, about))
         writer: Callable[..., int] = write_gpkg if suffix == ".gpkg" else write_parquet
         return writer(tables, target)
@@ -91,7 +92,8 @@ def _positive(area: float) -> float:
 
 
 def _write_prompted(run: Run, ledger: Ledger, tally: Tally) -> int:
-    frame = items_frame(ledger.items(), run.raster.grid.crs)
+    kinds = next((item.kinds for group in run.groups or () for item in group.objects), {})
+    frame = items_frame(ledger.items(), run.raster.grid.crs, kinds)
     if not len(frame):
         reason = next((item.error for item in ledger.items() if item.error), "every tile failed")
         raise PromptError(f"no object was found: {reason}")

@@ -14,7 +14,7 @@ import shapely
 
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError, ModelError, PromptError
-from geoiseg.files import check_format
+from geoiseg.files import check_apart, check_format, check_layer_free
 from geoiseg.models import Model, get_model
 from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
@@ -97,6 +97,9 @@ def prepared(
     check_place(out)
     check_place(ledger_path(out))
     raster = open_raster(source)
+    check_layer_free(out)
+    look = options.words
+    check_apart(out, raster.name, prompts, options.aoi, look and look.like, look and look.project)
     driver, threads = driving
     loaded = _model(model, options, driver)
     level = level_for_gsd(raster.grid, options.gsd)

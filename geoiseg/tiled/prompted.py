@@ -18,7 +18,8 @@ import pandas as pd
 import shapely
 
 from geoiseg.errors import PromptError
-from geoiseg.features import FIXED_COLUMNS, plain_value
+from geoiseg.features import FIXED_COLUMNS, Kinds, plain_value
+from geoiseg.features.kinds import typed_column
 from geoiseg.models import Model
 from geoiseg.prompting import Prompts
 from geoiseg.raster import Grid, Raster
@@ -83,7 +84,7 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
         row = rows[result.feature_id]
         outline = shapely.to_wkb(row.pop("geometry"))
         plain = {name: plain_value(value) for name, value in row.items()}
-        text = json.dumps({name: value for name, value in plain.items() if value is not None})
+        text = json.dumps(plain, default=bytes.hex)
         items.append(Item(position, result.name, told, text, outline))
     return GroupResult(number, tuple(items), {"find": time.perf_counter() - started})
 
@@ -148,13 +149,21 @@ def _hull(xy: NDArrayXY) -> Any:
     return shapely.multipoints(xy).convex_hull
 
 
-def items_frame(items: Sequence[Item], crs: Any) -> gpd.GeoDataFrame:
-    """Return the objects that were found as a table, numbered by their place in the file."""
+def items_frame(items: Sequence[Item], crs: Any, kinds: Kinds) -> gpd.GeoDataFrame:
+    """Return the objects that were found as a table, numbered by their place in the file.
+
+    Args:
+        items: Of the file, in order.
+        crs: Of the outlines.
+        kinds: Types of the user's columns.
+    """
     found = [item for item in items if item.wkb is not None]
     rows = [
         {**json.loads(item.properties), "id": number} for number, item in enumerate(found, start=1)
     ]
     names = dict.fromkeys([*FIXED_COLUMNS, *(name for row in rows for name in row)])
-    table = pd.DataFrame({name: [row.get(name) for row in rows] for name in names})
+    table = pd.DataFrame(
+        {name: typed_column([row.get(name) for row in rows], kinds.get(name)) for name in names}
+    )
     shapes = shapely.from_wkb([item.wkb for item in found])
     return gpd.GeoDataFrame(table, geometry=np.asarray(shapes, object), crs=crs)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError
+from geoiseg.files import check_apart
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
 from geoiseg.tiled.ledger import Ledger, ledger_path
@@ -74,12 +75,14 @@ def segment_raster(  # noqa: PLR0913 - the public interface
         check_place(Path(quicklook))
     with driver if isinstance(driver, Dask) else contextlib.nullcontext():
         run = prepared(raster, Path(out), model, prompts, given, (driver, threads))
+        look = None if quicklook is None else Path(quicklook)
+        check_apart(look, run.raster.name)
         check_sendable(run.job, driver)
         try:
             with Ledger(ledger_path(run.out), parameters(run, prompts), resume=resume) as ledger:
                 ledger.forget_failures()
                 tally = _work(run, driver, ledger, progress)
-                write(run, ledger, tally, None if quicklook is None else Path(quicklook))
+                write(run, ledger, tally, look)
                 told = report(run, ledger, tally, time.perf_counter() - started)
                 if not told.failures:
                     ledger.remove()

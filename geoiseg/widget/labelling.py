@@ -84,8 +84,14 @@ class Labelling(Editor):
             self.session.save()
 
     def _learn_labels(self) -> bool:
-        """List the classes that features have, as far as there is room; say if any was new."""
+        """List the classes that features and other sessions have, while there is room.
+
+        Says whether any was new.
+        """
         labels = self._labels
+        for name, colour in self.session.classes:
+            if name not in labels and not labels.full:
+                labels = labels.plus(name, colour)
         for feature in self.session.accepted:
             name = feature.label.strip()[:60]
             if name and name not in labels and not labels.full:

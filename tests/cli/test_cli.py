@@ -255,7 +255,9 @@ def test_tables_with_coordinates(tmp_path: Path) -> None:
     table.write_text("object,x,y,positive,crop\n7,500010,4499990,1,rye\n7,500020,4499980,no,rye\n")
     (item,) = read_prompts(table, "EPSG:32631")
     assert item.name == "7"
-    assert item.attributes == {"crop": "rye", "object": "7"}
+    assert item.attributes == {
+        "object": "7", "x": "500010", "y": "4499990", "positive": "1", "crop": "rye",
+    }  # fmt: skip
     (step,) = item.steps
     assert step.prompts == (Point(500_010, 4_499_990), Point(500_020, 4_499_980, positive=False))
     table.write_text("lon,lat\n3,40.6\n")
@@ -281,10 +283,13 @@ def test_geometries_become_the_prompts_they_look_like(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "says"),
-    [({"kind": ["star"]}, "box or region"), ({"positive": ["maybe"]}, "positive is 1 or 0")],
+    [
+        ({"kind": ["star", "box"]}, "box or region"),
+        ({"positive": ["maybe", "yes"]}, "positive is 1 or 0"),
+    ],
 )
 def test_odd_columns_are_refused(tmp_path: Path, columns, says: str) -> None:
-    frame = gpd.GeoDataFrame(columns, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32631")
+    frame = gpd.GeoDataFrame(columns, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs="EPSG:32631")
     frame.to_file(tmp_path / "p.gpkg")
     with pytest.raises(PromptError, match=says):
         read_prompts(tmp_path / "p.gpkg", "EPSG:32631")

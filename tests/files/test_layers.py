@@ -307,7 +307,7 @@ def test_a_file_that_a_gis_has_changes_to_is_not_replaced(
             gis.execute("begin")
         gis.execute("create table theirs as select 7 as mine")
         with pytest.raises(ExportError, match="another program has it open; close it there"):
-            session.export(path)
+            session.export(path, layer="exported")
         with pytest.raises(ExportError, match="another program has it open; close it there"):
             session.save(path)
         if keeps == "delete":

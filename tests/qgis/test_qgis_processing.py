@@ -308,3 +308,34 @@ def test_every_algorithm_on_real_scenes(qgis: Qgis, data: Path, tmp_path: Path) 
     assert layer(mapped).crs == "EPSG:4326"
     assert results["OBJECTS"] == len(layer(mapped)) > 0
     assert layer(mapped).geometry.is_valid.all()
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "shp", "fgb"])
+def test_every_column_goes_through_qgis(qgis: Qgis, tmp_path: Path, suffix: str) -> None:
+    """Names that GDAL, SQLite and geoiseg use themselves, and types with gaps."""
+    big = 1234567890123456789
+    rows = [
+        {"fid": "b", "geom": "q", "Id": 7, "id": "x", "name": "n", "Name": "N", "step": "s",
+         "kind": "oak", "flag": True, "big": big, "day": "2024-02-29", "real": 0.1, "text": "Łódź"},
+        {"fid": "a", "geom": "r", "Id": 3, "id": "y", "name": "m", "Name": "M", "step": "t",
+         "kind": None, "flag": None, "big": None, "day": None, "real": None, "text": None},
+    ]  # fmt: skip
+    shapes = [shapely.box(2, 48, 2.001, 48.001), shapely.box(2.0009, 48, 2.002, 48.001)]
+    features = [
+        {"type": "Feature", "properties": row, "geometry": json.loads(shapely.to_geojson(shape))}
+        for row, shape in zip(rows, shapes, strict=True)
+    ]
+    source, out = tmp_path / "a.geojson", tmp_path / f"o.{suffix}"
+    source.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    qgis.run("geoiseg:clean", INPUT=str(source), OUTPUT=str(out))
+    meta, table = pyogrio.read_arrow(out, layer="features" if suffix == "gpkg" else None)
+    found = {name: table[name].to_pylist() for name in meta["fields"]}
+    columns = [[str(one) for one in values if one is not None] for values in found.values()]
+    for name in rows[0]:
+        values = [str(row[name]) for row in rows if row[name] is not None]
+        if name == "flag" and suffix != "gpkg":
+            assert any(sorted(one) in (["True"], ["1"], ["1.0"], ["true"]) for one in columns)
+            continue
+        assert any(sorted(one)[: len(values)] == sorted(values) for one in columns) or (
+            name == "day" and ["2024-02-29 00:00:00"] in columns
+        ), (name, found)

@@ -17,6 +17,9 @@ import shapely
 
 from geoiseg.files.vectors.columns import is_dates
 
+QUARTER, UTC = 900, 100
+"""Seconds of a quarter of an hour, and GDAL's number of the zone that is none of them off."""
+
 
 def write_with_dates(frame: gpd.GeoDataFrame, path: Path, **options: Any) -> None:
     """Write a layer, columns of ``datetime.date`` as fields of type Date.
@@ -30,6 +33,7 @@ def write_with_dates(frame: gpd.GeoDataFrame, path: Path, **options: Any) -> Non
     values = [_values(columns[name]) for name in columns]
     shapes = np.asarray(frame.geometry.array, dtype=object)
     options.setdefault("geometry_type", _common_type(shapes))
+    zones = {str(name): _zones(columns[name]) for name in columns if _has_zone(columns[name])}
     pyogrio.raw.write(
         path,
         geometry=shapely.to_wkb(shapes),
@@ -37,8 +41,20 @@ def write_with_dates(frame: gpd.GeoDataFrame, path: Path, **options: Any) -> Non
         fields=[str(name) for name in columns],
         field_mask=[mask for _, mask in values],
         crs=None if frame.crs is None else frame.crs.to_wkt(),
+        **({"gdal_tz_offsets": zones} if zones else {}),
         **options,
     )
+
+
+def _has_zone(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.DatetimeTZDtype)
+
+
+def _zones(column: pd.Series) -> Any:
+    """Return ``(n,)`` the offsets of times from UTC as GDAL counts them: quarters of hours."""
+    away = column.dt.tz_localize(None) - column.dt.tz_convert("UTC").dt.tz_localize(None)
+    quarters = away.dt.total_seconds().fillna(0) // QUARTER + UTC
+    return quarters.astype("int64").to_numpy()
 
 
 def _values(column: pd.Series) -> tuple[Any, Any]:

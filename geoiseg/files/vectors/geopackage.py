@@ -17,7 +17,7 @@ import pandas as pd
 
 from geoiseg.errors import VectorError
 from geoiseg.files.vectors.blob import from_blobs
-from geoiseg.files.vectors.columns import loaded, type_of
+from geoiseg.files.vectors.columns import distinct, loaded, type_of
 from geoiseg.files.vectors.info import LayerInfo
 from geoiseg.files.vectors.reference import crs_of
 
@@ -95,7 +95,14 @@ def read_frame(
     )
     if found.geometry is None:
         return table
-    return gpd.GeoDataFrame(table, geometry=from_blobs(values[len(kinds)]), crs=crs)
+    return with_shapes(table, from_blobs(values[len(kinds)]), crs)
+
+
+def with_shapes(table: pd.DataFrame, shapes: Any, crs: Any) -> gpd.GeoDataFrame:
+    """Return a table with its shapes, as ``geometry`` unless a column is called that already."""
+    place = distinct(["geometry"], table.columns)[0]
+    column = gpd.GeoSeries(shapes, index=table.index, crs=crs, name=place)
+    return gpd.GeoDataFrame(pd.concat([table, column], axis=1), geometry=place, crs=crs)
 
 
 def _column(name: str, values: Sequence[Any], kind: str) -> Any:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import VectorError
 from geoiseg.files.vectors.blob import to_blobs
-from geoiseg.files.vectors.columns import stored
+from geoiseg.files.vectors.columns import distinct, stored
 from geoiseg.files.vectors.geopackage import quoted
 from geoiseg.files.vectors.reference import crs_number, make_table
 
@@ -177,8 +177,8 @@ def _formed(
     placed = isinstance(frame, gpd.GeoDataFrame)
     names = [str(name) for name in frame.columns if not placed or name != frame.geometry.name]
     columns = {name: stored(frame[name])[0] for name in names}
-    key = _free("fid", names)
-    shape = _free("geom", names) if placed else None
+    key = distinct(["fid"], names, cased=False)[0]
+    shape = distinct(["geom"], names, cased=False)[0] if placed else None
     crs = crs_number(base, frame.crs) if placed else 0
     if placed:
         kind, multi = _type(np.asarray(frame.geometry.array, dtype=object), kind, multi)
@@ -189,16 +189,6 @@ def _formed(
     lines += [f"{quoted(name)} {sql_type}" for name, sql_type in columns.items()]
     base.execute(f"CREATE TABLE {quoted(layer)} ({', '.join(lines)})")
     return _Form(layer, key, shape, kind or "Unknown", bool(multi), crs, columns)
-
-
-def _free(name: str, taken: list[str]) -> str:
-    known = {one.lower() for one in taken}
-    number = 0
-    chosen = name
-    while chosen in known:
-        number += 1
-        chosen = f"{name}_{number}"
-    return chosen
 
 
 def _type(shapes: NDArray[Any], kind: str | None, multi: bool | None) -> tuple[str, bool]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,30 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pyproj
-import shapely
 
 from geoiseg.errors import VectorError
+from geoiseg.files.vectors import geopackage_writer
 from geoiseg.files.vectors.archives import source_of
-from geoiseg.files.vectors.columns import is_dates
+from geoiseg.files.vectors.columns import (
+    days,
+    distinct,
+    fields_of,
+    is_bytes,
+    is_dates,
+    nullable,
+    times,
+)
 from geoiseg.files.vectors.dates import write_with_dates
+from geoiseg.files.vectors.geopackage import with_shapes
 from geoiseg.files.vectors.geopackage_writer import VERSION
 from geoiseg.files.vectors.info import LayerInfo
 from geoiseg.files.vectors.shapes import from_wkb
+
+JSON_SUFFIXES = (".geojson", ".json", ".geojsonl", ".geojsons", ".jsonl", ".ndjson")
+LISTS_AS_TEXT = {"ARRAY_AS_STRING": "YES"}
+"""Lists come as JSON and not as arrays, of which GDAL's reader has none of truths or of lists."""
+EXACT = 2**53
+"""Whole numbers from here on are not all there as real ones."""
 
 
 @contextlib.contextmanager
@@ -65,47 +83,112 @@ def layer_info(path: Path, layer: str) -> LayerInfo:
 
 def read_frame(path: Path, layer: str | None, columns: Sequence[str] | None) -> pd.DataFrame:
     """Return the rows of a layer."""
+    how = LISTS_AS_TEXT if path.suffix.lower() in JSON_SUFFIXES else {}
     with _told(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)  # of shapes that the rows are asked for
+        warnings.simplefilter("ignore")  # of GDAL, on what it reads all the same
         source = source_of(path)
-        try:
-            frame = pyogrio.read_dataframe(source, layer=layer, columns=columns)
-        except (shapely.errors.ShapelyError, NotImplementedError):
-            frame = _with_odd_shapes(source, layer, columns)
-    if isinstance(frame, gpd.GeoDataFrame) and _undefined(frame.crs):
-        frame = frame.set_crs(None, allow_override=True)
-    return frame
+        meta, _, shapes, arrays = pyogrio.raw.read(
+            source, layer=layer, columns=columns, datetime_as_string=True, **how
+        )
+        names = [str(name) for name in meta["fields"]]
+        subtypes = meta.get("ogr_subtypes") or [""] * len(names)
+        kinds = zip(names, meta["dtypes"], subtypes, arrays, strict=True)
+        found = {
+            name: _column(values, str(kind), subtype, partial(_whole, source, layer, name))
+            for name, kind, subtype, values in kinds
+        }
+    rows = len(arrays[0]) if len(arrays) else 0 if shapes is None else len(shapes)
+    table = pd.DataFrame(found, index=pd.RangeIndex(rows) if rows or found else None)
+    if shapes is None:
+        return table
+    crs = meta["crs"]
+    if crs is not None and _undefined(pyproj.CRS(crs)):
+        crs = None
+    return with_shapes(table, from_wkb(shapes), crs)
 
 
-def _with_odd_shapes(
-    source: str, layer: str | None, columns: Sequence[str] | None
-) -> gpd.GeoDataFrame:
-    """Return the rows of a layer some shapes of which GEOS does not take as they are."""
-    table = pyogrio.read_dataframe(source, layer=layer, columns=columns, read_geometry=False)
-    about, _, bodies, _ = pyogrio.raw.read(source, layer=layer, columns=[])
-    return gpd.GeoDataFrame(table, geometry=from_wkb(bodies), crs=about["crs"])
+def _column(values: Any, kind: str, subtype: str, whole: Callable[[], Any]) -> Any:
+    """Return a field's values with the field's own type, whatever is missing."""
+    if kind == "datetime64[D]":
+        return days(values)
+    if kind.startswith("datetime"):
+        return times(values)
+    if subtype == "OFSTJSON":
+        return pd.Series([_parsed(one) for one in values], dtype=object)
+    if kind.startswith(("int", "uint", "bool")) and values.dtype.kind == "f":
+        return _with_gaps(values, kind, whole)
+    return values
+
+
+def _with_gaps(values: Any, kind: str, whole: Callable[[], Any]) -> pd.Series:
+    """Return numbers, which GDAL's reader made real for those that are missing, as they were."""
+    gone = np.isnan(values)
+    if (np.abs(values[~gone]) >= EXACT).any():
+        numbers = np.zeros(len(values), kind)
+        numbers[~gone] = whole()
+    else:
+        numbers = np.where(gone, 0, values).astype(kind)
+    column = pd.Series(numbers, dtype=nullable(kind))
+    column[gone] = pd.NA
+    return column
+
+
+def _whole(source: Any, layer: str | None, name: str) -> Any:
+    """Return the numbers of a field that are there, to the last digit."""
+    quoted = name.replace('"', r"\"")
+    return pyogrio.raw.read(
+        source, layer=layer, columns=[name], where=f'"{quoted}" IS NOT NULL', read_geometry=False
+    )[3][0]
+
+
+def _parsed(text: Any) -> Any:
+    """Return a list or an object that a text in JSON stands for, another text as it is."""
+    try:
+        return text if text is None else json.loads(text)
+    except ValueError:
+        return text
 
 
 def write_frames(
     frames: Iterable[pd.DataFrame], path: Path, driver: str, layer: str | None, **options: Any
 ) -> int:
     """Write tables as one layer, and return how many rows there are."""
-    rows = 0
     given = {name: value for name, value in options.items() if value is not None}
+    tables = iter(frames)
+    first = next(tables, None)
+    if first is None:
+        raise VectorError("there is no table to write")
+    frames = itertools.chain([first], tables)
+    if driver == "GPKG" and any(is_bytes(first[name]) for name in fields_of(first)):
+        return geopackage_writer.write_frames(frames, path, layer, **given)  # GDAL's takes none
+    rows = 0
     with _told(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*crs.*was not provided.*")
         for number, frame in enumerate(frames):
-            more: dict[str, Any] = {"append": True} if number else {}
-            if driver == "GPKG" and not number and not path.exists():
-                more = {"dataset_options": {"VERSION": VERSION}}
-            dates = isinstance(frame, gpd.GeoDataFrame) and any(
-                is_dates(frame[name]) for name in frame.columns.drop(frame.geometry.name)
-            )
-            write = write_with_dates if dates else pyogrio.write_dataframe
+            more = {"append": True} if number else _beginning(frame, path, driver)
+            write = pyogrio.write_dataframe
+            if isinstance(frame, gpd.GeoDataFrame) and _needs_raw(frame):
+                write = write_with_dates
             write(frame, path, driver=driver, layer=layer, **more, **given)
             rows += len(frame)
         found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
     if found != rows:
         raise VectorError(f"only {found} of {rows} rows arrived in {path.name}")
     return rows
+
+
+def _needs_raw(frame: gpd.GeoDataFrame) -> bool:
+    return any(is_dates(frame[name]) for name in fields_of(frame))
+
+
+def _beginning(frame: pd.DataFrame, path: Path, driver: str) -> dict[str, Any]:
+    """Return how a layer is made: key and shapes by names that no column of the user's has."""
+    if driver != "GPKG":
+        return {}
+    taken = fields_of(frame)
+    names = {"FID": "fid", "GEOMETRY_NAME": "geom"}
+    chosen = {option: distinct([name], taken, cased=False)[0] for option, name in names.items()}
+    if not isinstance(frame, gpd.GeoDataFrame):
+        del chosen["GEOMETRY_NAME"]
+    options: dict[str, Any] = {"layer_options": chosen}
+    return options if path.exists() else {**options, "dataset_options": {"VERSION": VERSION}}

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError, WeightsError, require
+from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.options import ModelOptions
+from geoiseg.quiet import quiet_onnxruntime, quiet_openvino
 
 Feeds = Mapping[str, NDArray[Any]]
 Run = Callable[[Feeds], list[NDArray[np.float32]]]
@@ -36,7 +37,7 @@ def provider_for(device: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ModelError: This onnxruntime has none for it.
     """
-    import onnxruntime
+    onnxruntime: Any = quiet_onnxruntime()
 
     kind, _, number = device.partition(":")
     here = onnxruntime.get_available_providers()
@@ -58,7 +59,7 @@ def onnx_runner(graph: Path, device: str) -> Run:
         WeightsError: It is no graph.
         ModelError: There is no such device.
     """
-    import onnxruntime
+    onnxruntime: Any = quiet_onnxruntime()
 
     provider = provider_for(device)
     options = onnxruntime.SessionOptions()
@@ -87,7 +88,7 @@ def openvino_precision(options: ModelOptions) -> str:
         MissingExtraError: OpenVINO is not installed.
         ModelError: The CPU does not compute in the precision that was asked for.
     """
-    openvino: Any = require("openvino", "openvino")
+    openvino: Any = quiet_openvino()
     able = set(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     if options.precision == "auto":
         return "bf16" if "BF16" in able else "fp32"
@@ -109,7 +110,7 @@ def openvino_runner(graph: Path, precision: str) -> Run:
         MissingExtraError: OpenVINO is not installed.
         WeightsError: It is no graph.
     """
-    openvino: Any = require("openvino", "openvino")
+    openvino: Any = quiet_openvino()
     core = openvino.Core()
     how = {"INFERENCE_PRECISION_HINT": OPENVINO_HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
     try:

@@ -39,6 +39,7 @@ from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import STRIDE, cut
 from geoiseg.prompting import PixelPrompts
+from geoiseg.quiet import quiet_onnxruntime
 from geoiseg.raster import BoolArray
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -333,7 +334,7 @@ class TinyModel:
         return f"{self.info.name}:{self.info.weights_hash}"
 
     def _session(self, name: str) -> Any:
-        import onnxruntime
+        onnxruntime: Any = quiet_onnxruntime()
 
         path = self._folder / name
         try:

@@ -15,7 +15,6 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -23,7 +22,7 @@ from ..channel import Channel, CompanionError  # noqa: TID252 - QGIS names the p
 from ..environment import VARIABLE, chosen_python  # noqa: TID252
 from ..rasters import raster_of  # noqa: TID252
 from .output import Output
-from .straight import straightened
+from .straight import is_ready, straightened
 
 READ = ["gpkg"]
 """Files that the companion opens as they are; QGIS copies all other layers to a GeoPackage."""
@@ -164,11 +163,13 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         if not parameters.get(name):
             return None
         layer = self.parameterAsVectorLayer(parameters, name, context)
-        if layer is not None and QgsWkbTypes.isCurvedType(layer.wkbType()):
-            return straightened(self.parameterAsSource(parameters, name, context), context)
-        formats = [] if layer is not None and layer.isModified() else READ
+        if not is_ready(layer, parameters[name]):
+            features = self.parameterAsSource(parameters, name, context)
+            if features is None:
+                raise QgsProcessingException(self.invalidSourceError(parameters, name))
+            return straightened(features, layer, context, feedback)
         path = self.parameterAsCompatibleSourceLayerPath(
-            parameters, name, context, formats, "gpkg", feedback
+            parameters, name, context, READ, "gpkg", feedback
         )
         if not path:
             raise QgsProcessingException(self.invalidSourceError(parameters, name))

@@ -85,10 +85,6 @@ def _shapefile(data: bytes) -> gpd.GeoDataFrame:
 
 
 def _geojson(data: bytes) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-    import numpy as np
-    import pandas as pd
-
     content = json.loads(data)
     kind = content.get("type")
     if kind == "FeatureCollection":
@@ -102,13 +98,13 @@ def _geojson(data: bytes) -> gpd.GeoDataFrame:
     for feature in features:
         feature.setdefault("properties", {})
         feature["properties"] = feature["properties"] or {}
-    name = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
-    crs = "EPSG:4326" if str(name).endswith("CRS84") else name
-    shapes = np.array([_shape(feature.get("geometry")) for feature in features], dtype=object)
-    if all(shape is None for shape in shapes):
+        if _shape(feature.get("geometry")) is None:
+            feature["geometry"] = None
+    if all(feature["geometry"] is None for feature in features):
         raise PromptError("it has no geometry that can be read")
-    table = pd.DataFrame([feature["properties"] for feature in features])
-    return gpd.GeoDataFrame(table, geometry=shapes, crs=crs)
+    told = {"crs": content["crs"]} if content.get("crs") else {}
+    whole = {"type": "FeatureCollection", **told, "features": features}
+    return _through_file(json.dumps(whole).encode(), ".geojson")
 
 
 def _shape(geometry: Any) -> Any:

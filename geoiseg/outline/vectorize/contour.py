@@ -170,7 +170,8 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
     told = (inside > 0) & (outside < 0) & (chains.right != 0)
     shift = np.full(len(told), np.nan)
     shift[told] = 0.5 - inside[told] / (inside[told] - outside[told])
-    return np.clip(shift, -LIMIT, LIMIT)
+    limited: NDArray[np.float64] = np.clip(shift, -LIMIT, LIMIT)
+    return limited
 
 
 def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:

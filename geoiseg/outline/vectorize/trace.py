@@ -1,8 +1,9 @@
-"""Masks and label images to polygons whose vertices are pixel corners, exactly."""
+"""Masks and label images to polygons: along the pixels' edges, or without stairs."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.outline.vectorize.corners import Corners, Image, find_corners
-from geoiseg.outline.vectorize.rings import Rings, trace_rings
+from geoiseg.outline.vectorize.contour import contour as contour_vertices
+from geoiseg.outline.vectorize.corners import Image, find_corners
+from geoiseg.outline.vectorize.rings import trace_rings
 
 Geometries = NDArray[np.object_]
 
@@ -34,12 +36,7 @@ def polygons_from_mask(mask: ArrayLike, transform: Affine) -> Geometries:
         GeoreferenceError: The mask is not two-dimensional or not bool, or the transform has
             no inverse.
     """
-    image = np.asarray(mask)
-    if image.ndim != 2 or image.dtype != np.bool_:
-        raise GeoreferenceError(
-            f"a mask is (y, x) bool, got {image.dtype} {image.shape}; use e.g. mask > 0"
-        )
-    return _polygons(image, transform)[0]
+    return _polygons(_mask(mask), transform)[0]
 
 
 def geometry_from_mask(mask: ArrayLike, transform: Affine) -> Any:
@@ -79,12 +76,82 @@ def polygons_from_labels(
         GeoreferenceError: The image is not two-dimensional or not of integers, or the
             transform has no inverse.
     """
+    return _by_label(*_polygons(_labels(labels), transform))
+
+
+def contour_from_mask(
+    mask: ArrayLike, transform: Affine, logits: NDArray[np.floating[Any]] | None = None
+) -> Any:
+    """Return the mask as one valid Polygon or MultiPolygon without stairs, None where it is empty.
+
+    Vertices lie between the centres of pixels, so that rasterising by centres gives the mask
+    back. Parts, holes and their order are those of :func:`polygons_from_mask`.
+
+    Args:
+        mask: As for :func:`polygons_from_mask`.
+        transform: As for :func:`polygons_from_mask`.
+        logits: ``(y, x)`` above 0 on the object: the outline lies where they are 0, as far
+            as they agree with the mask.
+
+    Raises:
+        GeoreferenceError: As for :func:`polygons_from_mask`, or the logits have another shape.
+    """
+    image = _mask(mask)
+    if logits is not None and logits.shape != image.shape:
+        raise GeoreferenceError(f"the mask is {image.shape}, its logits {logits.shape}")
+    polygons = _polygons(image, transform, _Contour(logits))[0]
+    if len(polygons) > 1:
+        return shapely.multipolygons(polygons)
+    return polygons[0] if len(polygons) else None
+
+
+def contours_from_labels(
+    labels: ArrayLike, transform: Affine
+) -> tuple[Geometries, NDArray[np.integer]]:
+    """Return one Polygon or MultiPolygon without stairs for each label, and the labels.
+
+    They are a valid coverage, as those of :func:`polygons_from_labels` are: neighbours share
+    their borders vertex by vertex. Rasterising by centres gives the labels back.
+
+    Args:
+        labels: As for :func:`polygons_from_labels`.
+        transform: As for :func:`polygons_from_mask`.
+
+    Raises:
+        GeoreferenceError: As for :func:`polygons_from_labels`.
+    """
+    return _by_label(*_polygons(_labels(labels), transform, _Contour()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Contour:
+    """That the outline is to be without stairs, and what tells where it lies."""
+
+    logits: NDArray[np.floating[Any]] | None = None
+
+
+def _mask(mask: ArrayLike) -> Image:
+    image = np.asarray(mask)
+    if image.ndim != 2 or image.dtype != np.bool_:
+        raise GeoreferenceError(
+            f"a mask is (y, x) bool, got {image.dtype} {image.shape}; use e.g. mask > 0"
+        )
+    return image
+
+
+def _labels(labels: ArrayLike) -> Image:
     image = np.asarray(labels)
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise GeoreferenceError(
             f"a label image is (y, x) integers, got {image.dtype} {image.shape}"
         )
-    polygons, label = _polygons(image, transform)
+    return image
+
+
+def _by_label(
+    polygons: Geometries, label: NDArray[Any]
+) -> tuple[Geometries, NDArray[np.integer[Any]]]:
+    """Return one geometry for each label, and the labels, ascending."""
     ids, start, count = np.unique(label, return_index=True, return_counts=True)
     geometries = polygons[start]
     several = count > 1
@@ -95,7 +162,9 @@ def polygons_from_labels(
     return geometries, ids
 
 
-def _polygons(image: Image, transform: Affine) -> tuple[Geometries, NDArray[Any]]:
+def _polygons(
+    image: Image, transform: Affine, contour: _Contour | None = None
+) -> tuple[Geometries, NDArray[Any]]:
     """Return polygons and their labels, ordered by label and by first pixel."""
     coefficients = tuple(transform)[:6]
     if not all(map(math.isfinite, coefficients)) or transform.determinant == 0:
@@ -110,24 +179,37 @@ def _polygons(image: Image, transform: Affine) -> tuple[Geometries, NDArray[Any]
     if image.dtype != np.bool_:
         order = order[np.argsort(rings.label[order], kind="stable")]
     exterior = rings.shell[order] == order
-    xy, ring = _coordinates(rings, order, corners, transform)
+    if contour is None:
+        corner = rings.corner
+        pixel = np.column_stack([corners.x[corner], corners.y[corner]]).astype(np.float64)
+        start = rings.start
+    else:
+        pixel, number = contour_vertices(image, corners, rings, contour.logits)
+        start = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number))
+    xy, ring = _coordinates(pixel, start, order, transform)
     lines = shapely.linearrings(xy, indices=ring)
     polygons = shapely.polygons(lines, indices=np.cumsum(exterior) - 1)
     return polygons, rings.label[order[exterior]]
 
 
 def _coordinates(
-    rings: Rings, order: NDArray[np.intp], corners: Corners, transform: Affine
+    pixel: NDArray[np.float64], start: NDArray[np.intp], order: NDArray[np.intp], t: Affine
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return ``(m, 2)`` vertices and ``(m,)`` numbers of rings, in the order asked for."""
-    length = np.diff(rings.start)[order]
+    """Return ``(m, 2)`` vertices and ``(m,)`` numbers of rings, in the order asked for.
+
+    Args:
+        pixel: ``(m, 2)`` vertices in the pixel frame, one ring after the other.
+        start: ``(r + 1,)`` where each ring begins.
+        order: ``(r,)`` of the rings.
+        t: Pixel frame to the polygons' frame.
+    """
+    length = np.diff(start)[order]
     offset = np.cumsum(length) - length
     ring = np.repeat(np.arange(len(order)), length)
     step = np.arange(len(ring))
-    if transform.determinant > 0:
-        corner = rings.corner[step + np.repeat(rings.start[:-1][order] - offset, length)]
+    if t.determinant > 0:
+        place = step + np.repeat(start[:-1][order] - offset, length)
     else:  # mirrored: backwards, so that exteriors stay anticlockwise
-        corner = rings.corner[np.repeat(rings.start[1:][order] - 1 + offset, length) - step]
-    x, y = corners.x[corner].astype(np.float64), corners.y[corner].astype(np.float64)
-    t = transform
+        place = np.repeat(start[1:][order] - 1 + offset, length) - step
+    x, y = pixel[place].T
     return np.column_stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f]), ring

@@ -23,9 +23,11 @@ from rasterio.windows import Window as RioWindow
 
 from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
 from geoiseg.raster.arrays import BoolArray
+from geoiseg.raster.facts import BandFacts
 from geoiseg.raster.grid import PIXELS, Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
+from geoiseg.raster.readers.gdal_facts import band_facts
 from geoiseg.raster.readers.identity import SourceIdentity
 from geoiseg.raster.readers.naming import part_name
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
@@ -76,20 +78,25 @@ class RasterioRaster(Raster):
             kinds = [kind.name.lower() for kind in dataset.colorinterp]
             chosen = choose_bands(kinds, dataset.descriptions) if bands is None else bands
             self.bands = check_bands(chosen, self._count)
-            types = [dataset.dtypes[band - 1] for band in self.bands]
-            self._dtype = _common_type(types)
-            self._mixed = len(set(types)) > 1
+            if self._palette is not None and len(self.bands) > 1:
+                self._palette = None
+            types = self._look(dataset)
             if self._mixed:
                 several = ", ".join(dict.fromkeys(types))
                 log.warning("%s: bands of %s are read as %s", self.name, several, self._dtype)
-            if self._palette is not None and len(self.bands) > 1:
-                self._palette = None
-            self._mask_kind = _mask_kind(dataset, self.bands, self._mixed)
-            self._nodata = dataset.nodatavals[self.bands[0] - 1]
             self._overviews = max(dataset.overviews(self.bands[0]), default=1)
             self._block = dataset.block_shapes[self.bands[0] - 1]
             self.grid = _grid(dataset, self.name)
+            self._band_facts = band_facts(dataset, self._count)
             self._identity = SourceIdentity.of(self._path, dataset)
+
+    def _look(self, dataset: Any) -> list[str]:
+        """See how the chosen bands are read, and return their types."""
+        types = [str(dataset.dtypes[band - 1]) for band in self.bands]
+        self._dtype, self._mixed = _common_type(types), len(set(types)) > 1
+        self._mask_kind = _mask_kind(dataset, self.bands, self._mixed)
+        self._nodata = dataset.nodatavals[self.bands[0] - 1]
+        return types
 
     def _init_handles(self) -> None:
         self._local = threading.local()
@@ -162,6 +169,23 @@ class RasterioRaster(Raster):
         average = level > 0 and self._palette is None
         how = Resampling.average if average else Resampling.nearest
         return self._fetch(where, window.shape, how)
+
+    def _read_numbered(
+        self, level: int, window: Window, numbers: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray]:
+        return self._of(tuple(numbers))._read(level, window)  # noqa: SLF001 - one of its own
+
+    def _of(self, bands: tuple[int, ...]) -> RasterioRaster:
+        """Return the same source with any number of bands, on the same open datasets."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.bands, other._palette = bands, None
+        with self._shared_lock if self._shared is not None else _NO_LOCK:
+            other._look(self._dataset())
+        return other
+
+    def _facts(self) -> tuple[BandFacts, ...]:
+        return self._band_facts
 
     def _fetch(
         self, where: RioWindow, shape: tuple[int, int], how: Resampling

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -14,12 +14,13 @@ from geoiseg.errors import GeoreferenceError, RasterError
 from geoiseg.raster.arrays import BoolArray
 from geoiseg.raster.grid import ChipPlan, Grid, Window
 from geoiseg.raster.image import Chip, Stretch
+from geoiseg.raster.readers.banded import Banded
 
 SAMPLE_PIXELS = 1 << 20
 """Pixels looked at to find a stretch."""
 
 
-class Raster(ABC):
+class Raster(Banded):
     """A lazily read raster: its grid, and windows of it at any pyramid level.
 
     Safe to share between threads, and picklable where its source can be opened again.
@@ -89,13 +90,16 @@ class Raster(ABC):
             GeoreferenceError: The window reaches outside or is empty.
             RasterError: The pixels can not be read.
         """
+        self._check_window(window, level)
+        return self._read(level, window)
+
+    def _check_window(self, window: Window, level: int) -> None:
         inside = window.intersection(self.grid.level(level).whole)
         if inside != window or not window.height or not window.width:
             raise GeoreferenceError(
                 f"{window} is not inside level {level} of {self.name},"
                 f" which has {self.grid.level(level).shape} rows and columns"
             )
-        return self._read(level, window)
 
     @property
     def stretch(self) -> Stretch:
@@ -151,14 +155,17 @@ class Raster(ABC):
             RasterError: There are no such bands.
         """
         if bands is None or tuple(bands) == self.bands:
-            return self._reopened(self.bands, stretch or self._stretch)
-        return self._reopened(bands, stretch)
+            other = self._reopened(self.bands, stretch or self._stretch)
+        else:
+            other = self._reopened(bands, stretch)
+        other._told, other._found = self._told, self._found  # noqa: SLF001 - one of its own
+        return other
 
     def chips(self, level: int, size: int) -> ChipPlan:
         """Return the fixed lattice of chips of a level."""
         return ChipPlan(self.grid.level(level).shape, size)
 
-    def close(self) -> None:  # noqa: B027 - nothing to close by default
+    def close(self) -> None:
         """Close what is open; the raster opens again when it is next read."""
 
     def __enter__(self) -> Self:
@@ -173,6 +180,7 @@ class Raster(ABC):
         return f"<{type(self).__name__} {self.name} {cols}x{rows} px, bands {self.bands}, {crs}>"
 
     def __getstate__(self) -> dict[str, Any]:
+        _ = self._known  # what lies beside the source may not be there where it is read
         state = self.__dict__.copy()
         del state["_stretch_lock"]
         return state

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from geoiseg.errors import RasterError
 from geoiseg.raster.arrays import BoolArray
 from geoiseg.raster.crs import as_crs
+from geoiseg.raster.facts import BandFacts
 from geoiseg.raster.grid import Grid, Window
 from geoiseg.raster.image import Stretch
+from geoiseg.raster.readers.array_facts import array_facts
 from geoiseg.raster.readers.bands import check_bands, choose_bands
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
 from geoiseg.raster.turns import turn_of, unrolled_x
@@ -69,6 +71,7 @@ class DataArrayRaster(Raster):
         crs, transform = _georeference(array, y_dim, x_dim)
         self.grid = Grid(crs, transform, self._array.shape[1:])
         self._nodata = _nodata(array)
+        self._band_facts = array_facts(self._array, labels)
 
     def _labels(self, others: list[Any]) -> list[Any]:
         names = self._array.attrs.get("long_name")
@@ -104,7 +107,15 @@ class DataArrayRaster(Raster):
         chunks = self._array.chunks
         return (1, 1) if chunks is None else (max(chunks[1]), max(chunks[2]))
 
+    def _facts(self) -> tuple[BandFacts, ...]:
+        return self._band_facts
+
     def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
+        return self._read_numbered(level, window, self.bands)
+
+    def _read_numbered(
+        self, level: int, window: Window, numbers: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray]:
         grid = self.grid.level(level)
         full = self.grid.shape
         edges = [
@@ -113,7 +124,7 @@ class DataArrayRaster(Raster):
         ]
         starts = [np.floor(edge + 1e-9).astype(int) for edge in edges]
         rows, cols = (slice(start[0], max(start[-1], start[0] + 1)) for start in starts)
-        index = [band - 1 for band in self.bands]
+        index = [number - 1 for number in numbers]
         data = np.asarray(self._array[index, rows, cols].values)
         if np.iscomplexobj(data):
             data = np.abs(data)

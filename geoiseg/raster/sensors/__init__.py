@@ -1,0 +1,1 @@
+"""What sensors' bands are called, and how the products of each are laid out in files."""

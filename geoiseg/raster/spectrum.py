@@ -47,7 +47,6 @@ ALIASES = {
     "aerosol": "coastal",
     "panchromatic": "pan",
     "nearinfrared": "nir",
-    "infrared": "nir",
     "nirnarrow": "nir08",
     "narrownir": "nir08",
     "watervapour": "nir09",

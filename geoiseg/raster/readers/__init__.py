@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from geoiseg.errors import RasterError
+from geoiseg.raster.asked import Asked, Shown, asked_for
+from geoiseg.raster.composites import COMPOSITES, composite_bands, composite_named, composites_of
+from geoiseg.raster.facts import ALPHA
 from geoiseg.raster.image import Stretch
+from geoiseg.raster.readers.bands import colours_said
+from geoiseg.raster.readers.computed import with_bands
 from geoiseg.raster.readers.protocol import Raster
 from geoiseg.raster.sensors.catalogue import sensor_named
 
-__all__ = ["Raster", "open_raster"]
+__all__ = ["Raster", "open_raster", "with_bands"]
 
 
 def open_raster(
     source: Any,
-    bands: Sequence[int | str] | Mapping[str, int] | None = None,
+    bands: str | Iterable[int | str] | Mapping[str, int] | None = None,
     stretch: Stretch | None = None,
     sensor: str | None = None,
 ) -> Raster:
@@ -24,9 +29,11 @@ def open_raster(
     Args:
         source: A path, a URL, a GDAL VSI path, an open rasterio dataset, an xarray
             DataArray, or a raster that is open already.
-        bands: One or three bands to show and to segment: numbers from 1, or roles such as
-            ``nir``; by default the raster's own red, green and blue, or its first band where
-            it has no colours. A mapping says what bands are instead: ``{"nir": 4}``.
+        bands: One or three bands to show and to segment: numbers from 1, roles such as ``nir``,
+            indices such as ``ndwi``, formulas such as ``(green-nir)/(green+nir)``, or the name of
+            a composite, ``infrared``; a text has them between commas. By default the raster's
+            own red, green and blue, or its first band where nothing is known of colours. A
+            mapping says what bands are instead: ``{"nir": 4}``, in a text ``nir=4``.
         stretch: Contrast limits; by default found once from a sample of the raster.
         sensor: What took the picture, where the source does not say it: a key of
             ``geoiseg.raster.sensors.catalogue.SENSORS`` such as ``sentinel-2-l2a``.
@@ -35,24 +42,66 @@ def open_raster(
         RasterError: The source can not be opened, or has no such bands.
         GeoreferenceError: Its georeference is damaged.
     """
-    told = dict(bands) if isinstance(bands, Mapping) else {}
-    shown = None if bands is None or isinstance(bands, Mapping) else tuple(bands)
+    asked = asked_for(bands)
     taken = None if sensor is None else sensor_named(sensor)
     if isinstance(source, Raster):
-        if told or taken is not None:
+        if asked.roles or taken is not None:
             raise RasterError(f"{source.name} is open already; say what its bands are at first")
-        if shown is not None and shown != source.bands:
+        if asked.shown is not None and asked.shown != source.bands:
             raise RasterError(f"{source.name} is open with bands {source.bands}; open it anew")
         return source
-    if shown is None or not any(isinstance(one, str) for one in shown):
-        raster = _opened(source, shown, stretch)  # type: ignore[arg-type]
-        if told or taken is not None:
-            raster.tell(told, taken)
+    plain = asked.shown is not None and all(isinstance(one, int) for one in asked.shown)
+    raster = _opened(source, asked.shown if plain else None, stretch if plain else None)  # type: ignore[arg-type]
+    if asked.roles or taken is not None:
+        raster.tell(asked.roles, taken)
+    if plain:
         return raster
-    raster = _opened(source, None, None)
-    if taken is not None:
-        raster.tell((), taken)
-    return raster.restyled(raster.numbers(shown), stretch)
+    chosen = _chosen(raster, asked)
+    return raster if chosen == raster.bands and stretch is None else (
+        with_bands(raster, chosen, stretch)
+    )  # fmt: skip
+
+
+def _chosen(raster: Raster, asked: Asked) -> Shown:
+    """Return the bands to show: those asked for, those the source calls colours, or a composite.
+
+    Raises:
+        RasterError: A composite or a band that was asked for is not known.
+    """
+    names = asked.shown
+    if names is None:
+        return _default(raster)
+    if len(names) == 1 and isinstance(names[0], str):
+        composite = composite_named(names[0])
+        if composite is not None:
+            return _composite(raster, composite)
+    data = [one.number for one in raster.facts if one.interpretation != ALPHA]
+    unknown = not any(name in raster.roles for name in names)
+    if asked.could_be_names and unknown and len(names) == len(data):
+        raster.tell(zip(map(str, names), data, strict=True))  # all bands in their order
+        return _default(raster)
+    return names
+
+
+def _default(raster: Raster) -> Shown:
+    facts = raster.facts
+    if colours_said([one.interpretation for one in facts], [one.name for one in facts]) is None:
+        made = composites_of(raster.roles)
+        if made:
+            return next(iter(made.values()))
+    return raster.bands
+
+
+def _composite(raster: Raster, name: str) -> Shown:
+    made = composite_bands(name, raster.roles)
+    if made is None:
+        there = ", ".join(composites_of(raster.roles)) or "none"
+        roles = " ".join("/".join(one) for one in COMPOSITES[name])
+        raise RasterError(
+            f"{raster.name} has not the bands of {name} ({roles}) as far as is known;"
+            f" composites that it has: {there}; say what its bands are, e.g. nir=4"
+        )
+    return made
 
 
 def _opened(source: Any, bands: Sequence[int] | None, stretch: Stretch | None) -> Raster:

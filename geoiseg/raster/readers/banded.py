@@ -46,14 +46,21 @@ class Banded(ABC):
         """Return the sensor that the source's name or its companions tell."""
         return None
 
+    @property
+    def source_dtype(self) -> str:
+        """NumPy name of the type of the bands in the source."""
+        return self.dtype
+
+    def _with(self, numbers: Sequence[int]) -> Any:
+        """Return the same source, open as it is, which reads any number of its bands."""
+        raise RasterError(f"{self.name} gives none but the bands that are shown: {numbers} asked")
+
     def _read_numbered(
-        self,
-        level: int,  # noqa: ARG002 - of those who can
-        window: Window,  # noqa: ARG002
-        numbers: Sequence[int],  # noqa: ARG002
+        self, level: int, window: Window, numbers: Sequence[int]
     ) -> tuple[NDArray[Any], BoolArray]:
         """Return ``(band, y, x)`` data and ``(y, x)`` valid of bands by number."""
-        raise RasterError(f"{self.name} gives none but the bands that are shown")
+        read: tuple[NDArray[Any], BoolArray] = self._with(numbers)._read(level, window)  # noqa: SLF001
+        return read
 
     def tell(
         self, roles: Mapping[str, int] | Iterable[tuple[str, int]] = (),
@@ -73,6 +80,16 @@ class Banded(ABC):
         if self._found is None:
             self._found = find_roles(self._facts(), self._told, self._product(), self.name)
         return self._found
+
+    @property
+    def facts(self) -> tuple[BandFacts, ...]:
+        """What the source says of each band, before anything is concluded from it."""
+        return self._facts()
+
+    @property
+    def told(self) -> Told:
+        """What the user has said of the bands."""
+        return self._told
 
     @property
     def roles(self) -> Roles:
@@ -118,14 +135,14 @@ class Banded(ABC):
             return facts.scale, facts.offset
         sensor = self._told.sensor or self._product()
         role = self.roles.role_of(number)
-        whole = np.dtype(self.dtype).kind in "iu"
+        whole = np.dtype(self.source_dtype).kind in "iu"
         if sensor is not None and whole and role in SPECTRUM:
             return sensor.scale, sensor.offset
         return 1.0, 0.0
 
     def _vocabulary(self) -> Known:
         numbers = range(1, self.count + 1)
-        whole = np.dtype(self.dtype).kind in "iu"
+        whole = np.dtype(self.source_dtype).kind in "iu"
         reflectance = (n for n in numbers if not whole or self.scaling(n) != (1.0, 0.0))
         return Known(
             self.name, self.count, self.roles, self._descriptions(), frozenset(reflectance)
@@ -184,8 +201,13 @@ class Banded(ABC):
         if not items:
             raise RasterError("read_bands needs at least one band")
         self._check_window(window, level)
+        return self._combined(items, *self._read_numbered(level, window, numbers_of(items)))
+
+    def _combined(
+        self, items: Sequence[Item], data: NDArray[Any], valid: BoolArray
+    ) -> tuple[NDArray[np.float32], BoolArray]:
+        """Return the values of bands from those that they need, which are in rising order."""
         numbers = numbers_of(items)
-        data, valid = self._read_numbered(level, window, numbers)
         planes = {n: self._scaled(n, plane) for n, plane in zip(numbers, data, strict=True)}
         lit = {n: self._lit(n, p) for n, p in planes.items()} if _any_computed(items) else {}
         values = np.stack(

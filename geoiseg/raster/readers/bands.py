@@ -30,19 +30,24 @@ def choose_bands(
     Raises:
         RasterError: There is no band, or nothing but an alpha band.
     """
+    if said := colours_said(interpretations, descriptions):
+        return said
+    data = [n for n, kind in enumerate(interpretations, 1) if kind != "alpha"]
+    if not data:
+        raise RasterError("the raster has no band with data")
+    return tuple(data[:3]) if len(data) >= 3 else (data[0],)
+
+
+def colours_said(
+    interpretations: Sequence[str], descriptions: Sequence[str | None]
+) -> tuple[int, ...] | None:
+    """Return the bands that the source calls red, green and blue; None where it does not."""
     colours = [
         interpretations.index(name) + 1
         for name in ("red", "green", "blue")
         if name in interpretations
     ]
-    if len(colours) == 3:
-        return tuple(colours)
-    if named := _by_name(descriptions):
-        return named
-    data = [n for n, kind in enumerate(interpretations, 1) if kind != "alpha"]
-    if not data:
-        raise RasterError("the raster has no band with data")
-    return tuple(data[:3]) if len(data) >= 3 else (data[0],)
+    return tuple(colours) if len(colours) == 3 else _by_name(descriptions)
 
 
 def _by_name(descriptions: Sequence[str | None]) -> tuple[int, ...] | None:
@@ -55,7 +60,7 @@ def _by_name(descriptions: Sequence[str | None]) -> tuple[int, ...] | None:
     return tuple(found)
 
 
-def check_bands(bands: Sequence[int], count: int) -> tuple[int, ...]:
+def check_bands(bands: Sequence[int | str], count: int) -> tuple[int, ...]:
     """Return a user's choice of bands as a tuple.
 
     Raises:

@@ -51,6 +51,8 @@ SAMPLE_COST = 1 << 22
 class RasterioRaster(Raster):
     """A raster read through rasterio, one dataset per thread."""
 
+    bands: tuple[int, ...]
+
     def __init__(
         self,
         source: str | Path | rasterio.DatasetReader,
@@ -170,16 +172,10 @@ class RasterioRaster(Raster):
         how = Resampling.average if average else Resampling.nearest
         return self._fetch(where, window.shape, how)
 
-    def _read_numbered(
-        self, level: int, window: Window, numbers: Sequence[int]
-    ) -> tuple[NDArray[Any], BoolArray]:
-        return self._of(tuple(numbers))._read(level, window)  # noqa: SLF001 - one of its own
-
-    def _of(self, bands: tuple[int, ...]) -> RasterioRaster:
-        """Return the same source with any number of bands, on the same open datasets."""
+    def _with(self, numbers: Sequence[int]) -> RasterioRaster:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.bands, other._palette = bands, None
+        other.bands, other._palette = tuple(numbers), None
         with self._shared_lock if self._shared is not None else _NO_LOCK:
             other._look(self._dataset())
         return other

@@ -28,8 +28,8 @@ class Raster(Banded):
 
     grid: Grid
     """The full-resolution grid."""
-    bands: tuple[int, ...]
-    """Numbers, from 1, of the one or three bands that are read."""
+    bands: tuple[int | str, ...]
+    """The one or three bands that are read: numbers from 1, and indices and formulas."""
     name: str
     """What to call it in messages and provenance, usually its path."""
 
@@ -140,24 +140,29 @@ class Raster(Banded):
         rgb = self.stretch.apply(data, valid)
         return Chip(rgb, valid, self.grid.level(level).window(window))
 
+    @property
+    def plain(self) -> Raster:
+        """The source itself, where bands are computed from it."""
+        return self
+
     @abstractmethod
     def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
         """Return the same source with these bands; ``stretch`` None is to be found."""
 
     def restyled(
-        self, bands: Sequence[int] | None = None, stretch: Stretch | None = None
+        self, bands: Sequence[int | str] | None = None, stretch: Stretch | None = None
     ) -> Raster:
         """Return the same source shown with other bands or another stretch.
 
-        Other bands get a stretch of their own where none is given.
+        Other bands get a stretch of their own where none is given. For bands that have to be
+        computed see ``with_bands``.
 
         Raises:
             RasterError: There are no such bands.
         """
-        if bands is None or tuple(bands) == self.bands:
-            other = self._reopened(self.bands, stretch or self._stretch)
-        else:
-            other = self._reopened(bands, stretch)
+        same = bands is None or tuple(bands) == self.bands
+        numbers = self.numbers(self.bands if bands is None else bands)
+        other = self._reopened(numbers, (stretch or self._stretch) if same else stretch)
         other._told, other._found = self._told, self._found  # noqa: SLF001 - one of its own
         return other
 

@@ -43,6 +43,8 @@ class DataArrayRaster(Raster):
     coordinates, which are those of pixel centres.
     """
 
+    bands: tuple[int, ...]
+
     def __init__(
         self, array: Any, bands: Sequence[int] | None = None, stretch: Stretch | None = None
     ) -> None:
@@ -110,12 +112,13 @@ class DataArrayRaster(Raster):
     def _facts(self) -> tuple[BandFacts, ...]:
         return self._band_facts
 
-    def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
-        return self._read_numbered(level, window, self.bands)
+    def _with(self, numbers: Sequence[int]) -> DataArrayRaster:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.bands = tuple(numbers)
+        return other
 
-    def _read_numbered(
-        self, level: int, window: Window, numbers: Sequence[int]
-    ) -> tuple[NDArray[Any], BoolArray]:
+    def _read(self, level: int, window: Window) -> tuple[NDArray[Any], BoolArray]:
         grid = self.grid.level(level)
         full = self.grid.shape
         edges = [
@@ -124,7 +127,7 @@ class DataArrayRaster(Raster):
         ]
         starts = [np.floor(edge + 1e-9).astype(int) for edge in edges]
         rows, cols = (slice(start[0], max(start[-1], start[0] + 1)) for start in starts)
-        index = [number - 1 for number in numbers]
+        index = [band - 1 for band in self.bands]
         data = np.asarray(self._array[index, rows, cols].values)
         if np.iscomplexobj(data):
             data = np.abs(data)

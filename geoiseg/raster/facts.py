@@ -23,12 +23,20 @@ class BandFacts:
     wavelength: float | None = None
     """Centre in micrometres."""
     common_name: str = ""
-    """What the source says outright, as STAC does."""
+    """What a tag or a coordinate of the band says outright."""
     scale: float = 1.0
     """Values times this, and ``offset`` added, are physical: reflectance, for one."""
     offset: float = 0.0
     said_by: str = ""
     """Where ``common_name`` stands."""
+    item_role: str = ""
+    """What a STAC item says that it is."""
+    item: str = ""
+    """The item."""
+    product_role: str = ""
+    """What the metadata of its product says."""
+    product: str = ""
+    """The metadata."""
 
     @property
     def is_scaled(self) -> bool:

@@ -97,10 +97,12 @@ def find_roles(facts: Sequence[BandFacts], told: Told, product: Sensor | None, n
     for claims in (
         [_Claim(role, number, USER) for role, number in told.roles],
         _of_sensor(facts, bands, told.sensor),
-        _said_outright(facts),
+        _said(facts, "common_name", "said_by"),
         _of_colours(facts, bands),
         _of_names(facts, bands),
         _of_wavelengths(facts),
+        _said(facts, "item_role", "item"),
+        _said(facts, "product_role", "product"),
         _of_sensor(facts, bands, product),
     ):
         for claim in _without_doubles(claims, roles, name):
@@ -146,13 +148,10 @@ def _of_sensor(
     ]
 
 
-def _said_outright(facts: Sequence[BandFacts]) -> list[_Claim]:
-    claims = []
-    for one in facts:
-        role = role_named(one.common_name) if one.common_name else None
-        if role is not None:
-            claims.append(_Claim(role, one.number, one.said_by))
-    return claims
+def _said(facts: Sequence[BandFacts], what: str, where: str) -> list[_Claim]:
+    """Return what one of the fields of the facts says outright."""
+    roles = [(one, role_named(getattr(one, what))) for one in facts]
+    return [_Claim(role, one.number, getattr(one, where)) for one, role in roles if role]
 
 
 def _of_colours(facts: Sequence[BandFacts], bands: Mapping[int, SensorBand]) -> list[_Claim]:

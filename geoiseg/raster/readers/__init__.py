@@ -9,6 +9,7 @@ from geoiseg.errors import RasterError
 from geoiseg.raster.asked import Asked, Shown, asked_for
 from geoiseg.raster.composites import COMPOSITES, composite_bands, composite_named, composites_of
 from geoiseg.raster.facts import ALPHA
+from geoiseg.raster.folders.open import as_text, stack_of
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import colours_said
 from geoiseg.raster.readers.computed import with_bands
@@ -28,7 +29,8 @@ def open_raster(
 
     Args:
         source: A path, a URL, a GDAL VSI path, an open rasterio dataset, an xarray
-            DataArray, or a raster that is open already.
+            DataArray, or a raster that is open already. The folder of a Sentinel-2, Landsat
+            or HLS product is one raster of all its bands, and so is a list of files.
         bands: One or three bands to show and to segment: numbers from 1, roles such as ``nir``,
             indices such as ``ndwi``, formulas such as ``(green-nir)/(green+nir)``, or the name of
             a composite, ``infrared``; a text has them between commas. By default the raster's
@@ -116,10 +118,13 @@ def _opened(source: Any, bands: Sequence[int] | None, stretch: Stretch | None) -
     if isinstance(source, str) or hasattr(source, "__fspath__"):
         from os import fspath
 
-        return RasterioRaster(fspath(source), bands, stretch)
+        path = str(fspath(source))
+        return RasterioRaster(stack_of(path) or path, bands, stretch, path)
+    if isinstance(source, (list, tuple)):
+        return _opened(as_text(source), bands, stretch)
     if hasattr(source, "read_masks"):
         return RasterioRaster(source, bands, stretch)
     raise RasterError(
-        "a raster is a path, a URL, a rasterio dataset or an xarray DataArray,"
+        "a raster is a path, a URL, a list of paths, a rasterio dataset or an xarray DataArray,"
         f" got {type(source).__name__}"
     )

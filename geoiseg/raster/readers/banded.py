@@ -83,7 +83,7 @@ class Banded(ABC):
 
     @property
     def facts(self) -> tuple[BandFacts, ...]:
-        """What the source says of each band, before anything is concluded from it."""
+        """What the source itself says of each band, without its companions."""
         return self._facts()
 
     @property

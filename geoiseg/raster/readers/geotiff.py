@@ -24,13 +24,16 @@ from rasterio.windows import Window as RioWindow
 from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
 from geoiseg.raster.arrays import BoolArray
 from geoiseg.raster.facts import BandFacts
+from geoiseg.raster.gdal_facts import band_facts
 from geoiseg.raster.grid import PIXELS, Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
-from geoiseg.raster.readers.gdal_facts import band_facts
-from geoiseg.raster.readers.identity import SourceIdentity
+from geoiseg.raster.readers.identity import SourceIdentity, local_file
 from geoiseg.raster.readers.naming import part_name
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
+from geoiseg.raster.sensors.beside import with_companions
+from geoiseg.raster.sensors.catalogue import Sensor
+from geoiseg.raster.sensors.product_names import product_of
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,15 @@ class RasterioRaster(Raster):
         source: str | Path | rasterio.DatasetReader,
         bands: Sequence[int] | None = None,
         stretch: Stretch | None = None,
+        name: str | None = None,
     ) -> None:
         """Open the source and look at its header; no pixel is read.
+
+        Args:
+            source: What rasterio opens, or has opened.
+            bands: One or three numbers from 1.
+            stretch: Contrast limits.
+            name: What to call it, where its path is no name: that of a virtual dataset.
 
         Raises:
             RasterError: It can not be opened, or has no such bands.
@@ -67,7 +77,7 @@ class RasterioRaster(Raster):
         """
         super().__init__(stretch)
         self._shared, self._path = _own_or_shared(source)
-        self.name = self._path
+        self.name = name or self._path
         self._init_handles()
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
@@ -90,6 +100,9 @@ class RasterioRaster(Raster):
             self._block = dataset.block_shapes[self.bands[0] - 1]
             self.grid = _grid(dataset, self.name)
             self._band_facts = band_facts(dataset, self._count)
+            self._all_facts: tuple[BandFacts, ...] | None = None
+            self._tags = dict(dataset.tags())
+            self._types = tuple(map(str, dataset.dtypes))
             self._identity = SourceIdentity.of(self._path, dataset)
 
     def _look(self, dataset: Any) -> list[str]:
@@ -180,8 +193,36 @@ class RasterioRaster(Raster):
             other._look(self._dataset())
         return other
 
-    def _facts(self) -> tuple[BandFacts, ...]:
+    def _read_numbered(
+        self, level: int, window: Window, numbers: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray]:
+        """Return bands by number; those of several types as the one that holds all."""
+        kinds: dict[str, list[int]] = {}
+        for number in numbers:
+            kinds.setdefault(self._types[number - 1], []).append(number)
+        if len(kinds) == 1:
+            return super()._read_numbered(level, window, numbers)
+        valid = np.zeros(window.shape, dtype=bool)
+        planes: dict[int, NDArray[Any]] = {}
+        for same in kinds.values():
+            data, known = super()._read_numbered(level, window, same)
+            planes.update(zip(same, data, strict=True))
+            valid |= known
+        return np.stack([planes[number] for number in numbers]), valid
+
+    @property
+    def facts(self) -> tuple[BandFacts, ...]:
+        """What the file itself says of each band."""
         return self._band_facts
+
+    def _facts(self) -> tuple[BandFacts, ...]:
+        if self._all_facts is None:
+            file = local_file(self.name)
+            self._all_facts = with_companions(self._band_facts, self.name, file, self._tags)
+        return self._all_facts
+
+    def _product(self) -> Sensor | None:
+        return product_of(self.name)
 
     def _fetch(
         self, where: RioWindow, shape: tuple[int, int], how: Resampling
@@ -269,7 +310,7 @@ class RasterioRaster(Raster):
             raise damage
 
     def _reopened(self, bands: Sequence[int], stretch: Stretch | None) -> Raster:
-        return RasterioRaster(self._shared or self._path, bands, stretch)
+        return RasterioRaster(self._shared or self._path, bands, stretch, self.name)
 
     def close(self) -> None:
         """Close the datasets of all threads; a dataset of the caller's own stays open."""

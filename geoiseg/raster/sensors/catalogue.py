@@ -166,9 +166,12 @@ def coded_bands(names: dict[int, str], sensor: Sensor | None = None) -> dict[int
 def _fits(sensor: Sensor, codes: Iterable[str]) -> bool:
     """Return whether a sensor has all the codes, written as its files write them."""
     for code in codes:
+        band = sensor.band(code)
+        if band is None:
+            return False
         padded = re.search(r"(?<![0-9])0\d", code) is not None
-        surface = code.lower().startswith(("sr_", "st_"))
-        if sensor.band(code) is None:
+        surface = code.lower()[:3] in ("sr_", "st_")
+        if surface and (code.lower()[:3] == "st_") != (band.role == "thermal"):
             return False
         landsat = sensor in (LANDSAT_OLI, LANDSAT_ETM)
         if (padded and landsat) or (surface and not landsat):

@@ -36,6 +36,8 @@ from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
 from geoiseg.segment.growing import Canvas, GrowOptions, Look, amend, grow
 from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
+from geoiseg.segment.spectra import SHARED, Spectra
+from geoiseg.segment.spectral import VERSION, joined
 
 BORDER_SHARE = 0.02
 """A mask on more than this share of a chip's open border is looked at from further away."""
@@ -56,6 +58,8 @@ class Step:
     """Ground size of a pixel in metres to work at; None finds it."""
     grow: int = 0
     """Chips up to which the object is followed beyond its own; 0 where that is not the step."""
+    spectral: int = VERSION
+    """Which version of the model in all bands is asked besides the network; 0 asks none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +137,10 @@ class Segmenter:
     model: Model
     cache: EmbeddingCache = field(default_factory=EmbeddingCache)
     cleaning: CleanOptions = field(default_factory=CleanOptions)
+    spectra: Spectra = SHARED
+    """All bands of chips, for steps that ask them."""
+    asking: bool = True
+    """Whether the step in hand asks them; ``run`` sees to it."""
 
     def run(
         self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
@@ -153,6 +161,8 @@ class Segmenter:
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
+        if self.asking != bool(steps[-1].spectral):
+            return replace(self, asking=not self.asking).run(steps, before, watch)
         gsd = steps[-1].gsd
         if steps[-1].grow or (before is not None and before.grown is not None):
             return self._beyond(steps, prompts, before, watch)
@@ -260,6 +270,7 @@ class Segmenter:
                 return nothing, nothing
             started = time.perf_counter()
             logits, _ = choose(self.model.decode(embedding, pixel))
+            logits = self._with_bands(frame, logits, valid, pixel)
             watch.spent("decode", started)
             return np.asarray((logits > 0) & valid), valid
 
@@ -290,11 +301,22 @@ class Segmenter:
         previous = None if before is None or before.frame != frame else before.logits
         with_previous = None if previous is None else previous.astype(np.float32)
         logits, score = choose(self.model.decode(embedding, pixel, with_previous))
+        logits = self._with_bands(frame, logits, valid, pixel)
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         watch.spent("decode", started)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
         empty = () if valid.all() else tuple(_without_data(prompts, grid, valid))
         return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
+
+    def _with_bands(
+        self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts
+    ) -> NDArray[np.float32]:
+        """Return ``(y, x)`` log-odds joined with what the bands say that the model did not see."""
+        bands = self.spectra.of(self.raster, frame) if self.asking else None
+        if bands is None:
+            return logits
+        mask = clean((logits > 0) & valid, valid, pixel, self.cleaning)
+        return joined(logits, mask, pixel, bands)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None

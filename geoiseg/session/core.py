@@ -51,6 +51,9 @@ class Core(ABC):
     """The raster."""
     gsd: float | None
     """Ground size in metres of the pixels to work at; None finds it."""
+    all_bands: bool = True
+    """Whether what is said from now on is answered in all bands of the raster, not only in those
+    that the model sees; each step keeps it."""
     project: Path | None
     """The GeoPackage that every change of the features is saved to, if any."""
     _cache: EmbeddingCache

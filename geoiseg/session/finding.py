@@ -305,7 +305,8 @@ def provenance(search: Search, candidate: Candidate) -> dict[str, Any]:
     """Return the columns that say how a candidate was found."""
     query = search.query
     said = {"words": query.text, "words_score": candidate.score, "words_engine": search.engine}
-    return {**said, "words_negative": query.negative} if query.negative else said
+    more = {"words_negative": query.negative, "words_by": search.by}
+    return said | {name: value for name, value in more.items() if value}
 
 
 def _checked(threshold: float) -> float:

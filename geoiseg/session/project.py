@@ -55,9 +55,10 @@ from geoiseg.files import (
 from geoiseg.files.keeping import FEATURES, META, PROMPTS, is_project
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
-from geoiseg.raster import Stretch, as_crs, moved_beside, raster_is_there
+from geoiseg.raster import BETWEEN, Stretch, as_crs, moved_beside, raster_is_there
 from geoiseg.segment import Step
 from geoiseg.segment.growing import MOST_CHIPS
+from geoiseg.segment.spectral import VERSION
 from geoiseg.words import Classifier
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Project:
 
     raster: str
     """Path or URL of the raster."""
-    bands: tuple[int, ...]
+    bands: tuple[int | str, ...]
     stretch: Stretch | None
     crs: Any
     """pyproj CRS of the raster, or None."""
@@ -192,13 +193,20 @@ def _prompt_rows(project: Project) -> gpd.GeoDataFrame:
                         "kind": kind,
                         "positive": int(positive),
                         "gsd": step.gsd,
+                        "spectral": step.spectral,
                         "definition": json.dumps(definition),
                     }
                 )
                 geometries.append(geometry)
-    columns = ["object", "step", "label", "kind", "positive", "gsd", "definition"]
+    columns = ["object", "step", "label", "kind", "positive", "gsd", "spectral", "definition"]
     table = pd.DataFrame(rows, columns=columns).astype(
-        {"object": "Int64", "step": "int64", "positive": "int64", "gsd": "float64"}
+        {
+            "object": "Int64",
+            "step": "int64",
+            "positive": "int64",
+            "gsd": "float64",
+            "spectral": "int64",
+        }
     )
     return gpd.GeoDataFrame(table, geometry=np.array(geometries, object), crs=project.crs)
 
@@ -212,12 +220,21 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
         yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
 
 
-def step_of(said: list[Any], gsd: float | None) -> Step:
+def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     """Return the step that rows of the prompts' table define.
 
+    Args:
+        said: Definitions of the rows.
+        gsd: Of the step.
+        spectral: Of the step; None where the table is older than the model in all bands, which
+            then was not asked.
+
     Raises:
-        PromptError: A definition is none.
+        PromptError: A definition is none, or a newer version is needed.
     """
+    version = 0 if spectral is None else int(spectral)
+    if not 0 <= version <= VERSION:
+        raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = 0
     prompts = []
     for one in said:
@@ -228,7 +245,7 @@ def step_of(said: list[Any], gsd: float | None) -> Step:
             chips = count
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips)
+    return Step(tuple(prompts), gsd, chips, version)
 
 
 def load_project(path: Path) -> Project:
@@ -303,7 +320,8 @@ def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
     for (number, _), group in rows.groupby(["object", "step"], dropna=False, sort=True):
         said = [json.loads(text) for text in group["definition"]]
         key = None if pd.isna(number) else int(number)
-        step = step_of(said, plain_value(group["gsd"].iloc[0]))
+        spectral = plain_value(group["spectral"].iloc[0]) if "spectral" in group else None
+        step = step_of(said, plain_value(group["gsd"].iloc[0]), spectral)
         steps[key] = (*steps.get(key, ()), step)
     return steps
 
@@ -379,7 +397,7 @@ def raster_path(name: str, project: Path) -> str:
     Raises:
         ProjectError: It is at neither place.
     """
-    if raster_is_there(name):
+    if BETWEEN in name or raster_is_there(name):
         return name
     beside = moved_beside(name, project.absolute().parent)
     if beside is not None:

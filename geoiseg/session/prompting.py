@@ -33,6 +33,7 @@ from geoiseg.segment import (
     touched_border,
 )
 from geoiseg.segment.growing import MOST_CHIPS
+from geoiseg.segment.spectral import VERSION
 from geoiseg.session.core import Core
 
 
@@ -113,7 +114,8 @@ class Prompting(Core):
             raise PromptError("words alone name no place: look for them with session.add_text")
         with self._lock:
             state = self._state
-            steps = (*state.steps, Step(local, self.gsd))
+            said = Step(local, self.gsd, spectral=VERSION if self.all_bands else 0)
+            steps = (*state.steps, said)
             outcome = self._next(steps, watch)
             if outcome is not None:
                 outcome.check_data(local, raster.name)
@@ -145,7 +147,8 @@ class Prompting(Core):
             if state.outcome is None:
                 raise SessionError("there is no object to follow yet: add a point or a box first")
             done = state.outcome.grown.chips if state.outcome.grown else 0
-            steps = (*state.steps, Step((), state.steps[-1].gsd, grow=done + chips))
+            last = state.steps[-1]
+            steps = (*state.steps, Step((), last.gsd, done + chips, last.spectral))
             outcome = self.segmenter.run(steps, state.outcome, watch)
             self._history.push(replace(state, steps=steps, outcome=outcome))
             return outcome.grown is None or not outcome.grown.full

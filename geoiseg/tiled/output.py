@@ -64,7 +64,7 @@ def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None)
         engine, said = run.wording.engine(run.model), run.wording.options
         about = replace(about, label=about.label or run.wording.label, model=engine.name,
                         weights=engine.weights, words=run.wording.label,
-                        negative=said.negative)  # fmt: skip
+                        negative=said.negative, by=run.wording.by)  # fmt: skip
     found = objects(ledger)
     if look is not None:
         found = look.passing(found)

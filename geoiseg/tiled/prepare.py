@@ -178,7 +178,7 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
     return {
         **values,
         "raster": run.raster.source_id,
-        "bands": list(run.raster.bands),
+        "bands": list(run.raster.asked),
         "stretch": [list(stretch.low), list(stretch.high)],
         "level": run.level,
         "model": f"{info.name}@{info.weights_hash}",
@@ -192,7 +192,8 @@ def _words(run: Run) -> dict[str, Any] | None:
         return None
     engine = words.engine(run.model)
     how = "none" if words.how is None else _digest(pickle.dumps(words.how))
-    return {**asdict(words.options), "engine": f"{engine.name}@{engine.weights}", "how": how}
+    by = {"by": words.by} if words.by else {}
+    return {**asdict(words.options), "engine": f"{engine.name}@{engine.weights}", "how": how, **by}
 
 
 def _digest(data: bytes | None) -> str:

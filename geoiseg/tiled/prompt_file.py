@@ -34,7 +34,7 @@ from geoiseg.session.project import step_of
 
 log = logging.getLogger(__name__)
 
-OWN_COLUMNS = ("object", "step", "label", "kind", "positive", "gsd", "definition")
+OWN_COLUMNS = ("object", "step", "label", "kind", "positive", "gsd", "spectral", "definition")
 """Columns with a meaning; all others are the user's."""
 OBJECT = "object"
 SHAPE = "geoiseg shape"
@@ -242,7 +242,7 @@ def _object(
     known = table.crs if getattr(target, "crs", target) is not None else None
     for _, group in rows.groupby(order, sort=True, dropna=False):
         said: list[tuple[Prompt, int]] = []
-        scale, grow = gsd, 0
+        scale, grow, spectral = gsd, 0, 0
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -255,8 +255,9 @@ def _object(
                 scale = own_gsd
             said += [(prompt, number) for prompt in moved]
             grow = max(grow, step.grow)
+            spectral = max(spectral, step.spectral)
         if said or grow:
-            steps.append(Step(tuple(prompt for prompt, _ in said), scale, grow))
+            steps.append(Step(tuple(prompt for prompt, _ in said), scale, grow, spectral))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))
@@ -292,7 +293,7 @@ def _step(row: dict[str, Any], meant: frozenset[str]) -> Step:
     definition = plain_value(row.get("definition")) if "definition" in meant else None
     if isinstance(definition, str) and definition.startswith("{"):
         try:
-            return step_of([json.loads(definition)], None)
+            return step_of([json.loads(definition)], None, plain_value(row.get("spectral")))
         except (json.JSONDecodeError, RecursionError) as error:
             raise PromptError(f"its definition can not be read: {error}") from error
     return Step(tuple(_prompts(row, meant)))

@@ -124,7 +124,7 @@ def segment_window(
             model, views.encoded, allowed, (window.row, window.col), job.automatic, job.min_area
         )
     else:
-        ground = (job.raster.grid, job.level, window, allowed)
+        ground = (job.raster, job.level, window, allowed)
         labels, scores = find_words(job.words, model, views.seen(1), ground)
     found = time.perf_counter()
     core = job.plan.core(number)

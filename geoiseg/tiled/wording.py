@@ -14,7 +14,7 @@ from geoiseg.features import plain_value
 from geoiseg.files import blank_rows, left_out, read_frame, there
 from geoiseg.models import Model
 from geoiseg.prompting import Frame
-from geoiseg.raster import BoolArray, Grid, Raster, Window
+from geoiseg.raster import BoolArray, Raster, Window
 from geoiseg.segment import EmbeddingCache
 from geoiseg.session import load_project
 from geoiseg.tiled.automatic import View as Near
@@ -33,6 +33,7 @@ from geoiseg.words import (
     view_of,
 )
 from geoiseg.words.concept import Examples
+from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.examples import under_outlines
 
 SIDE = 1024
@@ -45,6 +46,8 @@ class Wording:
 
     options: WordsOptions
     how: Prototypes | Classifier | Examples | None = None
+    by: str = ""
+    """Indices and thresholds that tell it apart, where no network does."""
 
     def engine(self, model: Model) -> WordEngine:
         """Return the engine in this process."""
@@ -74,7 +77,11 @@ def read_wording(options: WordsOptions, raster: Raster, level: int, model: Model
         wording = replace(wording, how=known)
     elif options.like is not None:
         wording = replace(wording, how=_like(options, raster, level))
-    wording.engine(model).ask(wording.label, options.negative)
+    engine = wording.engine(model)
+    asked = engine.ask(wording.label, options.negative)
+    if isinstance(engine, EmbeddedWords):
+        engine.check(asked, raster)
+        wording = replace(wording, by=engine.by(asked, raster))
     return wording
 
 
@@ -125,7 +132,7 @@ def _polygons(path: Path, raster: Raster) -> tuple[list[Any], list[Any]]:
 
 
 def find_words(
-    wording: Wording, model: Model, near: Near, ground: tuple[Grid, int, Window, BoolArray]
+    wording: Wording, model: Model, near: Near, ground: tuple[Raster, int, Window, BoolArray]
 ) -> Labels:
     """Return labels and scores of the objects of a window, the best object is 1.
 
@@ -133,13 +140,13 @@ def find_words(
         wording: What is looked for.
         model: Of the run.
         near: The window with its surroundings, at its own scale.
-        ground: The raster's grid, the level, the window, and ``(y, x)`` where objects may be.
+        ground: The raster, the level, the window, and ``(y, x)`` where objects may be.
     """
-    grid, level, window, allowed = ground
+    raster, level, window, allowed = ground
     left, top = (int(side) for side in near.place.corner)
     rows, columns = near.valid.shape
     frame = Frame(level, Window(window.row + top, window.col + left, rows, columns))
-    view = view_of(frame, near.rgb, near.valid, grid)
+    view = view_of(frame, near.rgb, near.valid, raster)
     engine = wording.engine(model)
     asked = engine.ask(wording.label, wording.options.negative)
     labels, scores = engine.look(asked, Area(level, window), [(window, view)])

@@ -44,6 +44,8 @@ class Provenance:
     """What was looked for; empty where it was all objects."""
     negative: str = ""
     """What it should not be."""
+    by: str = ""
+    """Indices and thresholds that told it apart."""
 
 
 def check_mapped_format(path: Path) -> str:
@@ -82,7 +84,7 @@ def frames(
             "gsd": np.full(len(batch), np.nan if about.gsd is None else about.gsd),
             "source": [about.source] * len(batch),
         }
-        said = {"words": about.words, "words_negative": about.negative}
+        said = {"words": about.words, "words_negative": about.negative, "words_by": about.by}
         table |= {name: [value] * len(batch) for name, value in said.items() if value}
         yield gpd.GeoDataFrame(table, geometry=shapes, crs=grid.crs)
 

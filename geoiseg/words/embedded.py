@@ -1,9 +1,10 @@
-"""The engine that needs no download: the words head on tiny's embedding."""
+"""Words that need no download: indices of known bands, else the words head on tiny's embedding."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from geoiseg.errors import PromptError
 from geoiseg.models.tiny.pixel_features import CELL
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
+from geoiseg.raster import Raster
+from geoiseg.segment.physics import NEEDS, conditions_for, said_of
 from geoiseg.words.engine import THRESHOLD, Asked, Labels, Views, mosaic
 from geoiseg.words.objects import ObjectOptions, find_objects
 from geoiseg.words.view import Area, View
-from geoiseg.words.vocabulary import Reading, read_words
+from geoiseg.words.vocabulary import TITLES, Reading, read_words
 
 FloatArray = NDArray[np.float32]
 
@@ -27,10 +30,16 @@ SHAPES = {
     "road": ObjectOptions(min_area=96),
 }
 """How objects of a class are told from each other."""
+CRISP = ObjectOptions(likely=0.5, spurs=True)
+"""The same of what an index tells pixel by pixel: a river of one pixel's width is one."""
 
 
 class EmbeddedWords:
-    """Six classes by their names in many languages."""
+    """Eight classes by their names in many languages.
+
+    Where the bands of a class are known, its index says what belongs to it, with a threshold of the
+    scene (``segment.physics``); the head says it of the others.
+    """
 
     name = "words"
     threshold = THRESHOLD
@@ -68,9 +77,32 @@ class EmbeddedWords:
             views: Cores and chips of the area.
         """
         wanted, unwanted = asked.wanted, asked.unwanted
-        parts = [(core, view, self.likelihood(view, wanted, unwanted)) for core, view in views]
+        parts, crisp = [], True
+        for core, view in views:
+            crisp = crisp and all(view.odds(name) is not None for name in wanted.classes)
+            parts.append((core, view, self.likelihood(view, wanted, unwanted)))
         likelihood, valid = mosaic(parts, area)
-        return find_objects(likelihood, valid, self.options(wanted))
+        return find_objects(likelihood, valid, CRISP if crisp else self.options(wanted))
+
+    def by(self, asked: Asked, raster: Raster) -> str:
+        """Return which indices tell what was asked for on a raster; empty where the head does."""
+        readings = [asked.wanted] if asked.unwanted is None else [asked.wanted, asked.unwanted]
+        said = (said_of(raster, name) for reading in readings for name in reading.classes)
+        return ", ".join(dict.fromkeys(filter(None, said)))
+
+    def check(self, asked: Asked, raster: Raster) -> None:
+        """Make sure that a raster has the bands without which some words mean nothing.
+
+        Raises:
+            PromptError: It has not, or nobody said which they are.
+        """
+        for reading in filter(None, (asked.wanted, asked.unwanted)):
+            for name in reading.classes:
+                if name not in CLASSES and not conditions_for(raster, name):
+                    raise PromptError(
+                        f"{TITLES[name]} is told by {NEEDS[name]}, which are not known in"
+                        f" {raster.name}; say which bands they are, or name the sensor"
+                    )
 
     def options(self, reading: Reading) -> ObjectOptions:
         """Return what counts as an object of the classes asked for."""
@@ -83,15 +115,25 @@ class EmbeddedWords:
 
         Args:
             view: A chip.
-            wanted: Its classes add up.
+            wanted: Its classes add up; of those that indices tell, the likeliest counts.
             unwanted: What it should not be.
         """
-        table = self.probabilities(view)
         others = () if unwanted is None else unwanted.classes
-        own = [CLASSES.index(name) for name in wanted.classes if name not in others]
-        likely = table[own].sum(axis=0)
-        likely *= 1 - table[[CLASSES.index(name) for name in others]].sum(axis=0)
-        return enlarged(likely, view.shape, view.factor)
+        likely = self._sum(view, [name for name in wanted.classes if name not in others])
+        return likely * (1 - self._sum(view, others)) if others else likely
+
+    def _sum(self, view: View, names: Sequence[str]) -> FloatArray:
+        """Return ``(y, x)`` how likely each pixel is of any of some classes, 0..1."""
+        told = {name: odds for name in names if (odds := view.odds(name)) is not None}
+        own = [CLASSES.index(name) for name in names if name not in told]
+        if own:
+            cells = self.probabilities(view)[own].sum(axis=0)
+            likely = enlarged(cells, view.shape, view.factor)
+        else:
+            likely = np.zeros(view.shape, np.float32)
+        for odds in told.values():
+            likely = np.maximum(likely, 1 / (1 + np.exp(-odds)))
+        return likely
 
     def probabilities(self, view: View) -> FloatArray:
         """Return ``(class, rows, columns)`` probabilities of the cells of a chip.

@@ -27,6 +27,8 @@ class ObjectOptions:
     neck: float = 0.0
     """Objects that hang together by necks narrower than this share of their own depth are
     split there; 0 splits none."""
+    spurs: bool = False
+    """Whether what is one pixel wide stays."""
 
 
 def find_objects(
@@ -40,7 +42,7 @@ def find_objects(
         options: What counts as an object.
     """
     mask = ((likelihood > options.likely) & valid).astype(np.uint8)
-    mask = _opened(mask)
+    mask = mask if options.spurs else _opened(mask)
     _fill(mask, options.min_hole)
     mask &= valid.view(np.uint8)
     _, labels = cv2.connectedComponents(mask, connectivity=4)

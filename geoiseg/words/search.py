@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import cv2
@@ -16,11 +17,13 @@ from geoiseg.errors import PromptError
 from geoiseg.models import Embedding, Model, get_model
 from geoiseg.outline import polygons_from_labels
 from geoiseg.prompting import Frame, Region, Text
-from geoiseg.raster import Grid, Raster, Window
+from geoiseg.raster import Raster, Window
 from geoiseg.segment import EmbeddingCache, Segmenter, Watch
+from geoiseg.segment.physics import odds_of
+from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.engine import THRESHOLD, WordEngine
 from geoiseg.words.engines import get_engine
-from geoiseg.words.view import Area, Bounds, View, factor_for, find_area, gsd_of
+from geoiseg.words.view import Area, Bounds, Odds, View, factor_for, find_area, gsd_of
 from geoiseg.words.vocabulary import check_text
 
 LIMIT = 1000
@@ -83,6 +86,8 @@ class Search:
     """Numbers of candidates that were rejected."""
     note: str = ""
     """What was understood, in one line."""
+    by: str = ""
+    """Indices and thresholds that told it apart, where no network did."""
     milliseconds: dict[str, float] = field(default_factory=dict)
     """Wall time of what was done."""
 
@@ -158,6 +163,10 @@ class Searcher:
         watch = watch or Watch()
         engine = engine or get_engine(query.engine, model)
         ask = engine.ask(query.text, query.negative)
+        by = ""
+        if isinstance(engine, EmbeddedWords):
+            engine.check(ask, self.raster)
+            by = engine.by(ask, self.raster)
         area = find_area(self.raster.grid, query.within, query.gsd)
         labels, scores = engine.look(ask, area, self.views(area, watch))
         watch.spent("find", started)
@@ -168,7 +177,8 @@ class Searcher:
             f"{engine.name}@{engine.weights}",
             gsd_of(self.raster.grid, area.level),
             engine.threshold,
-            note=ask.note,
+            note=f"{ask.note}, by {by}" if by else ask.note,
+            by=by,
             milliseconds=dict(watch.milliseconds),
         )
 
@@ -200,24 +210,34 @@ class Searcher:
 
         key = f"{self.raster.source_id}/{self.raster.bands}/{self.raster.stretch}/{frame}"
         factor = factor_for(self.raster.grid, frame.level)
-        return View(frame, chip.rgb, chip.valid, key, factor, embed)
+        return View(frame, chip.rgb, chip.valid, key, factor, embed, odds_at(self.raster, frame))
 
 
-def view_of(frame: Frame, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], grid: Grid) -> View:
+def odds_at(raster: Raster, frame: Frame) -> Odds:
+    """Return what gives the log-odds of kinds on a chip by the raster's indices, each once."""
+
+    @cache
+    def odds(kind: str) -> NDArray[np.float32] | None:
+        return odds_of(raster, kind, frame.window, frame.level)
+
+    return odds
+
+
+def view_of(frame: Frame, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], raster: Raster) -> View:
     """Return a chip whose pixels are at hand; nothing of it is kept.
 
     Args:
         frame: Where it is.
         rgb: ``(y, x, 3)``.
         valid: ``(y, x)``.
-        grid: The raster's.
+        raster: Of which it is.
     """
-    factor = factor_for(grid, frame.level)
+    factor = factor_for(raster.grid, frame.level)
 
     def embed(times: int) -> Embedding:
         return embedded_larger(get_model("tiny"), rgb, valid, times)
 
-    return View(frame, rgb, valid, "", factor, embed)
+    return View(frame, rgb, valid, "", factor, embed, odds_at(raster, frame))
 
 
 def embedded_larger(

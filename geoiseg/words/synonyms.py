@@ -1,4 +1,4 @@
-"""The table of synonyms: common words for six classes in some twenty languages.
+"""The table of synonyms: common words for eight classes in some twenty languages.
 
 English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, Russian,
 Ukrainian, Turkish, Arabic, Persian, Hindi, Indonesian, Vietnamese, Swahili, Chinese,
@@ -169,5 +169,22 @@ SYNONYMS = {
         sawah, ladang, lahan pertanian, kebun, cánh đồng, ruộng, ruộng lúa, shamba, mashamba,
         农田, 田, 田地, 耕地, 农地, 稻田, 庄稼, 水田, 農田, 農地, 畑, 田んぼ,
         밭, 논, 농지, 농경지, 경작지, ทุ่งนา, นา, ไร่, แปลงเกษตร""",
+    "snow": """
+        snow, snow cover, snowfield, ice, glacier, firn, snow and ice,
+        Schnee, Schneedecke, Eis, Gletscher, Firn, neige, glace, nieve, hielo, glaciar, neve, gelo,
+        geleira, ghiaccio, ghiacciaio, sneeuw, ijs, gletsjer, śnieg, lód, lodowiec, sníh, led,
+        ledovec, снег, лёд, лед, ледник, сніг, лід, льодовик, kar, buz, buzul,
+        ثلج, ثلوج, جليد, برف, یخ, बर्फ, हिम, salju, tuyết, băng, theluji, barafu,
+        雪, 积雪, 積雪, 冰, 冰川, 氷河, 눈, 빙하, หิมะ, น้ำแข็ง""",
+    "burnt": """
+        burnt, burned, burnt area, burned area, burn scar, burnt land, fire scar, burnt forest,
+        wildfire scar, charred,
+        verbrannt, Brandfläche, Brandflächen, Brandnarbe, brûlé, zone brûlée, surface brûlée,
+        quemado, área quemada, zona quemada, cicatriz de incendio, queimado, queimada,
+        área queimada, bruciato, area bruciata, area percorsa dal fuoco, verbrand,
+        verbrand gebied, spalone, pogorzelisko, spálené, spáleniště, гарь, гари, выгоревшее,
+        згарище, вигоріле, yanık, yanmış alan, منطقة محترقة, محترق, سوخته, जला हुआ,
+        lahan terbakar, terbakar, cháy, khu vực cháy, eneo lililoungua, 火烧迹地, 过火区,
+        焼け跡, 불탄, 산불 피해지, พื้นที่เผาไหม้""",
 }
-"""Words of each class, separated by commas."""
+"""Words of each class, separated by commas. The last two need bands that tell them."""

@@ -32,6 +32,8 @@ COARSE = 10.0
 than a cell of the network, which was trained on aerial ones."""
 
 Bounds = tuple[float, float, float, float]
+Odds = Callable[[str], NDArray[np.float32] | None]
+"""Gives ``(y, x)`` log-odds by physics that pixels are of a kind, None without its bands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class View:
     embed: Callable[[int], Embedding] = field(repr=False)
     """Gives the embedding of ``tiny`` of the chip shown so many times as large, from the
     cache where it is."""
+    odds: Odds = field(default=lambda _: None, repr=False)
+    """What the indices of known bands say of a kind."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -19,8 +19,12 @@ TITLES = {
     "vegetation": "vegetation",
     "land": "bare land",
     "field": "crop field",
+    "snow": "snow",
+    "burnt": "burnt ground",
 }
 """How each class is named to a user."""
+KNOWN = (*CLASSES, "snow", "burnt")
+"""All classes: those of the head, and those that only bands beyond the visible ones tell."""
 OPEN_VOCABULARY = (
     "for other words take an engine with an open vocabulary: geoiseg models lists clip-vit-b-32,"
     " owlv2-base, grounding-dino-tiny, clipseg and sam3, and `geoiseg models pull NAME` fetches one"
@@ -33,7 +37,7 @@ class Reading:
     """What a text means in the closed vocabulary."""
 
     classes: tuple[str, ...]
-    """Of :data:`CLASSES`, in the order of the text."""
+    """Of :data:`KNOWN`, in the order of the text."""
     ignored: tuple[str, ...] = ()
     """Words that qualify and are not told apart, such as ``irrigated``."""
 
@@ -94,7 +98,7 @@ def check_text(text: str) -> str:
 def vocabulary() -> dict[str, tuple[str, ...]]:
     """Return all known words of each class as they are written."""
     return {name: tuple(part.strip() for part in SYNONYMS[name].split(",") if part.strip())
-            for name in CLASSES}  # fmt: skip
+            for name in KNOWN}  # fmt: skip
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from geoiseg.cli.options import bands_option, chosen_model, model_option
+from geoiseg.cli.options import Bands, bands_option, chosen_model, model_option
 from geoiseg.console import bar_options, can_ask
 from geoiseg.errors import RasterError
 from geoiseg.models import Model
@@ -68,7 +68,7 @@ def embed(  # noqa: PLR0913 - click hands options over one by one
     *,
     raster: str,
     model: str,
-    bands: tuple[int, ...] | None,
+    bands: Bands,
     levels: tuple[int, ...] | None,
     gsd: float | None,
     aoi: Path | None,

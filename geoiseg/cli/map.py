@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from geoiseg.cli.options import bands_option, chosen_options, gsd_option, model_option
+from geoiseg.cli.options import Bands, bands_option, chosen_options, gsd_option, model_option
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
@@ -122,7 +122,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     threshold: float | None,
     aoi: Path | None,
     gsd: float | None,
-    bands: tuple[int, ...] | None,
+    bands: Bands,
     label: str,
     window: int | None,
     overlap: int,

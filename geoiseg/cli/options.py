@@ -8,34 +8,69 @@ from typing import Any, TypeVar
 
 import click
 
+from geoiseg.errors import RasterError
 from geoiseg.models import DEFAULT_MODEL, Model, ModelOptions, get_model
 from geoiseg.models.options import BACKENDS, PRECISIONS
+from geoiseg.raster import asked_for, sensor_named
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _META = "geoiseg.model_options"
+_SENSOR = "geoiseg.sensor"
 
 
-def parse_bands(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """Return band numbers of a text such as ``4,3,2``, or fail with a usage error."""
+Bands = tuple[int | str, ...] | None
+"""What ``open_raster`` takes as bands."""
+
+
+def parse_bands(context: click.Context, parameter: click.Parameter, value: str | None) -> Bands:
+    """Return the bands of a text such as ``4,3,2`` or ``nir,red,ndwi``, or fail as usage.
+
+    With ``--sensor`` it comes first, as ``open_raster`` takes it.
+    """
+    sensor = context.meta.get(_SENSOR)
+    said: tuple[int | str, ...] = () if sensor is None else (f"sensor={sensor}",)
     if value is None:
-        return None
+        return said or None
     try:
-        numbers = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 3) or min(numbers) < 1:
-        reason = f"give one or three band numbers, e.g. 4,3,2; got {value!r}"
-        raise click.BadParameter(reason, context, parameter)
-    return numbers
+        asked = asked_for(value)
+        shown = asked.shown or ()
+        numbers = [one for one in shown if isinstance(one, int)]
+        one_or_three = len(shown) in (0, 1, 3) and min(numbers, default=1) >= 1
+        if len(numbers) == len(shown) and not one_or_three:
+            raise RasterError(f"give one or three band numbers, e.g. 4,3,2; got {value!r}")
+    except RasterError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+    told = tuple(f"{role}={number}" for role, number in asked.roles)
+    inside = () if asked.sensor is None else (f"sensor={asked.sensor}",)
+    return (*(said or inside), *told, *shown)
 
 
-bands_option = click.option(
-    "--bands",
-    callback=parse_bands,
-    help="Band numbers, e.g. 4,3,2. [default: the colours]",
-)
+def _keep_sensor(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Put the sensor aside for ``parse_bands``, or fail as usage where there is none such."""
+    if value is not None:
+        try:
+            context.meta[_SENSOR] = sensor_named(value).key
+        except RasterError as error:
+            raise click.BadParameter(str(error), context, parameter) from error
+    return value
+
+
+def bands_option(command: _Command) -> _Command:
+    """Give a command ``--bands`` and ``--sensor``; it gets both as what ``open_raster`` takes."""
+    decorate = click.option(
+        "--bands", callback=parse_bands,
+        help="Bands to show and segment: 4,3,2; names, indices or formulas as in nir,red,ndwi;"
+        " infrared, agriculture or short-wave. nir=4 says what a band is. [default: the colours]",
+    )  # fmt: skip
+    sensor = click.option(
+        "--sensor", callback=_keep_sensor, is_eager=True, expose_value=False,
+        help="What took the picture, where RASTER does not say it, e.g. sentinel-2-l2a.",
+    )  # fmt: skip
+    return decorate(sensor(command))
+
+
 gsd_option = click.option(
     "--gsd",
     type=click.FloatRange(min=0, min_open=True),

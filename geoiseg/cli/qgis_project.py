@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geoiseg.cli.options import bands_option
+from geoiseg.cli.options import Bands, bands_option
 from geoiseg.files import export_qgis_project
 from geoiseg.raster import open_raster
 
@@ -16,9 +16,7 @@ from geoiseg.raster import open_raster
 @click.argument("layers", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--raster", help="The raster under the layers.")
 @bands_option
-def qgis_project(
-    out: Path, layers: tuple[Path, ...], raster: str | None, bands: tuple[int, ...] | None
-) -> None:
+def qgis_project(out: Path, layers: tuple[Path, ...], raster: str | None, bands: Bands) -> None:
     """Write OUT, a project that opens vector files and a raster together in QGIS.
 
     OUT is .qgz or .qgs, for QGIS 3.22 and newer. Paths in it are relative: move it together

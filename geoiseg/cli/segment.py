@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from geoiseg.atomic import check_place
-from geoiseg.cli.options import bands_option, chosen_model, gsd_option, model_option
+from geoiseg.cli.options import Bands, bands_option, chosen_model, gsd_option, model_option
 from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
@@ -48,7 +48,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     out: Path,
     model: str,
     gsd: float | None,
-    bands: tuple[int, ...] | None,
+    bands: Bands,
     layer: str | None,
     simplify: float,
     smooth: int,

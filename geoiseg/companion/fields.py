@@ -79,6 +79,13 @@ class Fields:
             raise RequestError(f"{name} are whole numbers, got {values!r:.60}")
         return tuple(values)
 
+    def bands(self, name: str) -> tuple[int | str, ...]:
+        """Return a list of bands, as numbers or as texts that ``open_raster`` takes."""
+        values = self.items(name)
+        if any(isinstance(one, bool) or not isinstance(one, (int, str)) for one in values):
+            raise RequestError(f"{name} are numbers or names of bands, got {values!r:.60}")
+        return tuple(values)
+
     def names(self, name: str) -> tuple[str, ...]:
         """Return a list of texts."""
         values = self.items(name)

@@ -27,7 +27,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
-    bands, gsd = fields.numbers("bands") or None, fields.number("gsd", None)
+    bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
     shape = OutlineOptions(
         float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
     )
@@ -74,7 +74,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     from geoiseg.tiled import AutomaticOptions, MapOptions, ledger_path, segment_raster
 
     raster, out = fields.text("raster"), fields.path("out")
-    bands, resume = fields.numbers("bands") or None, fields.flag("resume")
+    bands, resume = fields.bands("bands") or None, fields.flag("resume")
     again = fields.flag("again")  # a companion died on this very request
     how = {"scheduler": fields.text("scheduler", None), "workers": fields.whole("workers", None)}
     look = fields.path("quicklook", None)

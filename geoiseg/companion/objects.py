@@ -126,7 +126,7 @@ class Objects:
         return {"at": None if place is None else [place.x, place.y]}
 
     def _view(self, fields: Fields, *, with_steps: bool = True) -> View:
-        name, bands = fields.text("raster"), fields.numbers("bands") or None
+        name, bands = fields.text("raster"), fields.bands("bands") or None
         model = fields.text("model", DEFAULT_MODEL)
         key = (name, bands, model, _stamp(name))
         if key not in self._open:

@@ -25,7 +25,15 @@ from geoiseg.errors import ExportError, GeoreferenceError, VectorError
 from geoiseg.files.export import LINES, style_of
 from geoiseg.files.styles import DOCTYPE, MARK, QML_VERSION, Style
 from geoiseg.files.vectors import layer_info, list_layers, read_frame
-from geoiseg.raster import Raster, as_crs, box_outline, open_raster, part_name, reproject_xy
+from geoiseg.raster import (
+    Raster,
+    as_crs,
+    box_outline,
+    composites_of,
+    open_raster,
+    part_name,
+    reproject_xy,
+)
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +93,7 @@ def export_qgis_project(
     folder = path.absolute().parent
     given = [one if isinstance(one, ProjectLayer) else ProjectLayer(Path(one)) for one in layers]
     entries = [_vector(one, number, folder) for number, one in enumerate(given, 1)]
-    picture = None if raster is None else _raster(open_raster(raster), folder)
+    picture = None if raster is None else _raster(open_raster(raster), path)
     if picture is not None:
         entries.append(picture)
     if not entries:
@@ -188,7 +196,17 @@ def _by_label(path: Path, name: str) -> Style | None:
     return style_of(gpd.GeoDataFrame(read_frame(path, name, ["label"])))
 
 
-def _raster(raster: Raster, folder: Path) -> _Entry | None:
+def _raster(raster: Raster, project: Path) -> _Entry | None:
+    folder, shown = project.absolute().parent, _drawable(raster)
+    pipe = ET.Element("pipe")
+    if raster.virtual is not None:  # QGIS opens no folder as one raster, but what stands for it
+        beside = project.with_name(f"{project.stem}-bands.vrt")
+        with written(beside) as target:
+            target.write_text(raster.virtual, encoding="utf-8")
+        pipe.append(_raster_renderer(shown))
+        title, source = Path(raster.name).stem, _relative(beside, folder)
+        crs, bounds = raster.grid.crs, raster.grid.bounds
+        return _Entry(RASTER_ID, title, "gdal", source, crs, bounds, pipe)
     name = raster.name
     remote = name.startswith(("/vsi", "http://", "https://"))
     part = part_name(name)
@@ -200,10 +218,20 @@ def _raster(raster: Raster, folder: Path) -> _Entry | None:
         source = part.at(Path(part.path).absolute().as_posix())
     elif not remote:
         source = _relative(Path(name), folder)
-    pipe = ET.Element("pipe")
-    pipe.append(_raster_renderer(raster))
+    pipe.append(_raster_renderer(shown))
     title = Path(part.path).stem
     return _Entry(RASTER_ID, title, "gdal", source, raster.grid.crs, raster.grid.bounds, pipe)
+
+
+def _drawable(raster: Raster) -> Raster:
+    """Return a raster with bands that QGIS can draw: those of the file, where some are computed."""
+    if all(isinstance(band, int) for band in raster.bands):
+        return raster
+    made = composites_of(raster.roles)
+    bands = next(iter(made.values()), raster.plain.bands)
+    log.warning("%s: QGIS shows bands %s, not %s, which are computed", raster.name, bands,
+                raster.bands)  # fmt: skip
+    return raster.plain.restyled(bands)
 
 
 def _raster_renderer(raster: Raster) -> ET.Element:

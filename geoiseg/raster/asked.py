@@ -10,6 +10,7 @@ from geoiseg.errors import RasterError
 from geoiseg.raster.spectrum import ROLES, role_named
 
 _TOLD = re.compile(r"^\s*([A-Za-z][\w ]*?)\s*=\s*(\d+)\s*$")
+_SENSOR = re.compile(r"^\s*sensor\s*=\s*([\w-]+)\s*$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\s*\d+\s*$")
 
 Shown = tuple[int | str, ...]
@@ -23,6 +24,8 @@ class Asked:
     """One or three bands, a composite or names; None for the default."""
     roles: tuple[tuple[str, int], ...] = ()
     """What the user says that bands are, ``(role, number)``."""
+    sensor: str | None = None
+    """What took the picture."""
 
     @property
     def could_be_names(self) -> bool:
@@ -37,7 +40,8 @@ def asked_for(bands: str | Iterable[int | str] | Mapping[str, int] | None) -> As
     """Return what is asked for.
 
     A text has bands between commas. ``nir=4`` says what band 4 is; ``nir``, ``ndwi``,
-    ``(green-nir)/(green+nir)`` and ``4`` are bands to show.
+    ``(green-nir)/(green+nir)`` and ``4`` are bands to show. ``sensor=landsat-7`` says what took
+    the picture.
 
     Raises:
         RasterError: It is nothing of all that.
@@ -46,10 +50,18 @@ def asked_for(bands: str | Iterable[int | str] | Mapping[str, int] | None) -> As
         return Asked()
     if isinstance(bands, Mapping):
         return Asked(None, tuple(bands.items()))
-    parts = parts_of(bands) if isinstance(bands, str) else _listed(bands)
+    given = [bands] if isinstance(bands, str) else _listed(bands)
+    parts: list[int | str] = []
+    for one in given:
+        parts.extend(parts_of(one) if isinstance(one, str) else [one])
     told: list[tuple[str, int]] = []
     shown: list[int | str] = []
+    sensor = None
     for part in parts:
+        taken = _SENSOR.match(part) if isinstance(part, str) else None
+        if taken:
+            sensor = taken[1]
+            continue
         found = _TOLD.match(part) if isinstance(part, str) else None
         if found:
             told.append((_role(found[1]), int(found[2])))
@@ -57,9 +69,9 @@ def asked_for(bands: str | Iterable[int | str] | Mapping[str, int] | None) -> As
             shown.append(int(part) if _NUMBER.match(part) else part.strip())
         else:
             shown.append(part)
-    if not shown and not told:
+    if not shown and not told and sensor is None:
         raise RasterError(f"bands takes one or three numbers or names, got {bands!r}")
-    return Asked(tuple(shown) or None, tuple(told))
+    return Asked(tuple(shown) or None, tuple(told), sensor)
 
 
 def parts_of(text: str) -> list[str]:

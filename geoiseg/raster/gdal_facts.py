@@ -8,6 +8,8 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from geoiseg.raster.facts import ALPHA, BandFacts, wavelength_in
+from geoiseg.raster.sensors.catalogue import is_code
+from geoiseg.raster.spectrum import role_named
 
 IMAGERY = "IMAGERY"
 """GDAL's domain of tags on wavelengths, since 3.10."""
@@ -28,14 +30,22 @@ def band_facts(dataset: Any, count: int) -> tuple[BandFacts, ...]:
     )
 
 
+def is_data(name: str) -> bool:
+    """Return whether a description is that of a band of measurements, and of no mask."""
+    return role_named(name) is not None or is_code(name)
+
+
 def _facts(dataset: Any, number: int, kind: str) -> BandFacts:
     tags = _tags(dataset, number)
+    name = (dataset.descriptions[number - 1] or "").strip()
+    if kind == ALPHA and is_data(name):  # every writer calls a fourth band of bytes alpha
+        kind = "undefined"
     said = [(tags[key], f"tag {key}") for key in COMMON_NAME if key in tags]
     role, said_by = said[0] if said else ("", "")
     return BandFacts(
         number,
-        (dataset.descriptions[number - 1] or "").strip(),
-        ALPHA if kind == ALPHA else kind,
+        name,
+        kind,
         wavelength_in(tags),
         role,
         *_scaling(dataset.scales[number - 1], dataset.offsets[number - 1]),

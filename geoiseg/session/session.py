@@ -109,7 +109,7 @@ class Session(Sharing):
         state = self._state
         return Project(
             raster=self.raster.name,
-            bands=self.raster.bands,
+            bands=self.raster.asked,
             stretch=self.raster.stretch if self.raster.stretch_known else None,
             crs=self.raster.grid.crs,
             model=state.model.info.name,

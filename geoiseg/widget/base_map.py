@@ -185,7 +185,10 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             "snap_unit": self._snap_unit,
             "preview": self.preview,
             "preview_possible": self.lookout.quick,
-            "layers": [layer.describe() for layer in self.rasters],
+            "layers": [
+                layer.describe(session.raster if layer is self.rasters.first else None)
+                for layer in self.rasters
+            ],
             "project": None if session.project is None else session.project.name,
             "folder": str(self.folder),
         }

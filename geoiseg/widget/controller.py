@@ -18,6 +18,7 @@ from geoiseg.widget.channel.messages import (
     Drag,
     Export,
     LayerChange,
+    LookChange,
     Message,
     Move,
     Ready,
@@ -79,6 +80,8 @@ class Controller:
                 self._set(message)
             case LayerChange():
                 self._change_layer(message)
+            case LookChange():
+                self._change_look(message)
             case Words():
                 self._words(message)
             case Export():
@@ -218,3 +221,14 @@ class Controller:
             owner.show_as(change.layer, change.bands, change.stretch, wait=False)
         else:
             owner.refresh()
+
+    def _change_look(self, change: LookChange) -> None:
+        owner = self._map
+        if change.composite or change.bands:
+            owner.show_as(change.layer, change.composite or change.bands, wait=False)
+        if change.auto is not None:
+            owner.auto_contrast(change.layer, change.auto, change.percent, wait=False)
+        if change.gamma is not None or change.ramp is not None:
+            owner.paint_as(change.layer, change.gamma, change.ramp)
+        if change.linked is not None:
+            owner.segment_as_seen(change.linked)

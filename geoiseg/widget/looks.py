@@ -9,14 +9,17 @@ from typing import Any
 import ipyleaflet
 import numpy as np
 
+from geoiseg.errors import SessionError
 from geoiseg.outline import OutlineOptions
-from geoiseg.raster import Stretch, open_raster
+from geoiseg.raster import Stretch, chosen_bands, open_raster
 from geoiseg.segment import Watch
+from geoiseg.widget.contrast import contrast_of_raster, contrast_of_view
 from geoiseg.widget.drawing.scene import Scene
 from geoiseg.widget.editor import Editor
 from geoiseg.widget.frame import MapFrame
 from geoiseg.widget.lookout import Lookout
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayer, RasterLayers
+from geoiseg.widget.tiling.paint import Paint
 
 SIZE = (900.0, 560.0)
 """Screen pixels across and down that a view is taken to have before it is shown."""
@@ -81,14 +84,17 @@ class Looks(Editor):
         return layer
 
     def show_as(
-        self, which: str | int = 0, bands: Iterable[int] | None = None,
+        self, which: str | int = 0, bands: str | Iterable[int | str] | None = None,
         stretch: Stretch | tuple[float, float] | None = None, *, wait: bool = True,
     ) -> None:  # fmt: skip
         """Show a raster with other bands or contrast; the first is segmented so, too.
 
+        Unless ``segment_as_seen`` is off: then the model goes on with what it saw.
+
         Args:
             which: Place, name or id of the raster's layer.
-            bands: One or three band numbers from 1.
+            bands: One or three bands: numbers from 1, roles, indices, formulas; or the name of a
+                composite, ``infrared``.
             stretch: Values that become black and white, for all bands or per band.
             wait: Whether to return only when it is done.
 
@@ -96,17 +102,71 @@ class Looks(Editor):
             RasterError: There are no such bands, or the limits make no sense.
         """
         layer = self.rasters.find(which)
-        chosen = None if bands is None else tuple(bands)
+        chosen = None if bands is None else chosen_bands(layer.raster, bands)
         count = len(chosen or layer.raster.bands)
         if isinstance(stretch, tuple):
             stretch = Stretch((float(stretch[0]),) * count, (float(stretch[1]),) * count)
 
         def change(_: Watch) -> None:
-            changed = self.rasters.look(which, chosen, stretch)
-            if changed is self.rasters.first:
-                self.session.raster = changed.raster
+            self._seen(self.rasters.look(which, chosen, stretch))
 
         self._ask(change, wait=wait)
+
+    def _seen(self, layer: RasterLayer) -> None:
+        """Have the model see what is seen of the first raster, where that is wanted."""
+        if layer is self.rasters.first and layer.linked:
+            self.session.raster = layer.raster
+
+    def auto_contrast(
+        self, which: str | int = 0, of: str = "raster", percent: float = 2.0, *, wait: bool = True
+    ) -> None:
+        """Find the contrast of a raster anew.
+
+        Args:
+            which: Place, name or id of the raster's layer.
+            of: ``view`` for what the map shows of it, or the whole ``raster``.
+            percent: Share that becomes black, and white, at most.
+            wait: Whether to return only when it is done.
+
+        Raises:
+            RasterError: The view shows nothing of it, or the share is none.
+        """
+        if of not in ("view", "raster"):
+            raise SessionError(f"contrast is that of the view or the raster, got {of!r}")
+
+        def change(_: Watch) -> None:
+            layer = self.rasters.find(which)
+            view = self.lookout.view
+            if of == "raster" or view is None:
+                stretch = contrast_of_raster(layer.raster, percent)
+            else:
+                frame = MapFrame(layer.raster.grid, layer.renderer)
+                stretch = contrast_of_view(layer.raster, frame, view, percent)
+            self._seen(self.rasters.look(which, None, stretch))
+
+        self._ask(change, wait=wait)
+
+    def paint_as(
+        self, which: str | int = 0, gamma: float | None = None, ramp: str | None = None
+    ) -> None:
+        """Show a raster brighter or darker, or a single band in colours; the model sees neither.
+
+        Raises:
+            RasterError: There is no such ramp, or gamma is out of range.
+        """
+        old = self.rasters.find(which).paint
+        paint = Paint(old.gamma if gamma is None else gamma, ramp or old.ramp)
+        self.rasters.painted(which, paint)
+        self.refresh()
+
+    def segment_as_seen(self, wanted: bool = True) -> None:
+        """Say whether the model sees what is shown of the first raster, or what it saw so far."""
+        self.rasters.first.linked = wanted
+
+        def change(_: Watch) -> None:
+            self._seen(self.rasters.first)
+
+        self._ask(change, wait=False)
 
     @property
     def simplify(self) -> float:

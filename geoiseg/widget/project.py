@@ -85,9 +85,9 @@ def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:
     """
     saved = load_project(path)
     if isinstance(source, Raster):
-        if saved.stretch is not None and raster.bands == saved.bands:
+        if saved.stretch is not None and raster.asked == saved.bands:
             raster.take_stretch(saved.stretch)
         return raster
-    if max(saved.bands) > raster.count:
+    if any(isinstance(band, int) and band > raster.count for band in saved.bands):
         return raster
     return open_raster(source, saved.bands, saved.stretch)

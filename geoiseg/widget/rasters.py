@@ -9,9 +9,10 @@ from typing import Any
 import ipyleaflet
 
 from geoiseg.errors import SessionError
-from geoiseg.raster import Raster, Stretch
+from geoiseg.raster import Raster, Stretch, composite_of, composites_of, with_bands
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.drawing.scene import BLANK
+from geoiseg.widget.tiling.paint import Paint
 from geoiseg.widget.tiling.tiles import TileRenderer
 
 TILE = 256
@@ -26,6 +27,9 @@ class RasterLayer:
     def __init__(self, raster: Raster, name: str) -> None:
         self.raster = raster
         self.name = name
+        self.paint = Paint()
+        self.linked = True
+        """Whether the model sees the bands and the contrast that are shown."""
         self.renderer = TileRenderer(raster, TILE)
         self.version = 0
         west, south, east, north = self.renderer.bounds_lonlat
@@ -48,16 +52,27 @@ class RasterLayer:
         """Return a tile as the renderer of the moment gives it."""
         return self.renderer.render(z, x, y)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what the page shows of the layer."""
-        stretch = self.raster.stretch
+    def describe(self, segmented: Raster | None = None) -> dict[str, Any]:
+        """Return what the page shows of the layer.
+
+        Args:
+            segmented: The raster as the model sees it, where it is this one.
+        """
+        stretch, raster = self.raster.stretch, self.raster
         return {
             "id": self.id,
             "name": self.name,
             "visible": bool(self.layer.visible),
             "opacity": float(self.layer.opacity),
             "count": self.raster.count,
-            "bands": list(self.raster.bands),
+            "bands": list(raster.bands),
+            "band_names": list(band_names(raster)),
+            "composites": list(composites_of(raster.roles)),
+            "composite": composite_of(raster.bands, raster.roles),
+            "gamma": self.paint.gamma,
+            "ramp": self.paint.ramp,
+            "linked": self.linked,
+            "segmented": None if segmented is None else seen_as(segmented),
             "stretch": [float(f"{min(stretch.low):.6g}"), float(f"{max(stretch.high):.6g}")],
         }
 
@@ -105,7 +120,7 @@ class RasterLayers:
         raise SessionError(f"there is no layer {which!r}; there are: {names}")
 
     def look(
-        self, which: str | int, bands: tuple[int, ...] | None, stretch: Stretch | None
+        self, which: str | int, bands: tuple[int | str, ...] | None, stretch: Stretch | None
     ) -> RasterLayer:
         """Show a raster with other bands or another stretch.
 
@@ -114,13 +129,44 @@ class RasterLayers:
             RasterError: The raster has no such bands, or they do not fit the stretch.
         """
         layer = self.find(which)
-        raster = layer.raster.restyled(bands, stretch)
-        renderer = TileRenderer(raster, TILE)
-        layer.raster, layer.renderer = raster, renderer
+        raster = with_bands(layer.raster, bands or layer.raster.bands, stretch)
+        self._show(layer, raster, layer.paint)
+        return layer
+
+    def painted(self, which: str | int, paint: Paint) -> RasterLayer:
+        """Show a raster with other colours.
+
+        Raises:
+            SessionError: There is no such layer.
+        """
+        layer = self.find(which)
+        self._show(layer, layer.raster, paint)
+        return layer
+
+    def _show(self, layer: RasterLayer, raster: Raster, paint: Paint) -> None:
+        renderer = TileRenderer(raster, TILE, paint=paint)
+        layer.raster, layer.renderer, layer.paint = raster, renderer, paint
         layer.version += 1
         self._publish()
         self.relooked(layer)
-        return layer
 
     def _publish(self) -> None:
         self._bridge.rasters = [{"id": one.id, "version": one.version} for one in self]
+
+
+def band_names(raster: Raster) -> tuple[str, ...]:
+    """Return what to call each band of a raster on the map: its role, its name, its number."""
+    known = {one.number: one.name for one in raster.facts}
+    return tuple(
+        raster.roles.role_of(number) or known.get(number) or str(number)
+        for number in range(1, raster.count + 1)
+    )
+
+
+def seen_as(raster: Raster) -> str:
+    """Return which bands a model sees, in words."""
+    names = band_names(raster)
+    bands = [names[one - 1] if isinstance(one, int) else one for one in raster.bands]
+    composite = composite_of(raster.bands, raster.roles)
+    listed = ", ".join(f"band {one}" if one.isdigit() else one for one in bands)
+    return listed if composite is None else f"{listed} ({composite})"

@@ -77,6 +77,19 @@ def test_colour_interpretation_says_what_bands_are(tmp_path: Path) -> None:
     assert raster.all_bands == ("blue", "red", "green", "band4")
 
 
+def test_a_band_of_data_that_is_tagged_as_alpha_is_no_mask(tmp_path: Path) -> None:
+    data = np.full((4, 32, 32), 90, np.uint8)
+    data[3, :16] = 0  # water in the infrared
+    path = write_raster(tmp_path / "x.tif", data, photometric="RGB", alpha="yes")
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = ("red", "green", "blue", "nir")
+    raster = geoiseg.open_raster(path)
+    assert raster.roles["nir"] == 4
+    assert raster.all_bands == ("red", "green", "blue", "nir")
+    assert raster.read(raster.grid.whole)[1].all()
+    assert raster.read_bands(raster.grid.whole, 0, ["nir"])[1].all()
+
+
 def test_gdal_calls_infrared_by_name(tmp_path: Path) -> None:
     path = blank(tmp_path / "x.tif", 2)
     vrt = tmp_path / "x.vrt"

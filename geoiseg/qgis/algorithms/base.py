@@ -104,6 +104,13 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         )  # fmt: skip
         bands = QgsProcessingParameterBand("BANDS", "Bands", None, "RASTER", True, True)
         self.add(bands, "One or three; by default the raster's red, green and blue.", advanced=True)
+        named = QgsProcessingParameterString("BAND_NAMES", "Bands by name", "", False, True)
+        self.add(
+            named,
+            "Instead of their numbers: roles, indices, formulas or a composite, as nir,red,ndwi or"
+            " infrared; nir=4 says what a band is, sensor=landsat-8 what took the picture.",
+            advanced=True,
+        )
         self.add_choice("DEVICE", "Device", DEVICES, advanced=True)
         self.add_choice("PRECISION", "Precision", PRECISIONS, advanced=True)
         self.add_choice("BACKEND", "Library that runs the model", BACKENDS, advanced=True)
@@ -122,15 +129,20 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException("RASTER is no raster file that GDAL opens")
         return {
             "raster": raster.path,
-            "bands": self.parameterAsInts(parameters, "BANDS", context)
-            if parameters.get("BANDS")
-            else [],
+            "bands": self.bands(parameters, context),
             "model": self.parameterAsString(parameters, "MODEL", context),
             "gsd": self.number(parameters, "GSD", context),
             "device": self.parameterAsString(parameters, "DEVICE", context),
             "precision": self.parameterAsString(parameters, "PRECISION", context),
             "backend": self.parameterAsString(parameters, "BACKEND", context),
         }
+
+    def bands(self, parameters: Any, context: Any) -> List[Any]:
+        """Return the bands to segment: by name where they are named, or else by number."""
+        named = self.parameterAsString(parameters, "BAND_NAMES", context).strip()
+        if named:
+            return [named]
+        return self.parameterAsInts(parameters, "BANDS", context) if parameters.get("BANDS") else []
 
     def number(self, parameters: Any, name: str, context: Any) -> Optional[float]:
         """Return an optional number."""

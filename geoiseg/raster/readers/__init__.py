@@ -16,7 +16,7 @@ from geoiseg.raster.readers.computed import with_bands
 from geoiseg.raster.readers.protocol import Raster
 from geoiseg.raster.sensors.catalogue import sensor_named
 
-__all__ = ["Raster", "open_raster", "with_bands"]
+__all__ = ["Raster", "chosen_bands", "open_raster", "with_bands"]
 
 
 def open_raster(
@@ -45,7 +45,8 @@ def open_raster(
         GeoreferenceError: Its georeference is damaged.
     """
     asked = asked_for(bands)
-    taken = None if sensor is None else sensor_named(sensor)
+    key = sensor or asked.sensor
+    taken = None if key is None else sensor_named(key)
     if isinstance(source, Raster):
         if asked.roles or taken is not None:
             raise RasterError(f"{source.name} is open already; say what its bands are at first")
@@ -62,6 +63,18 @@ def open_raster(
     return raster if chosen == raster.bands and stretch is None else (
         with_bands(raster, chosen, stretch)
     )  # fmt: skip
+
+
+def chosen_bands(raster: Raster, bands: str | Iterable[int | str]) -> Shown:
+    """Return the bands that are asked for of a raster that is open already.
+
+    Raises:
+        RasterError: There are no such bands.
+    """
+    asked = asked_for(bands)
+    if asked.roles or asked.sensor or asked.shown is None:
+        raise RasterError(f"{raster.name} is open already; say what its bands are at first")
+    return _chosen(raster, asked)
 
 
 def _chosen(raster: Raster, asked: Asked) -> Shown:

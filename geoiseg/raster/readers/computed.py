@@ -94,6 +94,11 @@ class ComputedRaster(Raster):
             yield self._combined(self._items, data, valid)
 
     @property
+    def virtual(self) -> str | None:
+        """As the source's."""
+        return self._base.virtual
+
+    @property
     def plain(self) -> Raster:
         """The source itself."""
         return self._base

@@ -24,7 +24,7 @@ from rasterio.windows import Window as RioWindow
 from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
 from geoiseg.raster.arrays import BoolArray
 from geoiseg.raster.facts import BandFacts
-from geoiseg.raster.gdal_facts import band_facts
+from geoiseg.raster.gdal_facts import band_facts, is_data
 from geoiseg.raster.grid import PIXELS, Grid, Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
@@ -220,6 +220,11 @@ class RasterioRaster(Raster):
             file = local_file(self.name)
             self._all_facts = with_companions(self._band_facts, self.name, file, self._tags)
         return self._all_facts
+
+    @property
+    def virtual(self) -> str | None:
+        """The text of the VRT that stands for a folder or a list of files; None for others."""
+        return self._path if self._path.startswith("<VRTDataset") else None
 
     def _product(self) -> Sensor | None:
         return product_of(self.name)
@@ -482,10 +487,20 @@ def _common_type(types: Sequence[str]) -> str:
     return str(np.result_type(*map(np.dtype, names)))
 
 
+def _alpha_is_data(dataset: Any) -> bool:
+    """Return whether the band that is tagged as alpha is called as a band of measurements is."""
+    if isinstance(dataset, WarpedVRT):
+        return False
+    names = zip(dataset.colorinterp, dataset.descriptions, strict=True)
+    return any(kind == ColorInterp.alpha and is_data(name or "") for kind, name in names)
+
+
 def _mask_kind(dataset: Any, bands: tuple[int, ...], mixed: bool) -> str:
     """Return where validity comes from: ``none``, ``nodata`` (the values) or ``mask``."""
     flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
     if all(MaskFlags.all_valid in flag for flag in flags):
+        return "none"
+    if all(MaskFlags.alpha in flag for flag in flags) and _alpha_is_data(dataset):
         return "none"
     if all(MaskFlags.nodata in flag and MaskFlags.alpha not in flag for flag in flags):
         same = len(np.unique([dataset.nodatavals[band - 1] for band in bands])) == 1  # NaN is NaN

@@ -125,20 +125,45 @@ class Raster(Banded):
             if self._stretch is None:
                 self._stretch = stretch
 
+    def sample(self) -> NDArray[Any]:
+        """Return ``(band, n)`` values of data spread over the raster.
+
+        Raises:
+            RasterError: It has no pixels, or they can not be read.
+        """
+        data, valid = self._sampled()
+        return data[:, valid]
+
     def _find_stretch(self) -> Stretch:
+        return Stretch.of_samples(*self._sampled())
+
+    def _sampled(self) -> tuple[NDArray[Any], BoolArray]:
+        """Return ``(band, n)`` values spread over the raster, and ``(n,)`` True = data."""
         pieces = [(data.reshape(len(data), -1), valid.ravel()) for data, valid in self._samples()]
         if not pieces:
             raise RasterError(f"{self.name} has no pixels")
         data = np.concatenate([piece[0] for piece in pieces], axis=1)
         valid = np.concatenate([piece[1] for piece in pieces])
         step = max(1, data.shape[1] // SAMPLE_PIXELS)
-        return Stretch.of_samples(data[:, ::step], valid[::step])
+        return data[:, ::step], valid[::step]
 
     def chip(self, window: Window, level: int = 0) -> Chip:
         """Return a window as stretched 8-bit RGB with its grid."""
         data, valid = self.read(window, level)
         rgb = self.stretch.apply(data, valid)
         return Chip(rgb, valid, self.grid.level(level).window(window))
+
+    @property
+    def asked(self) -> tuple[int | str, ...]:
+        """What ``open_raster`` takes as ``bands`` to show the same, with all that the user said."""
+        told = self.told
+        sensor = () if told.sensor is None else (f"sensor={told.sensor.key}",)
+        return (*sensor, *(f"{role}={number}" for role, number in told.roles), *self.bands)
+
+    @property
+    def virtual(self) -> str | None:
+        """The text of the VRT that stands for a folder or a list of files; None for others."""
+        return None
 
     @property
     def plain(self) -> Raster:

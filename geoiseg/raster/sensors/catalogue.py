@@ -51,6 +51,11 @@ class Sensor:
 _CODE = re.compile(r"^(?:sr_|st_|toa_)?b0?(\d{1,2})(a?)$", re.IGNORECASE)
 
 
+def is_code(name: str) -> bool:
+    """Return whether a name is a code of a band, as ``B08`` or ``SR_B5``."""
+    return _CODE.match(name.strip()) is not None
+
+
 def plain_name(name: str) -> str:
     """Return a band's name without the ways in which it is written: ``SR_B05`` as ``b5``."""
     found = _CODE.match(name.strip())

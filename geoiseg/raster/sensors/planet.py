@@ -49,7 +49,6 @@ def with_metadata(facts: Sequence[BandFacts], path: Path, xml: Path) -> tuple[Ba
         factor = SURFACE if surface else factors.get(place + 1)
         found[one.number] = replace(
             one,
-            wavelength=one.wavelength or (band.wavelength if band else None),
             product_role=band.role if band else "",
             product=f"PlanetScope {xml.name}",
             scale=factor if factor and not one.is_scaled else one.scale,

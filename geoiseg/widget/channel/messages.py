@@ -15,6 +15,7 @@ from typing import Any
 
 from geoiseg.errors import GeoisegError
 from geoiseg.prompting import MAX_TEXT
+from geoiseg.raster import COMPOSITES, LONGEST
 from geoiseg.widget.channel.actions import ACTIONS, MAX_CLASSES, TOOLS
 
 MAX_VERTICES = 4000
@@ -25,6 +26,10 @@ MAX_UPLOAD = 64 << 20
 """Bytes of an uploaded layer."""
 MOST = {"simplify": 20.0, "threshold": 1.0, "snap": 100_000.0}
 """Numbers that can be set, from 0 to this much."""
+MOST_CUT = 25.0
+"""Percent of the pixels that may saturate at each end."""
+GAMMAS = (0.2, 5.0)
+RAMP_NAMES = ("grey", "viridis", "cividis", "turbo", "water")
 FORMATS = ("gpkg", "geojson", "shp", "fgb", "parquet", "tif")
 """Formats the page may ask for."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -151,6 +156,23 @@ class LayerChange:
 
 
 @dataclass(frozen=True, slots=True)
+class LookChange:
+    """How a raster is shown, in one of its ways; None leaves as it is."""
+
+    layer: str
+    composite: str | None = None
+    bands: str | None = None
+    """Bands, indices or formulas with commas between them."""
+    auto: str | None = None
+    """``view`` or ``raster``: contrast of which."""
+    percent: float = 2.0
+    gamma: float | None = None
+    ramp: str | None = None
+    linked: bool | None = None
+    """Whether the model sees what is shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """A text to look for, or what to do with what was found."""
 
@@ -184,7 +206,7 @@ class Ready:
 
 Message = (
     TileRequest | TileCancel | View | Click | Move | Drag | Do | Choose | ClassChange
-    | SetNumber | LayerChange | Words | Export | Upload | Ready
+    | SetNumber | LayerChange | LookChange | Words | Export | Upload | Ready
 )  # fmt: skip
 
 
@@ -354,6 +376,22 @@ def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:
     )
 
 
+def _look(content: Mapping[str, Any], _: Sequence[Any]) -> LookChange:
+    def given(name: str) -> bool:
+        return content.get(name) is not None
+
+    return LookChange(
+        _matching(content, "layer", _ID),
+        _one_of(content, "composite", tuple(COMPOSITES)) if given("composite") else None,
+        _text(content, "bands", LONGEST) if given("bands") else None,
+        _one_of(content, "auto", ("view", "raster")) if given("auto") else None,
+        _number(content, "percent", 0, MOST_CUT) if given("percent") else 2.0,
+        _number(content, "gamma", *GAMMAS) if given("gamma") else None,
+        _one_of(content, "ramp", RAMP_NAMES) if given("ramp") else None,
+        _flag(content, "linked") if given("linked") else None,
+    )
+
+
 def _export(content: Mapping[str, Any], _: Sequence[Any]) -> Export:
     name = _text(content, "name", MAX_NAME)
     if not _FILE.fullmatch(name) or name.endswith((".", " ")) or name.lower() in _DEVICES:
@@ -394,6 +432,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = 
     "class": _class,
     "set": _set,
     "layer": _layer,
+    "look": _look,
     "words": _words,
     "export": _export,
     "upload": _upload,

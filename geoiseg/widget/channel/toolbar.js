@@ -292,18 +292,43 @@ class Ui {
       const visible = h("input", { type: "checkbox", checked: layer.visible, onchange: () => set({ visible: visible.checked }) });
       const opacity = h("input", { type: "range", min: 0, max: 1, step: 0.05, value: layer.opacity, ariaLabel: "Opacity", oninput: () => set({ opacity: Number(opacity.value) }) });
       const parts = [h("label", { className: "gs-head", title: layer.name }, visible, h("span", {}, layer.name)), this.row("Opacity", opacity)];
+      const look = (change) => this.send({ kind: "look", layer: layer.id, ...change });
+      if (layer.composites.length) {
+        const picker = h("select", { ariaLabel: "Composite", onchange: () => picker.value && look({ composite: picker.value }) }, h("option", { value: "", selected: !layer.composite }, "own choice"), ...layer.composites.map((name) => h("option", { value: name, selected: name === layer.composite }, name)));
+        parts.push(this.row("Picture", picker));
+      }
       if (layer.count > 1) {
-        const band = (chosen) => h("select", { onchange: bands, ariaLabel: "Band" }, ...Array.from({ length: Math.min(layer.count, 256) }, (_, n) => h("option", { value: n + 1, selected: chosen === n + 1 }, String(n + 1))));
-        const bands = () => set({ bands: selects.map((select) => Number(select.value)) });
+        const band = (chosen) => h("select", { onchange: bands, ariaLabel: "Band" }, ...Array.from({ length: Math.min(layer.count, 256) }, (_, n) => h("option", { value: n + 1, selected: chosen === n + 1 }, layer.band_names[n] ?? String(n + 1))), ...(typeof chosen === "string" ? [h("option", { value: chosen, selected: true }, chosen)] : []));
+        const bands = () => {
+          const chosen = selects.map((select) => select.value);
+          if (chosen.every((one) => /^\d+$/.test(one))) set({ bands: chosen.map(Number) });
+          else look({ bands: chosen.join(",") });
+        };
         const selects = layer.bands.map((chosen) => band(chosen));
-        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands[0]] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
+        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands.find((one) => typeof one === "number") ?? 1] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
         if (mode) parts.push(this.row("Show as", mode));
         parts.push(this.row("Bands", ...selects));
+        const formula = h("input", { type: "text", ariaLabel: "Index or formula", placeholder: "ndwi or nir,red,ndwi", onchange: () => formula.value.trim() && look({ bands: formula.value.trim() }) });
+        parts.push(this.row("Index", formula));
       }
       const limit = (n) => h("input", { type: "number", step: "any", value: layer.stretch[n], ariaLabel: n ? "White at" : "Black at", onchange: () => set({ stretch: [Number(low.value), Number(high.value)] }) });
       const low = limit(0);
       const high = limit(1);
       parts.push(this.row("Contrast", low, high));
+      const percent = h("input", { type: "number", min: 0, max: 25, step: 0.5, value: 2, ariaLabel: "Percent that saturates" });
+      const auto = (of) => h("button", { type: "button", onclick: () => look({ auto: of, percent: Number(percent.value) }) }, of === "view" ? "of the view" : "of the raster");
+      parts.push(this.row("Auto", auto("view"), auto("raster"), percent));
+      const gamma = h("input", { type: "range", min: 0.2, max: 3, step: 0.1, value: layer.gamma, ariaLabel: "Gamma", onchange: () => look({ gamma: Number(gamma.value) }) });
+      parts.push(this.row("Gamma", gamma));
+      if (layer.bands.length === 1) {
+        const ramp = h("select", { ariaLabel: "Colours", onchange: () => look({ ramp: ramp.value }) }, ...["grey", "viridis", "cividis", "turbo", "water"].map((name) => h("option", { value: name, selected: name === layer.ramp }, name)));
+        parts.push(this.row("Colours", ramp));
+      }
+      if (layer.segmented) {
+        const linked = h("input", { type: "checkbox", checked: layer.linked, ariaLabel: "Segment what is seen", onchange: () => look({ linked: linked.checked }) });
+        parts.push(this.row("Segment what is seen", linked));
+        parts.push(h("p", { className: "gs-segmented" }, `The model sees: ${layer.segmented}`));
+      }
       return h("section", {}, ...parts);
     });
   }

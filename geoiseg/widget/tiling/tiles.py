@@ -22,6 +22,7 @@ from geoiseg.raster import BoolArray, Raster, Stretch, Window
 from geoiseg.segment import Mask
 from geoiseg.widget.drawing.outlines import to_map
 from geoiseg.widget.drawing.overlay import Bounds, draw_mask
+from geoiseg.widget.tiling.paint import Paint
 from geoiseg.widget.tiling.picture import Picture
 from geoiseg.widget.tiling.places import Places
 from geoiseg.widget.tiling.projection import WORLD, Projection, projection, wrap
@@ -32,6 +33,7 @@ from geoiseg.widget.tiling.warp import Piece, find_places
 log = logging.getLogger(__name__)
 
 MAX_ZOOM = 30
+PLAIN = Paint()
 EMPTY: tuple[None, str] = (None, "")
 SPARE = 2
 """Pixels read around a tile, for the resampling at its edges."""
@@ -53,13 +55,17 @@ class TileRenderer:
     square and the right way up.
     """
 
-    def __init__(self, raster: Raster, size: int = 256, stretch: Stretch | None = None) -> None:
+    def __init__(
+        self, raster: Raster, size: int = 256, stretch: Stretch | None = None,
+        paint: Paint = PLAIN,
+    ) -> None:  # fmt: skip
         """Find where the raster lies; no pixel is read.
 
         Args:
             raster: Any open raster.
             size: Side of a tile in pixels.
             stretch: Contrast limits in place of the raster's own.
+            paint: Colours for the eye.
 
         Raises:
             RasterError: The size is not between 16 and 2048.
@@ -69,6 +75,7 @@ class TileRenderer:
         self.raster = raster
         self.size = size
         self._given = stretch
+        self._paint = paint
         self._projection: Projection = projection(raster.grid)
         self._sketch_lock = threading.Lock()
         self._sketch: Sketch | None = None
@@ -248,7 +255,10 @@ class TileRenderer:
         if places is None:
             return None
         picture = self._picture(places)
-        return None if picture is None else picture.sampled(places, self.raster.grid.shape)
+        if picture is None:
+            return None
+        rgb, valid = picture.sampled(places, self.raster.grid.shape)
+        return self._paint.apply(rgb, len(self.raster.bands) == 1), valid
 
     def _picture(self, places: Places) -> Picture | None:
         """Return the pixels that the places need, at the level of their scale."""

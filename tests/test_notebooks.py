@@ -25,9 +25,10 @@ BOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE = 512
 
 
-def test_all_five_are_there() -> None:
+def test_all_six_are_there() -> None:
     assert [book.stem for book in BOOKS] == [
         "01-quick-start", "02-coastline", "03-fields", "04-scripting", "05-shores",
+        "06-bands",
     ]  # fmt: skip
 
 
@@ -151,6 +152,17 @@ def test_a_notebook_takes_the_users_own_file(
     before = own.stat().st_mtime_ns
     run("04-scripting", tmp_path, monkeypatch)
     assert own.stat().st_mtime_ns == before
+
+
+def test_bands_end_with_a_coast_in_qgis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene
+) -> None:
+    printed = "".join(run("06-bands", tmp_path, monkeypatch))
+    assert "band 4: nir     by description 'B08'" in printed
+    layer = gpd.read_file(tmp_path / "coast-from-bands.gpkg")
+    assert layer["label"].tolist() == ["water"]
+    assert iou(layer.geometry[0], scene.truth_of("sea")) > 0.95
+    assert (tmp_path / "coast-from-bands.qgz").is_file()
 
 
 @pytest.mark.slow

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from geoiseg.files.fitting import FORMS, fitted, storable
     from geoiseg.files.keeping import begin_with, check_apart, check_layer_free, is_project
     from geoiseg.files.qgis_project import check_replaceable, export_qgis_project
-    from geoiseg.files.shore_layer import LineOptions, changed, drawn, usable
+    from geoiseg.files.shore_layer import (
+        LineOptions,
+        TideOptions,
+        cast,
+        changed,
+        crossed,
+        drawn,
+        given_transects,
+        usable,
+    )
     from geoiseg.files.styles import PALETTE, embed_style
     from geoiseg.files.vector_file import read_layer
     from geoiseg.files.vectors import layer_info, list_layers, read_frame, write_frames
@@ -32,23 +41,31 @@ if TYPE_CHECKING:
         polygons_of,
         rows_said,
     )
+    from geoiseg.files.waterline_layer import RasterLineOptions, appended, drawn_from_raster
 
 __all__ = [
     "FORMS",
     "PALETTE",
     "LineOptions",
+    "RasterLineOptions",
+    "TideOptions",
+    "appended",
     "begin_with",
     "blank_rows",
+    "cast",
     "changed",
     "check_apart",
     "check_format",
     "check_layer_free",
     "check_replaceable",
+    "crossed",
     "drawn",
+    "drawn_from_raster",
     "embed_style",
     "export_features",
     "export_qgis_project",
     "fitted",
+    "given_transects",
     "in_archive",
     "is_project",
     "layer_info",
@@ -74,7 +91,17 @@ __getattr__, __dir__ = lazy(
         "fitting": ["FORMS", "fitted", "storable"],
         "keeping": ["begin_with", "check_apart", "check_layer_free", "is_project"],
         "qgis_project": ["check_replaceable", "export_qgis_project"],
-        "shore_layer": ["LineOptions", "changed", "drawn", "usable"],
+        "shore_layer": [
+            "LineOptions",
+            "TideOptions",
+            "cast",
+            "changed",
+            "crossed",
+            "drawn",
+            "given_transects",
+            "usable",
+        ],
+        "waterline_layer": ["RasterLineOptions", "appended", "drawn_from_raster"],
         "styles": ["PALETTE", "embed_style"],
         "vector_file": ["read_layer"],
         "vectors.archives": ["in_archive", "there"],

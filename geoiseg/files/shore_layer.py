@@ -25,7 +25,9 @@ from geoiseg.outline.shoreline import (
     centre_lines,
     crossings,
     rates,
+    read_tides,
     smooth_lines,
+    tide_corrected,
     transects,
 )
 from geoiseg.outline.shoreline.rates import decimal_year
@@ -110,7 +112,7 @@ def drawn(frame: gpd.GeoDataFrame, source: Path, options: LineOptions) -> gpd.Ge
         lines = _lines(rows, source, options)
         lines = smooth_lines(lines, options.deviation, frame.crs)
         table: dict[str, Any] = {options.date: when} if dated else {}
-        lengths = [_metres(line, frame.crs) for line in lines]
+        lengths = [length_metres(line, frame.crs) for line in lines]
         made = gpd.GeoDataFrame({**table, "length_m": lengths}, geometry=list(lines),
                                 crs=frame.crs)  # fmt: skip
         found.append(_with_columns(made, rows, common, options.date))
@@ -193,14 +195,27 @@ def _of_polygons(rows: gpd.GeoDataFrame, source: Path, options: LineOptions) -> 
     return boundary_lines(shape, other=other, extent=extent, margin=options.margin, crs=rows.crs)
 
 
-def changed(
-    lines: gpd.GeoDataFrame, how: TransectOptions, date: str, pick: str, baseline: Path | None
+@dataclass(frozen=True, slots=True)
+class TideOptions:
+    """How distances are brought to one level of the sea."""
+
+    table: Path
+    """CSV of dates and tides."""
+    slope: float
+    """Of the beach, rise over run."""
+    level: float = 0.0
+    """Metres of the sea to which distances are brought."""
+
+
+def cast(
+    lines: gpd.GeoDataFrame, how: TransectOptions, date: str, baseline: Path | None
 ) -> gpd.GeoDataFrame:
-    """Return transects with their change between dates."""
-    if date not in lines:
-        raise GeoreferenceError(
-            f"change needs a column of dates; there is no {date!r} (see --date)"
-        )
+    """Return transects across a baseline, or across the longest line of the oldest date.
+
+    Raises:
+        GeoisegError: There is no column of dates, or the baseline can not be read.
+    """
+    check_dated(lines, date)
     if baseline is not None:
         given = read_layer(baseline)
         base = shapely.union_all(alongside(given.geometry, given.crs, lines.geometry, lines.crs))
@@ -213,9 +228,73 @@ def changed(
         longest = oldest.geometry[oldest["length_m"].idxmax()]
         base = smooth_lines([longest], how.spacing / 2, lines.crs)[0]
     base = shapely.line_merge(base) if isinstance(base, shapely.MultiLineString) else base
-    ways = transects(base, how, lines.crs)
-    return rates(ways, crossings(ways, lines, date, pick))
+    return transects(base, how, lines.crs)
 
 
-def _metres(line: Any, crs: Any) -> float:
+def given_transects(path: Path, crs: Any, column: str | None = None) -> gpd.GeoDataFrame:
+    """Return the lines of a file as transects, each from land to sea.
+
+    Args:
+        path: The file.
+        crs: To which they are moved.
+        column: Of their names; by default the first of ``transect``, ``id`` and ``name`` that
+            is there, else their numbers from 1.
+
+    Raises:
+        GeoisegError: The file can not be read, holds anything but lines, or two have one name.
+    """
+    rows = read_layer(path)
+    if rows.crs is not None and crs is not None:
+        rows = rows.to_crs(crs)
+    if not (shapely.get_type_id(rows.geometry.to_numpy()) == 1).all():
+        raise GeoreferenceError(f"{path} holds something else than single lines; transects are")
+    if column is not None and column not in rows:
+        raise GeoreferenceError(f"{path} has no column {column!r}")
+    names = (column,) if column else ("transect", "id", "name")
+    own = next((name for name in names if name in rows), None)
+    labels = np.arange(1, len(rows) + 1) if own is None else rows[own].to_numpy()
+    if len(set(labels.tolist())) < len(labels):
+        raise GeoreferenceError(f"two transects of {path} have one name in {own!r}")
+    table = {"transect": labels, "line": 0, "along_m": np.nan, "origin_m": 0.0}
+    return gpd.GeoDataFrame(table, geometry=rows.geometry.to_numpy(), crs=crs)
+
+
+def check_dated(lines: gpd.GeoDataFrame, date: str) -> None:
+    """Make sure that lines have dates.
+
+    Raises:
+        GeoreferenceError: They have none.
+    """
+    if date not in lines:
+        raise GeoreferenceError(
+            f"change needs a column of dates; there is no {date!r} (see --date)"
+        )
+
+
+def crossed(
+    ways: gpd.GeoDataFrame, lines: gpd.GeoDataFrame, date: str, pick: str,
+    tide: TideOptions | None = None,
+) -> gpd.GeoDataFrame:  # fmt: skip
+    """Return where transects cross the lines of each date, at one level of the sea if asked.
+
+    Raises:
+        GeoisegError: There is no column of dates, or the tides do not say.
+    """
+    check_dated(lines, date)
+    points = crossings(ways, lines, date, pick)
+    if tide is None:
+        return points
+    return tide_corrected(points, read_tides(tide.table), tide.slope, date, tide.level)
+
+
+def changed(
+    lines: gpd.GeoDataFrame, how: TransectOptions, date: str, pick: str, baseline: Path | None
+) -> gpd.GeoDataFrame:
+    """Return transects with their change between dates."""
+    ways = cast(lines, how, date, baseline)
+    return rates(ways, crossed(ways, lines, date, pick))
+
+
+def length_metres(line: Any, crs: Any) -> float:
+    """Return the length of a line on the ground; in units of its coordinates without a CRS."""
     return float(shapely.length(line)) if crs is None else measure(line, crs)[1]

@@ -26,7 +26,7 @@ NEAR = 9
 FEWEST = 200
 """Pixels near borders below which the textbook's threshold stays."""
 REACH = 0.35
-"""How far from the textbook's threshold the scene's may lie."""
+"""How far from the textbook's threshold the scene's may lie, where a condition does not say."""
 SHARPNESS = 4.0
 """Log-odds of the middle of a kind: of a pixel that is as far from the threshold as it."""
 WHOLE = 1 << 20
@@ -49,6 +49,8 @@ class Condition:
     """The textbook's threshold."""
     above: bool = True
     """Whether the kind lies above the threshold."""
+    reach: float = REACH
+    """How far from the textbook's threshold the scene's may lie."""
 
 
 _MNDWI, _NDWI = Condition("mndwi", 0.0), Condition("ndwi", 0.0)
@@ -61,7 +63,7 @@ KINDS: dict[str, tuple[tuple[Condition, ...], ...]] = {
         (Condition("ndvi", 0.2, above=False), _DRY_NIR),
     ),
     # Water has a high index of snow, too, but gives back no near infrared.
-    "snow": ((Condition("ndsi", 0.4), _DRY_NIR),),
+    "snow": ((Condition("ndsi", 0.4), Condition("ndwi", 0.25, above=False, reach=0.1)),),
     "burnt": ((Condition("nbr", 0.1, above=False), _DRY), ),
 }  # fmt: skip
 """What holds of each kind, all of it; the first for which the bands are known is taken.
@@ -213,7 +215,9 @@ def parted(values: FloatArray, condition: Condition) -> Threshold:
     if len(values) < FEWEST:
         return usual
     cut = otsu(values)
-    value = float(np.clip(cut, condition.prior - REACH, condition.prior + REACH))
+    value = float(
+        np.clip(cut, condition.prior - condition.reach, condition.prior + condition.reach)
+    )
     high, low = values[values > value], values[values <= value]
     if not len(high) or not len(low):
         return usual

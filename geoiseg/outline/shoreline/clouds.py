@@ -45,7 +45,8 @@ def clouds_of(raster: Raster, window: Window, around: int = 0) -> BoolArray | No
     codes = values[0].astype(np.int64)
     bits = next((mask for key, mask in BITS.items() if key in name), None)
     hidden = np.isin(codes, SCENE_CLASSES) if bits is None else (codes & bits) > 0
-    hidden = (hidden & valid).astype(np.uint8)
-    if around:
-        hidden = cv2.dilate(hidden, np.ones((2 * around + 1, 2 * around + 1), np.uint8))
-    return np.asarray(hidden > 0)
+    hidden = np.asarray(hidden & valid)
+    if not around:
+        return hidden
+    square = np.ones((2 * around + 1, 2 * around + 1), np.uint8)
+    return np.asarray(cv2.dilate(hidden.astype(np.uint8), square) > 0)

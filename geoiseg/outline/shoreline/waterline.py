@@ -17,11 +17,11 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from skimage.measure import find_contours
 
 from geoiseg.errors import GeoreferenceError
+from geoiseg.outline.shoreline.clouds import clouds_of
 from geoiseg.raster import BoolArray, Raster, Window
-from geoiseg.segment.physics import Condition, near_border, otsu
+from geoiseg.segment.physics import near_border, otsu
 
 FloatArray = NDArray[np.float32]
 Read = Callable[[Window], tuple[FloatArray, BoolArray]]
@@ -145,8 +145,6 @@ def _windows(shape: tuple[int, int], border: _Border | None) -> Iterator[Window]
 
 
 def _reader(raster: Raster, options: WaterlineOptions) -> Read:
-    from geoiseg.outline.shoreline.clouds import clouds_of
-
     def read(window: Window) -> tuple[FloatArray, BoolArray]:
         values, valid = raster.read_bands(window, 0, [options.index])
         cloudy = clouds_of(raster, window, options.clouds)
@@ -184,7 +182,7 @@ def _threshold(
     for window in windows:
         values, known = read(window)
         if border is None:
-            own = near_border(values, known, Condition(options.index, 0.0).prior)
+            own = near_border(values, known, 0.0)
         else:
             own = values[_near(values, known, window, border, 0.0, options.reach)]
         sample.append(own[:: max(1, len(own) // room)])
@@ -215,8 +213,10 @@ def _drawn(
     """Return lines in pixels of the raster, and how far noise moves each of their vertices."""
     if near.shape[0] < 2 or near.shape[1] < 2 or not near.any():
         return [], np.zeros(0)
+    from skimage.measure import find_contours  # the environment beside QGIS does without
+
     plane = np.where(near, values, np.nan).astype(np.float64)
-    contours = find_contours(plane, threshold, mask=near)
+    contours = find_contours(plane, threshold, mask=near)  # type: ignore[no-untyped-call]
     noise = _noise(plane)
     down, across = np.gradient(np.where(near, values, threshold).astype(np.float64))
     steep = np.hypot(down, across)

@@ -1,0 +1,200 @@
+"""Objects told apart by bands that the model does not see, and that only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from scipy.ndimage import gaussian_filter
+
+import geoiseg
+from geoiseg.errors import PromptError
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import open_raster
+from geoiseg.segment import EmbeddingCache
+from geoiseg.segment.palette import palette_of
+from geoiseg.segment.physics import Condition, otsu, parted, thresholds_for
+from geoiseg.segment.spectra import Spectra, unseen
+from geoiseg.segment.spectral import CAP, ChipBands, by_water, fitted, joined
+from geoiseg.session.project import step_of
+
+SIDE = 200
+
+
+def halves() -> tuple[np.ndarray, np.ndarray]:
+    """Return a scene that is water on the left: alike in colour, apart in the infrared."""
+    rng = np.random.default_rng(5)
+    water = np.zeros((SIDE, SIDE), bool)
+    water[:, :120] = True
+    same = 80 + 6 * gaussian_filter(rng.normal(size=(3, SIDE, SIDE)), (0, 2, 2))
+    nir = np.where(water, 15.0, 140.0) + rng.normal(0, 3, water.shape)
+    return np.concatenate([same, nir[None]]).clip(1, 255).astype(np.uint8), water
+
+
+def written(path: Path, data: np.ndarray) -> Path:
+    shape = {"count": len(data), "height": data.shape[1], "width": data.shape[2]}
+    place = rasterio.Affine(10, 0, 500_000, 0, -10, 4_500_000)
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=data.dtype, crs="EPSG:32631", transform=place, **shape
+    ) as target:
+        target.write(data)
+        target.colorinterp = [rasterio.enums.ColorInterp.undefined] * len(data)
+    return path
+
+
+ROLES = {"red": 1, "green": 2, "blue": 3, "nir": 4}
+
+
+def clicked(path: Path, xy: tuple[int, int], roles: dict[str, int] | None) -> geoiseg.Session:
+    session = geoiseg.Session(open_raster(path, roles), cache=EmbeddingCache())
+    session.add_point(*session.raster.grid.to_crs([[xy[0] + 0.5, xy[1] + 0.5]])[0].tolist())
+    return session
+
+
+def test_a_palette_keeps_apart_what_differs_and_leaves_out_what_is_unknown() -> None:
+    data, water = halves()
+    valid = np.ones_like(water)
+    valid[:20] = False
+    palette = palette_of(data.astype(np.float32), valid)
+    assert palette is not None
+    assert not palette.valid[:20].any()
+    assert palette.valid[20:].all()
+    on, off = set(palette.codes[20:][water[20:]]), set(palette.codes[20:][~water[20:]])
+    assert not on & off
+    assert palette_of(np.ones((4, 9, 9), np.float32), np.ones((9, 9), bool)) is None
+
+
+def test_a_model_of_the_object_raises_what_is_like_it_and_lowers_the_rest() -> None:
+    data, water = halves()
+    palette = palette_of(data.astype(np.float32), np.ones_like(water))
+    assert palette is not None
+    logits = np.where(water, -1.0, -4.0).astype(np.float32)  # the network finds most of the water
+    logits[:, :100] = 2.0
+    prompts = PixelPrompts(points=np.array([[30.5, 100.5]]), positive=np.array([True]))
+    table = fitted(logits, logits > 0, prompts, palette)
+    assert table is not None
+    added = table[palette.codes]
+    assert np.median(added[water]) > 0 > np.median(added[~water])
+    assert np.abs(added).max() <= CAP
+    assert (
+        (joined(logits, logits > 0, prompts, ChipBands(palette, None)) > 0) >= (logits > 0)
+    ).all()
+
+
+def test_clicks_that_the_bands_contradict_turn_the_model_off() -> None:
+    data, water = halves()
+    palette = palette_of(data.astype(np.float32), np.ones_like(water))
+    assert palette is not None
+    logits = np.where(water, 2.0, -4.0).astype(np.float32)
+    wrong = PixelPrompts(
+        points=np.array([[30.5, 100.5], [60.5, 100.5]]), positive=np.array([True, False])
+    )
+    assert fitted(logits, logits > 0, wrong, palette) is None
+
+
+@pytest.mark.parametrize(
+    ("points", "signs", "expected"),
+    [
+        ([(30, 50)], [True], "water"),
+        ([(180, 50)], [True], "land"),
+        ([(30, 50), (60, 50)], [True, False], "unclear"),
+        ([(30, 50), (180, 50)], [True, True], "unclear"),
+    ],
+)
+def test_clicks_say_whether_it_is_about_water(points, signs, expected) -> None:
+    _, water = halves()
+    odds = np.where(water, 4.0, -4.0).astype(np.float32)
+    prompts = PixelPrompts(points=np.array(points) + 0.5, positive=np.array(signs))
+    added = by_water(np.zeros_like(water), prompts, odds)
+    if expected == "unclear":
+        assert added is None
+    elif expected == "water":
+        assert (added == odds).all()
+    else:
+        assert (added[water] == -4).all()
+        assert (added[~water] == 0).all()
+
+
+def test_one_click_takes_the_water_that_colours_do_not_show(tmp_path: Path) -> None:
+    data, water = halves()
+    path = written(tmp_path / "four.tif", data)
+    session = clicked(path, (60, 100), ROLES)
+    mask = session.mask
+    assert mask is not None
+    found = mask.array
+    assert found.shape == water.shape
+    assert (found & water).sum() / (found | water).sum() > 0.97
+
+
+def test_three_bands_and_steps_that_ask_for_no_more_are_answered_as_before(tmp_path: Path) -> None:
+    data, _ = halves()
+    three = clicked(written(tmp_path / "three.tif", data[:3]), (60, 100), None)
+    assert unseen(three.raster) == ()
+    four = geoiseg.Session(
+        open_raster(written(tmp_path / "four.tif", data), ROLES).restyled((1, 2, 3)),
+        cache=EmbeddingCache(),
+    )
+    four.all_bands = False
+    four.add_point(*four.raster.grid.to_crs([[60.5, 100.5]])[0].tolist())
+    assert (four.mask.array == three.mask.array).all()
+    four.all_bands = True
+    four.undo()
+    four.add_point(*four.raster.grid.to_crs([[60.5, 100.5]])[0].tolist())
+    assert not (four.mask.array == three.mask.array).all()
+
+
+def test_projects_replay_each_step_as_it_was_answered(tmp_path: Path) -> None:
+    data, _ = halves()
+    session = clicked(written(tmp_path / "four.tif", data), (60, 100), ROLES)
+    session.all_bands = False
+    session.add_point(*session.raster.grid.to_crs([[90.5, 100.5]])[0].tolist())
+    saved = session.save(tmp_path / "p.gpkg")
+    assert gpd.read_file(saved, layer="prompts")["spectral"].tolist() == [1, 0]
+    raster = open_raster(tmp_path / "four.tif", ROLES)
+    again = geoiseg.Session.load(saved, raster=raster, cache=EmbeddingCache())
+    assert (again.mask.array == session.mask.array).all()
+    assert [step.spectral for step in again._state.steps] == [1, 0]
+
+
+def test_tables_without_the_column_asked_no_bands_and_newer_ones_are_refused() -> None:
+    row = {"kind": "grow", "chips": 3}
+    assert step_of([row], None).spectral == 0
+    assert step_of([row], None, 1).spectral == 1
+    with pytest.raises(PromptError, match="upgrade"):
+        step_of([row], None, 99)
+
+
+def test_what_is_kept_of_chips_stays_within_its_bound(tmp_path: Path) -> None:
+    data, _ = halves()
+    session = clicked(written(tmp_path / "four.tif", data), (60, 100), ROLES)
+    frame = session._state.outcome.frame
+    kept = Spectra(limit=1)
+    one = kept.of(session.raster, frame)
+    assert kept.of(session.raster, frame) is one
+    other = replace(frame, window=replace(frame.window, width=frame.window.width - 8))
+    assert kept.of(session.raster, other) is not one
+    assert kept.nbytes == kept.of(session.raster, other).nbytes
+
+
+def test_otsu_parts_two_heaps_and_the_prior_bounds_it() -> None:
+    rng = np.random.default_rng(1)
+    heaps = np.concatenate([rng.normal(-0.4, 0.05, 5000), rng.normal(0.3, 0.05, 5000)])
+    cut = otsu(heaps.astype(np.float32))
+    assert -0.25 < cut < 0.15
+    far = parted((heaps + 3).astype(np.float32), Condition("x", 0.0))
+    assert far.value == pytest.approx(0.0)
+    assert parted(heaps[:50].astype(np.float32), Condition("x", 0.1)).value == 0.1
+
+
+def test_the_threshold_is_the_scenes_own(tmp_path: Path) -> None:
+    data, water = halves()
+    raster = open_raster(written(tmp_path / "four.tif", data), ROLES)
+    (found,) = thresholds_for(raster, "water")
+    values, _ = raster.read_bands(raster.grid.whole, 0, ["ndwi"])
+    assert values[0][~water].max() < found.value < values[0][water].min()
+    assert thresholds_for(raster, "snow") == ()
+    assert thresholds_for(open_raster(tmp_path / "four.tif"), "water") == ()

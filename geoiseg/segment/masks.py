@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -13,6 +13,9 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.models import Masks
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Grid
+
+LARGE, STEP = 768, 4
+"""Chips of more pixels a side are cleaned roughly in steps of so many pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +77,37 @@ def clean(
     """
     kept = _keep_parts(mask & valid, prompts, options)
     return _fill_holes(kept, valid, prompts, options.min_hole)
+
+
+def roughly_clean(
+    mask: BoolArray, valid: BoolArray, prompts: PixelPrompts, options: CleanOptions
+) -> BoolArray:
+    """Return ``(y, x)`` about what ``clean`` does, of large chips in a fraction of the time.
+
+    Every fourth pixel of every fourth row stands for those after it; where nothing is left so, and
+    of chips up to :data:`LARGE` pixels, it is exact. Arguments as ``clean`` takes them.
+    """
+    if max(mask.shape) <= LARGE:
+        return clean(mask, valid, prompts, options)
+    few = mask[::STEP, ::STEP]
+    box = None
+    if prompts.box is not None:
+        x0, y0, x1, y1 = prompts.box
+        box = (x0 / STEP, y0 / STEP, x1 / STEP, y1 / STEP)
+    coarse = replace(
+        prompts,
+        points=prompts.points / STEP,
+        scribbles=tuple((stroke / STEP, sign) for stroke, sign in prompts.scribbles),
+        box=box,
+        mask=None if prompts.mask is None else prompts.mask[::STEP, ::STEP],
+    )
+    least = replace(options, min_hole=0, min_part=1)
+    kept = clean(np.ascontiguousarray(few), valid[::STEP, ::STEP], coarse, least)
+    if not kept.any():
+        return clean(mask, valid, prompts, options)
+    rows, cols = mask.shape
+    large: BoolArray = kept.repeat(STEP, axis=0).repeat(STEP, axis=1)[:rows, :cols]
+    return large & mask
 
 
 def prompted_pixels(shape: tuple[int, int], prompts: PixelPrompts, positive: bool) -> BoolArray:

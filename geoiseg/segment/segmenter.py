@@ -35,7 +35,15 @@ from geoiseg.raster import BoolArray, Chip, Grid, Raster
 from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
 from geoiseg.segment.growing import Canvas, GrowOptions, Look, amend, grow
-from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, prompted_pixels, touched_border
+from geoiseg.segment.masks import (
+    CleanOptions,
+    Mask,
+    choose,
+    clean,
+    prompted_pixels,
+    roughly_clean,
+    touched_border,
+)
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
 
@@ -315,7 +323,7 @@ class Segmenter:
         bands = self.spectra.of(self.raster, frame) if self.asking else None
         if bands is None:
             return logits
-        mask = clean((logits > 0) & valid, valid, pixel, self.cleaning)
+        mask = roughly_clean((logits > 0) & valid, valid, pixel, self.cleaning)
         return joined(logits, mask, pixel, bands)
 
     def view(

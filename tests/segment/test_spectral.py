@@ -16,6 +16,7 @@ from geoiseg.errors import PromptError
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import open_raster
 from geoiseg.segment import EmbeddingCache
+from geoiseg.segment.masks import CleanOptions, roughly_clean
 from geoiseg.segment.palette import palette_of
 from geoiseg.segment.physics import Condition, otsu, parted, thresholds_for
 from geoiseg.segment.spectra import Spectra, unseen
@@ -198,3 +199,12 @@ def test_the_threshold_is_the_scenes_own(tmp_path: Path) -> None:
     assert values[0][~water].max() < found.value < values[0][water].min()
     assert thresholds_for(raster, "snow") == ()
     assert thresholds_for(open_raster(tmp_path / "four.tif"), "water") == ()
+
+
+def test_large_masks_are_cleaned_roughly_to_the_part_that_was_clicked() -> None:
+    mask = np.zeros((1024, 1024), bool)
+    mask[100:300, 100:300] = mask[600:900, 600:900] = True
+    prompts = PixelPrompts(points=np.array([[200.5, 200.5]]), positive=np.array([True]))
+    kept = roughly_clean(mask, np.ones_like(mask), prompts, CleanOptions())
+    assert kept[100:300, 100:300].all()
+    assert kept.sum() == 200 * 200

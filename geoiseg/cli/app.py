@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from geoiseg.cli.options import bands_option, chosen_model, chosen_options, model_option
+from geoiseg.cli.options import Bands, bands_option, chosen_model, chosen_options, model_option
 from geoiseg.errors import ProjectError, require
 from geoiseg.models import ModelOptions
 from geoiseg.raster import open_raster
@@ -55,7 +55,7 @@ STYLE = """\
 @click.option("--port", type=click.IntRange(0, 65535), help="[default: 8866 or the next free one]")
 @click.option("--browser/--no-browser", default=True, help="Open the page. [default: yes]")
 def app(
-    *, raster: str, project: Path | None, bands: tuple[int, ...] | None, model: str, host: str,
+    *, raster: str, project: Path | None, bands: Bands, model: str, host: str,
     port: int | None, browser: bool,
 ) -> None:  # fmt: skip
     """Show RASTER as a map in a web page of its own, and segment objects by clicks.
@@ -96,7 +96,7 @@ def make_notebook(
     model: str,
     project: Path | None,
     options: ModelOptions | None = None,
-    bands: tuple[int, ...] | None = None,
+    bands: Bands = None,
 ) -> dict[str, Any]:
     """Return the notebook whose output is the page, as JSON."""
     name = raster.rstrip("/").rpartition("/")[2]

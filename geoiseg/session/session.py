@@ -150,8 +150,10 @@ class Session(Sharing):
         if raster is None:
             place = raster_path(project.raster, Path(path))
             raster = open_raster(place, project.bands, project.stretch)
-        elif isinstance(raster, (str, Path)) and max(project.bands) <= open_raster(raster).count:
-            raster = open_raster(raster, project.bands, project.stretch)
+        elif isinstance(raster, (str, Path)):
+            numbers = [band for band in project.bands if isinstance(band, int)]
+            if max(numbers, default=1) <= open_raster(raster).count:
+                raster = open_raster(raster, project.bands, project.stretch)
         session = cls(
             open_raster(raster),
             project.model if model is None else model,

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from geoiseg.atomic import check_place
 from geoiseg.errors import ExportError, MissingExtraError, VectorError
 from geoiseg.files.vectors import list_layers
 from geoiseg.files.vectors.archives import in_archive
@@ -39,8 +40,10 @@ def check_layer_free(path: Path, layer: str = FEATURES) -> None:
     """Make sure that a layer is none of a project's own.
 
     Raises:
-        ExportError: The file is a project, and the layer one that it keeps its work in.
+        ExportError: The file is a project, and the layer one that it keeps its work in; or no
+            file can have this place.
     """
+    check_place(path)
     if is_project(path) and layer.lower() in (META, FEATURES, PROMPTS):
         raise ExportError(
             f"{path} is a project of geoiseg, whose {layer!r} stay as they are: write to another"
@@ -79,9 +82,12 @@ def check_apart(out: Path | None, *inputs: Any, layer: str | None = None) -> Non
         layer: The layer that is read, where it is said.
 
     Raises:
-        ExportError: It is one of them.
+        ExportError: It is one of them, or no file can have its place.
     """
-    if out is None or not out.is_file():
+    if out is None:
+        return
+    check_place(out)
+    if not out.is_file():
         return
     for source in _files(inputs):
         if source.is_file() and source.samefile(out) and not _goes_beside(out, layer):

@@ -20,7 +20,6 @@ import rasterio
 import shapely
 
 from geoiseg.cli import main
-from geoiseg.errors import PromptError
 from geoiseg.prompting.prompts import Box, Point, Region, Scribble
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import Disk
@@ -288,11 +287,15 @@ def test_geometries_become_the_prompts_they_look_like(tmp_path: Path) -> None:
         ({"positive": ["maybe", "yes"]}, "positive is 1 or 0"),
     ],
 )
-def test_odd_columns_are_refused(tmp_path: Path, columns, says: str) -> None:
+def test_rows_of_odd_columns_are_refused(tmp_path: Path, columns, says: str) -> None:
     frame = gpd.GeoDataFrame(columns, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs="EPSG:32631")
     frame.to_file(tmp_path / "p.gpkg")
-    with pytest.raises(PromptError, match=says):
-        read_prompts(tmp_path / "p.gpkg", "EPSG:32631")
+    wrong, right = read_prompts(tmp_path / "p.gpkg", "EPSG:32631")
+    assert len(wrong.faults) == 1
+    assert wrong.faults[0].startswith("row 1: ")
+    assert says in wrong.faults[0]
+    assert not right.faults
+    assert right.steps
 
 
 def test_an_interrupt_keeps_what_was_found(disk: Disk, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from dataclasses import replace
+from itertools import groupby, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,9 @@ from tqdm import tqdm
 
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.procedural.scenes import make_scene
-from geoiseg.training.scenes import Scene, read_scenes, segment_scene
+from geoiseg.training.scene import Scene
+from geoiseg.training.scenes import read_scenes
+from geoiseg.training.segments import segment_scene
 
 log = logging.getLogger(__name__)
 First = TypeVar("First")
@@ -33,11 +36,12 @@ def collect(options: TrainingOptions, folder: Path | None, rank: int = 0) -> Ite
         labelled = list(read_scenes(folder, held_out=False))
         yield from labelled
         if options.segments:
-            regions = _spread(segment_scene, labelled, options.workers, "regions")
-            for scene, found in zip(labelled, regions, strict=True):
+            whole = [next(layers) for _, layers in groupby(labelled, key=lambda s: s.name)]
+            regions = _spread(segment_scene, whole, options.workers, "regions")
+            for scene, found in zip(whole, regions, strict=True):
                 # What came back from another process holds a copy of the image; the
                 # bank stores an image once if it is the same object.
-                yield Scene(found.name, scene.image, scene.valid, found.ids, found.kinds)
+                yield replace(found, image=scene.image, valid=scene.valid)
     first = options.seed * 100_000 + 10_000 * rank
     seeds = [first + k for k in range(options.procedural)]
     yield from _spread(procedural_scene, seeds, options.workers, "scenes")
@@ -49,7 +53,8 @@ def procedural_scene(seed: int, size: int = 640) -> Scene:
     kinds = dict(zip(canvas.targets, repeat("procedural")))
     image = canvas.as_bytes()
     valid = canvas.ids >= 0
-    return Scene(f"procedural_{seed}", image, valid, canvas.ids, kinds)
+    name = f"procedural_{seed}"
+    return Scene(name, image, valid, canvas.ids, kinds, "procedural", name)
 
 
 def _spread(

@@ -1,17 +1,19 @@
-"""Labelled scenes read from disk, and what is held out of training for validation.
+"""Labelled scenes read from disk.
 
 Expected under the data folder: ``NAME/image.tif`` with ``NAME/labels.geojson`` (one
-polygon per object), and ``_dubai/*.jpg`` with ``*_cls.png`` class masks, whose connected
-parts make objects. ``NAME/image.jpg`` with ``ids.png`` and ``valid.png``, as
-:func:`pack_scenes` writes them, serve on a machine without GDAL.
+polygon per object, perhaps with a ``class``) and perhaps ``NAME/provenance.json`` (with a
+``family``), and ``_dubai/*.jpg`` with ``*_cls.png`` class masks, whose connected parts make
+objects. Scenes that ``training.packed`` wrote serve on a machine without GDAL.
+
+An object may lie within another: an island and its town. A scene comes as several layers
+then, one :class:`Scene` each, of one name and with the very same image.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +22,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import RasterError
+from geoiseg.training.families import HELD_OUT, family_of, kind_of, place_of
+from geoiseg.training.packed import is_packed, read_packed, write_packed
+from geoiseg.training.scene import UNKNOWN, Ids, Scene
 
-HELD_OUT = (
-    "fields_naip_05", "fields_naip_14", "fields_naip_27", "fields_naip_31", "bldg_nairobi_b2",
-    "t3_p001", "t3_p002", "t3_p003", "t3_p004", "t3_p005", "t3_p006", "t3_p007", "t3_p008",
-    "t3_p009",
-)  # fmt: skip
-"""Scenes that validate and never train: four of fields, one of buildings, a tile of Dubai."""
 DUBAI_KINDS = ("building", "land", "road", "vegetation", "water")
 """Classes of the masks in their order; a larger number is unlabelled."""
 SMALLEST = 40
 """Objects of fewer pixels are no targets."""
-UNKNOWN = -1
-"""Object number of pixels whose label is not known: they count in no loss."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """An image and the objects drawn on it."""
-
-    name: str
-    image: NDArray[np.uint8]
-    """``(y, x, 3)``."""
-    valid: NDArray[np.bool_]
-    """``(y, x)`` True where there is data."""
-    ids: NDArray[np.int16]
-    """``(y, x)`` object number, 0 for none, :data:`UNKNOWN` for not labelled."""
-    kinds: dict[int, str]
-    """Kind of each object that may be a target, by number."""
+OVERLAP = 0.1
+"""Share of an object that may be covered by others of its layer, as outlines of neighbours do."""
+WHOLE = 0.05
+"""Least share of a picture's water, or land, for the other to be an object as a whole."""
 
 
 def read_scenes(folder: Path, *, held_out: bool) -> Iterator[Scene]:
-    """Yield the scenes of a data folder, in the order of their names.
+    """Yield the scenes of a data folder, in the order of their names, layer by layer.
 
     Args:
         folder: Data folder.
-        held_out: Whether to yield the scenes of :data:`HELD_OUT` or all others.
+        held_out: Whether to yield the scenes of the places that are held out or all others.
 
     Raises:
         RasterError: There is no labelled scene.
@@ -65,26 +51,11 @@ def read_scenes(folder: Path, *, held_out: bool) -> Iterator[Scene]:
     if not rasters and not photos:
         raise RasterError(f"no labelled scene in {str(folder)!r}; expected NAME/image.tif there")
     for path in rasters:
-        if (path.name in HELD_OUT) == held_out:
-            yield _read_packed(path) if (path / "ids.png").exists() else _read_raster(path)
+        if (place_of(path.name) in HELD_OUT) == held_out:
+            yield from read_packed(path) if is_packed(path) else _read_raster(path)
     for path in photos:
-        if (path.stem in HELD_OUT) == held_out:
-            yield _read_photo(path)
-
-
-def _read_raster(folder: Path) -> Scene:
-    import rasterio
-    from rasterio.features import rasterize
-
-    with rasterio.open(folder / "image.tif") as source:
-        data = source.read((1, 2, 3))
-        valid = source.dataset_mask() > 0
-        shapes = json.loads((folder / "labels.geojson").read_text())["features"]
-        numbered = [(shape["geometry"], i) for i, shape in enumerate(shapes, 1)]
-        ids = rasterize(numbered, valid.shape, transform=source.transform, dtype="int16")
-    image = np.ascontiguousarray(data.transpose(1, 2, 0))
-    image[~valid] = 0
-    return Scene(folder.name, image, valid, ids, _kinds_by_size(ids, _kind(folder.name)))
+        if (place_of(path.stem) in HELD_OUT) == held_out:
+            yield from _read_photo(path)
 
 
 def pack_scenes(folder: Path, out: Path) -> None:
@@ -95,36 +66,94 @@ def pack_scenes(folder: Path, out: Path) -> None:
         out: Where to; what is there already is replaced.
     """
     for held_out in (False, True):
-        for scene in read_scenes(folder, held_out=held_out):
-            if (folder / scene.name).is_dir():
-                place = out / scene.name
-                place.mkdir(parents=True, exist_ok=True)
-                bgr = np.ascontiguousarray(scene.image[..., ::-1])
-                cv2.imwrite(str(place / "image.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, 93])
-                cv2.imwrite(str(place / "ids.png"), scene.ids.astype(np.uint16))
-                cv2.imwrite(str(place / "valid.png"), scene.valid.astype(np.uint8) * 255)
-    for path in folder.glob("_dubai/*"):
-        (out / "_dubai").mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, out / "_dubai" / path.name)
+        scenes = read_scenes(folder, held_out=held_out)
+        for name, layers in groupby(scenes, key=lambda scene: scene.name):
+            write_packed(list(layers), out / name)
 
 
-def _read_packed(folder: Path) -> Scene:
-    bgr: NDArray[Any] | None = cv2.imread(str(folder / "image.jpg"))
-    ids: NDArray[Any] | None = cv2.imread(str(folder / "ids.png"), cv2.IMREAD_UNCHANGED)
-    seen: NDArray[Any] | None = cv2.imread(str(folder / "valid.png"), cv2.IMREAD_UNCHANGED)
-    if bgr is None or ids is None or seen is None:
-        raise RasterError(f"cannot read the packed scene {str(folder)!r}; pack it again")
-    image, valid = np.ascontiguousarray(bgr[..., ::-1]), seen > 0
+def _read_raster(folder: Path) -> Iterator[Scene]:
+    import rasterio
+
+    with rasterio.open(folder / "image.tif") as source:
+        data = source.read((1, 2, 3))
+        valid = source.dataset_mask() > 0
+        transform = source.transform
+    shapes = json.loads((folder / "labels.geojson").read_text())["features"]
+    about = folder / "provenance.json"
+    provenance = json.loads(about.read_text()) if about.exists() else {}
+    family = family_of(folder.name, provenance)
+    image = np.ascontiguousarray(data.transpose(1, 2, 0))
     image[~valid] = 0
-    numbers = ids.astype(np.int16)
-    return Scene(folder.name, image, valid, numbers, _kinds_by_size(numbers, _kind(folder.name)))
+    layers = _burned(shapes, family, transform, valid.shape)
+    if family == "island":
+        layers.append(_sea(layers, valid))
+    for ids, kinds in layers:
+        kept = _large(ids, kinds)
+        yield Scene(folder.name, image, valid, ids, kept, family, place_of(folder.name))
 
 
-def _kind(name: str) -> str:
-    return "field" if name.startswith("fields") else "building"
+def _burned(
+    shapes: list[dict[str, Any]], family: str, transform: Any, extent: tuple[int, ...]
+) -> list[tuple[Ids, dict[int, str]]]:
+    """Return the polygons as layers of object numbers, the largest objects first."""
+    masks = [_one_burned(shape["geometry"], transform, extent) for shape in shapes]
+    order = sorted(range(len(shapes)), key=lambda i: -int(masks[i][1].sum()))
+    layers: list[tuple[Ids, dict[int, str]]] = [(np.zeros(extent, np.int16), {})]
+    for index in order:
+        window, mask = masks[index]
+        area = int(mask.sum())
+        free = [bool((ids[window][mask] > 0).sum() <= OVERLAP * area) for ids, _ in layers]
+        if not any(free):
+            layers.append((np.zeros(extent, np.int16), {}))
+        ids, kinds = layers[free.index(True) if any(free) else -1]
+        ids[window][mask] = index + 1
+        kinds[index + 1] = kind_of(shapes[index]["properties"], family)
+    return layers
 
 
-def _read_photo(path: Path) -> Scene:
+def _one_burned(
+    geometry: Any, transform: Any, extent: tuple[int, ...]
+) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Return the window that one polygon touches and its mask there."""
+    from affine import Affine
+    from rasterio.features import bounds, rasterize
+
+    left, bottom, right, top = bounds(geometry)
+    corners = [~transform @ (x, y) for x in (left, right) for y in (bottom, top)]
+    columns, rows = ([float(corner[axis]) for corner in corners] for axis in (0, 1))
+    x0, y0 = (max(0, int(np.floor(min(side)))) for side in (columns, rows))
+    x1 = min(extent[1], int(np.ceil(max(columns))))
+    y1 = min(extent[0], int(np.ceil(max(rows))))
+    if x1 <= x0 or y1 <= y0:
+        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
+    moved = transform @ Affine.translation(x0, y0)
+    mask = rasterize([(geometry, 1)], (y1 - y0, x1 - x0), transform=moved, dtype="uint8")
+    return (slice(y0, y1), slice(x0, x1)), mask > 0
+
+
+def _sea(
+    layers: list[tuple[Ids, dict[int, str]]], valid: NDArray[np.bool_]
+) -> tuple[Ids, dict[int, str]]:
+    """Return the water around outlined land as a layer of its own."""
+    dry = np.zeros(valid.shape, bool)
+    for ids, _ in layers:
+        dry |= ids > 0
+    return _parts(~dry & valid, "water")
+
+
+def _parts(mask: NDArray[np.bool_], kind: str) -> tuple[Ids, dict[int, str]]:
+    """Return the connected parts of a mask that make up much of the picture."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    ids = np.zeros(mask.shape, np.int16)
+    kinds: dict[int, str] = {}
+    for part in range(1, count):
+        if stats[part, cv2.CC_STAT_AREA] >= WHOLE * mask.size:
+            kinds[len(kinds) + 1] = kind
+            ids[parts == part] = len(kinds)
+    return ids, kinds
+
+
+def _read_photo(path: Path) -> Iterator[Scene]:
     bgr: NDArray[Any] | None = cv2.imread(str(path))
     classes: NDArray[Any] | None = cv2.imread(str(path.with_name(path.stem + "_cls.png")), 0)
     if bgr is None or classes is None:
@@ -142,38 +171,18 @@ def _read_photo(path: Path) -> Scene:
                 box = np.s_[y : y + h, x : x + w]
                 ids[box][parts[box] == part] = number
     image = np.ascontiguousarray(bgr[..., ::-1])
-    return Scene(path.stem, image, np.ones(classes.shape, bool), ids, kinds)
+    valid = np.ones(classes.shape, bool)
+    place = place_of(path.stem)
+    yield Scene(path.stem, image, valid, ids, kinds, "aerial", place)
+    water = classes == DUBAI_KINDS.index("water")
+    if WHOLE <= water.mean() <= 1 - WHOLE:
+        # Land with all that stands on it is what one click on an island means.
+        whole, named = _parts(~water & (ids != UNKNOWN), "land")
+        whole[ids == UNKNOWN] = UNKNOWN
+        if named:
+            yield Scene(path.stem, image, valid, whole, named, "aerial", place)
 
 
-def _kinds_by_size(ids: NDArray[np.int16], kind: str) -> dict[int, str]:
-    areas = np.bincount(ids[ids > 0].ravel())
-    return {int(i): kind for i in np.flatnonzero(areas >= SMALLEST)}
-
-
-def segment_scene(scene: Scene) -> Scene:
-    """Return the same image with objects found by colour alone, at a random coarseness.
-
-    Regions of one colour are what a user means as often as what a map legend names; they
-    keep the network from believing that only fields and houses are objects.
-
-    Source: graph-based segmentation of Felzenszwalb and Huttenlocher, 2004.
-    """
-    from skimage.segmentation import felzenszwalb
-
-    rng = np.random.default_rng([len(scene.name), *scene.name.encode()])
-    share = 0.5
-    small = cv2.resize(scene.image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-    smooth = cv2.bilateralFilter(small, 5, 25, 3)
-    coarse = float(np.exp(rng.uniform(np.log(80), np.log(900))))
-    parts = felzenszwalb(smooth, scale=coarse, sigma=0.6, min_size=60) + 1
-    areas = np.bincount(parts.ravel())
-    keep = (areas >= 80) & (areas <= 0.2 * parts.size)
-    keep[0] = False
-    chosen = np.flatnonzero(keep)
-    chosen = rng.permutation(chosen)[:4000]
-    number = np.zeros(len(areas), np.int16)
-    number[chosen] = np.arange(1, len(chosen) + 1)
-    ids = cv2.resize(number[parts], scene.ids.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    ids = cv2.medianBlur(ids.astype(np.uint16), 5).astype(np.int16)
-    kinds = {int(i): "segment" for i in range(1, len(chosen) + 1)}
-    return Scene(scene.name, scene.image, scene.valid, ids, kinds)
+def _large(ids: Ids, kinds: dict[int, str]) -> dict[int, str]:
+    areas = np.bincount(ids[ids > 0].ravel(), minlength=max(kinds, default=0) + 1)
+    return {number: kind for number, kind in kinds.items() if areas[number] >= SMALLEST}

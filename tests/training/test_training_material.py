@@ -10,18 +10,14 @@ from tests.conftest import needed
 needed("torch")
 
 from geoiseg.errors import RasterError
+from geoiseg.training.families import HELD_OUT, SHARES, family_of, kind_of, place_of
 from geoiseg.training.material import procedural_scene
 from geoiseg.training.procedural.canvas import Canvas, components, fractal
 from geoiseg.training.procedural.scenes import RECIPES, make_scene
 from geoiseg.training.procedural.water import add_coast, add_river
-from geoiseg.training.scenes import (
-    HELD_OUT,
-    UNKNOWN,
-    Scene,
-    pack_scenes,
-    read_scenes,
-    segment_scene,
-)
+from geoiseg.training.scene import UNKNOWN, Scene
+from geoiseg.training.scenes import pack_scenes, read_scenes
+from geoiseg.training.segments import segment_scene
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -112,18 +108,24 @@ def test_a_folder_without_scenes_is_said_to_be(tmp_path):
 @pytest.mark.realdata
 def test_what_validates_never_trains(data):
     folder = data / "train"
-    training = {scene.name for scene in read_scenes(folder, held_out=False)}
-    validation = {scene.name for scene in read_scenes(folder, held_out=True)}
-    assert validation == set(HELD_OUT)
-    assert not training & validation
+    training = {scene.name: scene for scene in read_scenes(folder, held_out=False)}
+    validation = {scene.name: scene for scene in read_scenes(folder, held_out=True)}
+    assert {scene.place for scene in validation.values()} == set(HELD_OUT)
+    assert not {scene.place for scene in training.values()} & set(HELD_OUT)
+    families = {scene.family for scene in training.values()}
+    assert families == set(SHARES) - {"procedural", "segment"}
+    judged = {scene.family for scene in validation.values()}
+    assert judged == families - {"delta", "river", "tree"}
     evaluated = {path.name for path in (data / "scenes").iterdir()}
-    assert not (training | validation) & evaluated
-    assert len(training) > 40
+    assert not (set(training) | set(validation)) & evaluated
+    assert len(training) > 130
 
 
 @pytest.mark.realdata
 def test_labels_become_objects(data):
-    scenes = {scene.name: scene for scene in read_scenes(data / "train", held_out=True)}
+    scenes: dict[str, Scene] = {}
+    for scene in read_scenes(data / "train", held_out=True):
+        scenes.setdefault(scene.name, scene)
     field, photo = scenes["fields_naip_05"], scenes["t3_p001"]
     assert set(field.kinds.values()) == {"field"}
     assert 40 <= len(field.kinds) <= 64
@@ -144,20 +146,74 @@ def test_packed_scenes_are_the_same_scenes(tmp_path):
     cv2.imwrite(str(folder / "_dubai" / "a.jpg"), np.full((60, 80, 3), 90, np.uint8))
     cv2.imwrite(str(folder / "_dubai" / "a_cls.png"), classes)
     pack_scenes(folder, tmp_path / "packed")
-    plain = {scene.name: scene for scene in read_scenes(folder, held_out=False)}
-    packed = {scene.name: scene for scene in read_scenes(tmp_path / "packed", held_out=False)}
-    assert set(plain) == set(packed) == {"fields_one", "a"}
-    assert sorted(plain["a"].kinds.values()) == ["building", "water"]
-    assert plain["a"].ids[0, 0] == UNKNOWN
-    for name, scene in plain.items():
-        assert (packed[name].ids == scene.ids).all()
-        assert (packed[name].valid == scene.valid).all()
-        assert packed[name].kinds == scene.kinds
-        assert np.abs(packed[name].image.astype(int) - scene.image).mean() < 4
+    plain = sorted(read_scenes(folder, held_out=False), key=lambda scene: scene.name)
+    packed = list(read_scenes(tmp_path / "packed", held_out=False))
+    assert [scene.name for scene in plain] == ["a", "a", "fields_one"]
+    assert sorted(plain[0].kinds.values()) == ["building", "water"]
+    assert plain[0].ids[0, 0] == UNKNOWN
+    for scene, again in zip(plain, packed, strict=True):
+        assert (again.ids == scene.ids).all()
+        assert (again.valid == scene.valid).all()
+        assert (again.kinds, again.name) == (scene.kinds, scene.name)
+        assert (again.family, again.place) == (scene.family, scene.place)
+        assert np.abs(again.image.astype(int) - scene.image).mean() < 4
+    assert packed[0].image is packed[1].image
 
 
-def write_scene(folder):
-    """A field of 40 by 30 pixels on a raster of 96 by 96, its right side without data."""
+def test_a_scene_says_its_family_and_its_place():
+    names = ["coast_s2_algiers", "coast_s2_algiers_20m", "ships_s2_algiers_0"]
+    assert {place_of(name) for name in names} == {"algiers"}
+    assert place_of("coast_s2_marseille_20m_nir") == place_of("coast_s2_marseille_b") == "marseille"
+    assert place_of("coast_s2_san_francisco") == "san_francisco"
+    towns = ["bldg_banepa_01", "bldg_banepa_half_2", "bldg_banepa_quarter"]
+    assert {place_of(name) for name in towns} == {"banepa"}
+    assert (place_of("t3_p004"), place_of("photo_coco_1")) == ("dubai_t3", "photo_coco_1")
+    assert place_of("islands_bm_madagascar") != place_of("delta_madagascar_l8_17")
+    assert family_of("coast_s2_x", {"family": "coast/estuary"}) == "coast"
+    assert family_of("forestd_amz_1", {"family": "forest_clearings"}) == "forest"
+    assert (family_of("bldg_a_b1", {}), family_of("fields_naip_01", {})) == ("building", "field")
+    assert kind_of({"class": "lake/pond"}, "lake") == "water"
+    assert (kind_of({"class": "island"}, "coast"), kind_of({}, "field")) == ("island", "field")
+
+
+def test_what_lies_within_another_object_gets_a_layer_of_its_own(tmp_path):
+    whole, town, beside = (0, 0, 60, 60), (20, 20, 40, 30), (58, 0, 79, 60)
+    named = {"class": "island"}, {"class": "building"}, {"class": "water"}
+    write_scene(tmp_path / "islands_one", (town, whole, beside), (named[1], named[0], named[2]))
+    layers = list(read_scenes(tmp_path, held_out=False))
+    found = {kind: layer.ids == number for layer in layers for number, kind in layer.kinds.items()}
+    expected = np.zeros((96, 96), bool)
+    expected[0:60, 0:58] = True
+    assert (found["island"][:, :58] == expected[:, :58]).all()
+    assert found["building"].sum() == 200
+    assert found["building"][20:30, 20:40].all()
+    assert len({id(layer.image) for layer in layers}) == 1
+
+
+def test_outlined_islands_make_a_sea(tmp_path):
+    write_scene(tmp_path / "islands_one", ((10, 20, 50, 50),), ({"class": "island"},))
+    island, sea = read_scenes(tmp_path, held_out=False)
+    assert (island.family, island.kinds, sea.kinds) == ("island", {1: "island"}, {1: "water"})
+    assert ((sea.ids == 1) == ((island.ids == 0) & sea.valid)).all()
+
+
+def test_land_with_all_on_it_is_an_object_where_there_is_water(tmp_path):
+    import cv2
+
+    (tmp_path / "_dubai").mkdir()
+    classes = np.full((80, 80), 4, np.uint8)
+    classes[10:60, 10:60], classes[20:40, 20:40], classes[70:] = 1, 0, 5
+    cv2.imwrite(str(tmp_path / "_dubai" / "a.jpg"), np.full((80, 80, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "_dubai" / "a_cls.png"), classes)
+    parts, whole = read_scenes(tmp_path, held_out=False)
+    assert sorted(parts.kinds.values()) == ["building", "land", "water"]
+    assert whole.kinds == {1: "land"}
+    assert (whole.ids == 1).sum() == 50 * 50
+    assert (whole.ids[70:] == UNKNOWN).all()
+
+
+def write_scene(folder, boxes=((10, 20, 50, 50),), about=({"id": 0},)):
+    """Boxes (x0, y0, x1, y1) on a raster of 96 by 96 pixels, its right side without data."""
     import json
 
     import rasterio
@@ -174,10 +230,11 @@ def write_scene(folder):
         mask = np.full((96, 96), 255, np.uint8)
         mask[:, 80:] = 0
         target.write_mask(mask)
-    corners = [(10, 20), (50, 20), (50, 50), (10, 50), (10, 20)]
-    ring = [list(transform @ corner) for corner in corners]
-    shape = {"type": "Polygon", "coordinates": [ring]}
-    features = [{"type": "Feature", "properties": {"id": 0}, "geometry": shape}]
+    features = []
+    for (x0, y0, x1, y1), properties in zip(boxes, about, strict=True):
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        shape = {"type": "Polygon", "coordinates": [[list(transform @ c) for c in corners]]}
+        features.append({"type": "Feature", "properties": properties, "geometry": shape})
     labels = {"type": "FeatureCollection", "features": features}
     (folder / "labels.geojson").write_text(json.dumps(labels))
 

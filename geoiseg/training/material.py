@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from geoiseg.training.class_maps import ClassMap
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.procedural.scenes import make_scene
 from geoiseg.training.scene import Scene
@@ -50,11 +51,16 @@ def collect(options: TrainingOptions, folder: Path | None, rank: int = 0) -> Ite
 def procedural_scene(seed: int, size: int = 640) -> Scene:
     """Return the procedural scene of a seed."""
     canvas = make_scene(seed, size)
+    name, image = f"procedural_{seed}", canvas.as_bytes()
     kinds = dict(zip(canvas.targets, repeat("procedural")))
-    image = canvas.as_bytes()
+    known = ClassMap.empty(canvas.ids.shape)
+    # Of the bare ground all is possible but what is drawn on it; a wood may stand in a field.
+    known.say(canvas.ids == 0, no="water building")
+    for number, named in canvas.classes.items():
+        known.say(canvas.ids == number, yes=named, no="*")
     valid = canvas.ids >= 0
-    name = f"procedural_{seed}"
-    return Scene(name, image, valid, canvas.ids, kinds, "procedural", name)
+    about = "procedural", name, known.present, known.known
+    return Scene(name, image, valid, canvas.ids, kinds, *about)
 
 
 def _spread(

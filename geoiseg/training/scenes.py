@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import RasterError
+from geoiseg.training.class_maps import COMPLETE, class_map, dubai_map
 from geoiseg.training.families import HELD_OUT, family_of, kind_of, place_of
 from geoiseg.training.packed import is_packed, read_packed, write_packed
 from geoiseg.training.scene import UNKNOWN, Ids, Scene
@@ -87,9 +88,32 @@ def _read_raster(folder: Path) -> Iterator[Scene]:
     layers = _burned(shapes, family, transform, valid.shape)
     if family == "island":
         layers.append(_sea(layers, valid))
+    drawn = COMPLETE if "Doodler" in str(provenance.get("label")) else family
+    channels = _channels(folder.name, provenance)
+    known = class_map(image, valid, drawn, _by_kind(layers), channels)
     for ids, kinds in layers:
         kept = _large(ids, kinds)
-        yield Scene(folder.name, image, valid, ids, kept, family, place_of(folder.name))
+        facts = family, place_of(folder.name), known.present, known.known
+        yield Scene(folder.name, image, valid, ids, kept, *facts)
+
+
+def _channels(name: str, provenance: dict[str, Any]) -> str:
+    """Return which bands the image shows, as :func:`class_map` wants it."""
+    said = f"{name} {provenance.get('notes')}"
+    if "ONE band" in said or "swir" in said.lower():
+        return "other"
+    return "nrg" if "FALSE COLOUR" in said else "rgb"
+
+
+def _by_kind(layers: list[tuple[Ids, dict[int, str]]]) -> dict[str, NDArray[np.bool_]]:
+    """Return where the objects of each kind lie; what lies within another comes later."""
+    found: dict[str, NDArray[np.bool_]] = {}
+    for ids, kinds in layers:
+        numbers = {kind: [n for n in kinds if kinds[n] == kind] for kind in kinds.values()}
+        for kind, own in numbers.items():
+            where = np.isin(ids, own)
+            found[kind] = found[kind] | where if kind in found else where
+    return found
 
 
 def _burned(
@@ -172,15 +196,17 @@ def _read_photo(path: Path) -> Iterator[Scene]:
                 ids[box][parts[box] == part] = number
     image = np.ascontiguousarray(bgr[..., ::-1])
     valid = np.ones(classes.shape, bool)
-    place = place_of(path.stem)
-    yield Scene(path.stem, image, valid, ids, kinds, "aerial", place)
-    water = classes == DUBAI_KINDS.index("water")
+    masks = {kind: classes == code for code, kind in enumerate(DUBAI_KINDS)}
+    known = dubai_map(image, masks)
+    about = "aerial", place_of(path.stem), known.present, known.known
+    yield Scene(path.stem, image, valid, ids, kinds, *about)
+    water = masks["water"]
     if WHOLE <= water.mean() <= 1 - WHOLE:
         # Land with all that stands on it is what one click on an island means.
         whole, named = _parts(~water & (ids != UNKNOWN), "land")
         whole[ids == UNKNOWN] = UNKNOWN
         if named:
-            yield Scene(path.stem, image, valid, whole, named, "aerial", place)
+            yield Scene(path.stem, image, valid, whole, named, *about)
 
 
 def _large(ids: Ids, kinds: dict[int, str]) -> dict[int, str]:

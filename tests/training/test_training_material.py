@@ -10,6 +10,7 @@ from tests.conftest import needed
 needed("torch")
 
 from geoiseg.errors import RasterError
+from geoiseg.training.class_maps import CLASSES
 from geoiseg.training.families import HELD_OUT, SHARES, family_of, kind_of, place_of
 from geoiseg.training.material import procedural_scene
 from geoiseg.training.procedural.canvas import Canvas, components, fractal
@@ -248,3 +249,38 @@ def test_polygons_become_objects_on_the_grid(tmp_path):
     assert ((scene.ids == 1) == expected).all()
     assert not scene.valid[:, 80:].any()
     assert scene.valid[:, :80].all()
+
+
+def test_a_procedural_scene_knows_the_classes_of_what_it_draws():
+    found = set()
+    for seed in range(12):
+        scene = procedural_scene(seed, 128)
+        assert scene.known is not None
+        assert scene.present is not None
+        assert not (scene.present & ~scene.known).any()
+        for k, name in enumerate(CLASSES):
+            where = (scene.present >> k & 1) > 0
+            if where.any():
+                found.add(name)
+                assert (scene.ids[where] > 0).all()
+    assert found == {"water", "building", "road", "field", "tree"}
+
+
+@pytest.mark.realdata
+def test_no_source_names_one_class_alone(data):
+    told: dict[str, set[str]] = {}
+    for scene in read_scenes(data / "train", held_out=False):
+        assert scene.known is not None
+        assert scene.present is not None
+        for k, name in enumerate(CLASSES):
+            known = (scene.known >> k & 1) > 0
+            there = (scene.present >> k & 1) > 0
+            if there.mean() > 0.005:
+                told.setdefault(scene.family, set()).add(name)
+            if (known & ~there).mean() > 0.005:
+                told.setdefault(scene.family, set()).add(f"no {name}")
+    for family in set(told) - {"ship", "photo", "tree"}:
+        assert "no water" in told[family], family
+        assert {"no building", "no road"} <= told[family], family
+    assert {"water", "tree", "field", "no field"} <= told["field"]
+    assert {"snow", "bare", "water", "no snow"} <= told["island"]

@@ -25,6 +25,8 @@ class Canvas:
     """``(y, x)`` object number, 0 for none."""
     targets: list[int] = field(default_factory=list)
     """Object numbers that may be asked for."""
+    classes: dict[int, str] = field(default_factory=dict)
+    """Class of the objects of which it is known, by number."""
 
     @classmethod
     def empty(cls, rng: np.random.Generator, size: int) -> Canvas:

@@ -27,6 +27,12 @@ RECIPES: tuple[tuple[float, tuple[tuple[float, Step], ...]], ...] = (
 )
 """Share of each kind of scene, and the chance of every step of it, in order."""
 
+DRAWN: dict[Step, str] = {
+    add_fields: "field", add_woods: "tree", add_buildings: "building", add_roads: "road",
+    add_river: "water", add_braid: "water", add_coast: "water", add_lakes: "water",
+}  # fmt: skip
+"""Class of what each step draws, where it does not say so itself."""
+
 
 def make_scene(seed: int, size: int = 640) -> Canvas:
     """Return the scene of a seed, ``size`` by ``size`` pixels."""
@@ -37,6 +43,9 @@ def make_scene(seed: int, size: int = 640) -> Canvas:
     lay_ground(canvas, claim=bool(rng.random() < 0.4))
     for chance, step in steps:
         if rng.random() < chance:
+            last = len(canvas.targets)
             step(canvas)
+            for number in canvas.targets[last:]:
+                canvas.classes.setdefault(number, DRAWN[step])
     canvas.soften()
     return canvas

@@ -7,6 +7,7 @@ has seen them does not mind which three bands it is shown.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -26,13 +27,24 @@ class Augment:
             image: ``(b, 3, y, x)`` in 0..255.
             valid: ``(b, 1, y, x)`` 1 where there is data.
         """
-        x = self._coarser(image)
-        x = self._mixed(x / 255)
-        x = self._toned(x)
-        x = self._hazy(x)
-        x = self._noisy(x).clamp(0, 1)
-        x = self._compressed(x)
+        x = self._mixed(self._coarser(image) / 255)
+        x = self._for_some(x, 0.1, self._alike)
+        x = self._for_some(x, 0.5, self._toned)
+        x = self._for_some(x, 0.3, self._dulled)
+        x = torch.where(self._rand(x, len(x), 3, 1, 1) < 0.05, 1 - x, x)
+        x = self._for_some(x, 0.2, self._hazy)
+        x = self._for_some(x, 0.15, self._shaded)
+        x = self._for_some(x, 0.06, self._seamed)
+        x = self._for_some(x, 0.08, self._stretched)
+        x = self._for_some(x, 0.45, self._noisy)
+        x = self._for_some(x, 0.08, self._speckled).clamp(0, 1)
+        x = self._for_some(x, 0.2, self._compressed)
         return (x * 255).round().clamp(0, 255) * valid
+
+    def _for_some(self, x: Tensor, chance: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the batch with about this share of it changed."""
+        few = (self._rand(x, len(x)) < chance).nonzero()[:, 0]
+        return x.index_copy(0, few, change(x[few])) if len(few) else x
 
     def _rand(self, like: Tensor, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=like.device)
@@ -40,20 +52,23 @@ class Augment:
     def _normal(self, like: Tensor, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator, device=like.device)
 
-    def _some(self, like: Tensor, chance: float) -> Tensor:
-        """Return ``(b, 1, 1, 1)`` True for about this share of the batch."""
-        return self._rand(like, len(like), 1, 1, 1) < chance
-
     def _coarser(self, x: Tensor) -> Tensor:
         """Blur some, and shrink and enlarge others as if their pixels were larger."""
-        small = functional.avg_pool2d(x, 2)
-        smooth = functional.interpolate(small, size=x.shape[2:], mode="bilinear")
-        blocky = functional.interpolate(small, size=x.shape[2:], mode="nearest")
-        soft = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), "replicate"), 3, 1)
-        kind = self._rand(x, len(x), 1, 1, 1)
-        x = torch.where(kind < 0.12, soft, x)
-        x = torch.where((kind > 0.12) & (kind < 0.2), smooth, x)
-        return torch.where((kind > 0.2) & (kind < 0.25), blocky, x)
+
+        def soft(x: Tensor) -> Tensor:
+            return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), "replicate"), 3, 1)
+
+        def smooth(x: Tensor) -> Tensor:
+            small = functional.avg_pool2d(x, 2)
+            return functional.interpolate(small, size=x.shape[2:], mode="bilinear")
+
+        def blocky(x: Tensor) -> Tensor:
+            small = functional.avg_pool2d(x, 2)
+            return functional.interpolate(small, size=x.shape[2:], mode="nearest")
+
+        for chance, change in ((0.12, soft), (0.08, smooth), (0.05, blocky)):
+            x = self._for_some(x, chance, change)
+        return x
 
     def _mixed(self, x: Tensor) -> Tensor:
         """Permute, mix or drop bands."""
@@ -73,10 +88,16 @@ class Augment:
         lift = (-matrix).clamp(min=0).sum(2)[:, :, None, None]
         return torch.einsum("bij,bjyx->biyx", matrix, x) + lift
 
+    def _alike(self, x: Tensor) -> Tensor:
+        """Give crops the mean and the spread of each other's bands: another source's look."""
+        order = self._rand(x, len(x)).argsort()
+        mean, spread = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True)
+        gain = (spread[order] / (spread + 0.02)).clamp(0.4, 2.5)
+        return (x - mean) * gain + mean[order]
+
     def _toned(self, x: Tensor) -> Tensor:
-        """Change gain, offset and gamma per band, saturation, and invert a few bands."""
+        """Change gain, offset and gamma per band."""
         count = len(x)
-        strong = self._some(x, 0.5)
         common = self._normal(x, count, 1, 1, 1) * 0.3
         gamma = torch.exp(common + self._normal(x, count, 3, 1, 1) * 0.15)
         toned = x.clamp(1e-4, 1) ** gamma
@@ -85,13 +106,12 @@ class Augment:
         )
         offset = self._normal(x, count, 3, 1, 1) * 0.06
         mean = toned.mean((2, 3), keepdim=True)
-        toned = (toned - mean) * gain + mean + offset
-        x = torch.where(strong, toned, x)
+        return (toned - mean) * gain + mean + offset
+
+    def _dulled(self, x: Tensor) -> Tensor:
+        """Change the saturation."""
         grey = x.mean(1, keepdim=True)
-        dull = grey + (x - grey) * (0.2 + 1.2 * self._rand(x, count, 1, 1, 1))
-        x = torch.where(self._some(x, 0.3), dull, x)
-        inverted = self._rand(x, count, 3, 1, 1) < 0.05
-        return torch.where(inverted, 1 - x, x)
+        return grey + (x - grey) * (0.2 + 1.2 * self._rand(x, len(x), 1, 1, 1))
 
     def _field(self, x: Tensor, cells: int) -> Tensor:
         """Return ``(b, 1, y, x)`` smooth noise in 0..1."""
@@ -99,40 +119,62 @@ class Augment:
         return functional.interpolate(seeds, size=x.shape[2:], mode="bilinear", align_corners=True)
 
     def _hazy(self, x: Tensor) -> Tensor:
-        """Lay thin haze over some, and uneven light over others."""
+        """Lay thin haze over the crops."""
         air = 0.6 + 0.4 * self._rand(x, len(x), 3, 1, 1)
         thickness = self._field(x, 4) * 0.75 * self._rand(x, len(x), 1, 1, 1)
-        x = torch.where(self._some(x, 0.2), x * (1 - thickness) + air * thickness, x)
-        light = 0.75 + 0.5 * self._field(x, 3)
-        return torch.where(self._some(x, 0.15), x * light, x)
+        return x * (1 - thickness) + air * thickness
+
+    def _shaded(self, x: Tensor) -> Tensor:
+        """Light the crops unevenly."""
+        return x * (0.75 + 0.5 * self._field(x, 3))
+
+    def _seamed(self, x: Tensor) -> Tensor:
+        """Make a straight seam, beyond which the light was another, as mosaics have them."""
+        count, (height, width) = len(x), x.shape[2:]
+        turn = 6.2832 * self._rand(x, count, 1, 1, 1)
+        u = torch.linspace(-1, 1, width, device=x.device)[None, None, None]
+        v = torch.linspace(-1, 1, height, device=x.device)[None, None, :, None]
+        shift = 1.2 * (self._rand(x, count, 1, 1, 1) - 0.5)
+        beyond = u * torch.cos(turn) + v * torch.sin(turn) > shift
+        gain = torch.exp(0.15 * self._normal(x, count, 3, 1, 1))
+        return torch.where(beyond, x * gain + 0.03 * self._normal(x, count, 3, 1, 1), x)
+
+    def _stretched(self, x: Tensor) -> Tensor:
+        """Show the crops as a stretch of few levels does: a narrow range of 16 bits in haze.
+
+        The darkest value lies far above 0 and the steps between grey values are coarse, or
+        the ends of the range are cut off.
+        """
+        count = len(x)
+        low = 0.4 * self._rand(x, count, 1, 1, 1)
+        levels = 24 + 100 * self._rand(x, count, 1, 1, 1)
+        coarse = low + (1 - low) * 0.6 * (x.clamp(0, 1) * levels).round() / levels
+        cut = 0.15 * self._rand(x, count, 1, 1, 1)
+        wide = ((x - cut) / (1 - 2 * cut)).clamp(0, 1)
+        return torch.where(self._rand(x, count, 1, 1, 1) < 0.5, coarse, wide)
 
     def _noisy(self, x: Tensor) -> Tensor:
         sigma = 0.06 * self._rand(x, len(x), 1, 1, 1) ** 2
-        noise = self._normal(x, *x.shape) * sigma
-        speckled = x * (1 + 2.5 * noise)
-        x = torch.where(self._some(x, 0.45), x + noise, x)
-        return torch.where(self._some(x, 0.08), speckled, x)
+        return x + self._normal(x, *x.shape) * sigma
+
+    def _speckled(self, x: Tensor) -> Tensor:
+        sigma = 0.15 * self._rand(x, len(x), 1, 1, 1) ** 2
+        return x * (1 + self._normal(x, *x.shape) * sigma)
 
     def _compressed(self, x: Tensor) -> Tensor:
-        """Quantise the cosine transform of 8x8 blocks of some, as JPEG does.
+        """Quantise the cosine transform of 8x8 blocks, as JPEG does.
 
         The step grows with the frequency like the luminance table of the standard, whose
         entries are near ``10 + 8 * (u + v)``.
         """
         if x.shape[2] % 8 or x.shape[3] % 8:
             return x
-        few = self._rand(x, len(x)) < 0.2
-        if not bool(few.any()):
-            return x
-        chosen = x[few]
         k = torch.arange(8, device=x.device, dtype=x.dtype)
         basis = torch.cos(math.pi / 8 * (k[None] + 0.5) * k[:, None]) * 0.5
         basis[0] *= math.sqrt(0.5)
-        blocks = chosen.unflatten(2, (-1, 8)).unflatten(4, (-1, 8)).transpose(3, 4)
+        blocks = x.unflatten(2, (-1, 8)).unflatten(4, (-1, 8)).transpose(3, 4)
         waves = basis @ blocks @ basis.T
-        quality = 0.3 + 1.7 * self._rand(x, len(chosen), 1, 1, 1, 1, 1)
+        quality = 0.3 + 1.7 * self._rand(x, len(x), 1, 1, 1, 1, 1)
         step = (10 + 8 * (k[:, None] + k[None])) * quality / 255
         back = basis.T @ ((waves / step).round() * step) @ basis
-        result = x.clone()
-        result[few] = back.transpose(3, 4).flatten(4, 5).flatten(2, 3)
-        return result
+        return back.transpose(3, 4).flatten(4, 5).flatten(2, 3)

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from geoiseg.training.families import SHARES
 from geoiseg.training.scene import UNKNOWN, Scene
+from geoiseg.training.stored import CLASSES_AT, IMAGE, LABELS, LEVELS, Store, weights_of
 
-LEVELS = 4
-"""Resolutions kept of each image: 1, 1/2, 1/4 and 1/8."""
-CLASS_STEP = 2
-"""Classes are kept at a half of the resolution: what learns them works at a half, too."""
-IMAGE, CLASSES_AT, LABELS = 0, 3 * LEVELS, 3 * LEVELS + 4
-"""Columns of a layer's row where its image, classes and object numbers are described: the
-start, height and width of each level of the image; start, height, width and step of labels."""
+NO_MAP: Any = None
+"""Second map of OpenCV where the first holds both coordinates."""
 
 
 class Crops(NamedTuple):
@@ -68,7 +63,7 @@ class SceneBank:
     """Scenes and their objects, ready to be cropped."""
 
     def __init__(self, scenes: Iterable[Scene], device: torch.device) -> None:
-        store = _Store()
+        store = Store()
         for scene in scenes:
             store.add(scene)
         self.pixels, self.ids, self.classes = (
@@ -80,7 +75,7 @@ class SceneBank:
         self.objects = torch.from_numpy(table).to(device)
         self.families = [row.family for row in store.objects]
         self.kinds = [row.kind for row in store.objects]
-        self.cumulative = torch.from_numpy(np.cumsum(_weights(store.objects))).to(device)
+        self.cumulative = torch.from_numpy(np.cumsum(weights_of(store.objects))).to(device)
         self.device = device
 
     def sample(
@@ -170,27 +165,59 @@ class SceneBank:
         self, values: Tensor, layer: Tensor, place: int, grid: Tensor, beyond: int
     ) -> Tensor:
         """Return ``(b, y, x)`` int64 labels at positions of an image."""
-        start, height, width, step = (
-            self.layers[layer, place + k][:, None, None] for k in range(4)
-        )
+        row = self.layers[layer, place : place + 4]
+        if self.device.type == "cpu":
+            labels = values.numpy()
+            spots = (grid / row[:, 3, None, None, None] - 0.5).numpy()
+            found = [
+                cv2.remap(
+                    labels[start : start + height * width].reshape(height, width),
+                    spot, NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
+                    borderValue=beyond,
+                )
+                for (start, height, width, _), spot in zip(row.tolist(), spots, strict=True)
+            ]  # fmt: skip
+            return torch.from_numpy(np.stack(found)).long()
+        start, height, width, step = (row[:, k, None, None] for k in range(4))
         x = (grid[..., 0] / step).floor().long()
         y = (grid[..., 1] / step).floor().long()
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        found = values[torch.where(inside, start + y * width + x, 0)].long()
-        return torch.where(inside, found, beyond)
+        own = values[torch.where(inside, start + y * width + x, 0)].long()
+        return torch.where(inside, own, beyond)
 
     def _colours(self, layer: Tensor, grid: Tensor, zoom: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(b, 3, y, x)`` bilinear colours and ``(b, 1, y, x)`` validity."""
         level = torch.log2(1 / zoom + 1e-6).add(0.3).floor().clamp(0, LEVELS - 1).long()
         rows = self.layers[layer]
-        start, height, width = (
-            rows.gather(1, (3 * level + k)[:, None])[:, :, None] for k in range(3)
-        )
+        place = rows.gather(1, 3 * level[:, None] + torch.arange(3, device=self.device))
         scaled = grid / (2.0**level)[:, None, None, None] - 0.5
+        gather = self._remapped if self.device.type == "cpu" else self._gathered
+        total = gather(place, scaled)
+        valid = (total[..., 3:] > 254).float()
+        image = total[..., :3] * valid
+        return image.permute(0, 3, 1, 2).contiguous(), valid.permute(0, 3, 1, 2)
+
+    def _remapped(self, place: Tensor, scaled: Tensor) -> Tensor:
+        """Return what :meth:`_gathered` does, several times quicker but on a CPU only."""
+        words, found = self.pixels.numpy(), []
+        for (start, height, width), grid in zip(place.tolist(), scaled.numpy(), strict=True):
+            image = words[start : start + height * width].view(np.uint8)
+            picture = image.reshape(height, width, 4)
+            found.append(cv2.remap(picture, grid, NO_MAP, cv2.INTER_LINEAR))
+        return torch.from_numpy(np.stack(found)).float()
+
+    def _gathered(self, place: Tensor, scaled: Tensor) -> Tensor:
+        """Return ``(b, y, x, 4)`` words between pixels, as bytes; 0 beyond the image.
+
+        Args:
+            place: ``(b, 3)`` start, height and width of each image.
+            scaled: ``(b, y, x, 2)`` positions, 0 at the middle of the first pixel.
+        """
+        start, height, width = (place[:, k, None, None] for k in range(3))
         corner = scaled.floor()
         part = scaled - corner
         x0, y0 = corner[..., 0].long(), corner[..., 1].long()
-        total = torch.zeros((*grid.shape[:3], 4), device=self.device)
+        total = torch.zeros((*scaled.shape[:3], 4), device=self.device)
         for dy in (0, 1):
             for dx in (0, 1):
                 x, y = x0 + dx, y0 + dy
@@ -201,120 +228,4 @@ class SceneBank:
                 )
                 colour = word.view(torch.uint8).unflatten(-1, (-1, 4))
                 total += colour * (share * inside)[..., None]
-        valid = (total[..., 3:] > 254).float()
-        image = total[..., :3] * valid
-        return image.permute(0, 3, 1, 2).contiguous(), valid.permute(0, 3, 1, 2)
-
-
-class _Object(NamedTuple):
-    """One target, with its box in image pixels."""
-
-    layer: int
-    number: int
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    area: int
-    kind: str
-    scene: str
-    place: str
-    family: str
-
-
-class _Store:
-    """Gathers scenes into flat parts."""
-
-    def __init__(self) -> None:
-        self.pixels: list[NDArray[np.int32]] = []
-        self.classes: list[NDArray[np.int16]] = []
-        self.ids: list[NDArray[np.int16]] = []
-        self.rows: list[list[int]] = []
-        self.objects: list[_Object] = []
-        self._ends = {"pixels": 0, "classes": 0, "ids": 0}
-        # The image is kept with its row, or the next one made might get its id.
-        self._images: dict[int, tuple[NDArray[np.uint8], list[int]]] = {}
-
-    def add(self, scene: Scene) -> None:
-        """Take in one layer of a scene; its image and classes only if they are new."""
-        _, row = self._images.get(id(scene.image)) or self._add_image(scene)
-        step = round(scene.image.shape[0] / scene.ids.shape[0])
-        start = self._place("ids", scene.ids.size)
-        self.ids.append(scene.ids.ravel())
-        self.objects += _objects(scene, len(self.rows), step)
-        self.rows.append([*row, start, *scene.ids.shape, step])
-
-    def _add_image(self, scene: Scene) -> tuple[NDArray[np.uint8], list[int]]:
-        row: list[int] = []
-        for words in _pyramid(scene):
-            row += [self._place("pixels", words.size), *words.shape]
-            self.pixels.append(words.ravel())
-        classes = _classes(scene)
-        row += [self._place("classes", classes.size), *classes.shape, CLASS_STEP]
-        self.classes.append(classes.ravel())
-        self._images[id(scene.image)] = scene.image, row
-        return self._images[id(scene.image)]
-
-    def _place(self, what: str, size: int) -> int:
-        start = self._ends[what]
-        self._ends[what] += size
-        return start
-
-
-def _classes(scene: Scene) -> NDArray[np.int16]:
-    """Return ``(y / 2, x / 2)`` what is known and what is present as one number."""
-    thin = np.s_[::CLASS_STEP, ::CLASS_STEP]
-    if scene.known is None or scene.present is None:
-        return np.zeros_like(scene.valid[thin], np.int16)
-    known = (scene.known & (scene.valid * np.uint8(255)))[thin].astype(np.uint16)
-    return (known << 8 | scene.present[thin] & known).astype(np.int16)
-
-
-def _pyramid(scene: Scene) -> list[NDArray[np.int32]]:
-    import cv2
-
-    rgba = np.dstack([scene.image, scene.valid.astype(np.uint8) * 255])
-    levels = []
-    for level in range(LEVELS):
-        share = 1 / 2**level
-        small = cv2.resize(rgba, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-        levels.append(np.ascontiguousarray(small).view(np.int32)[..., 0])
-    return levels
-
-
-def _objects(scene: Scene, layer: int, step: int) -> list[_Object]:
-    """Return the targets of a layer, of which ``step`` image pixels make a label's."""
-    from scipy.ndimage import find_objects
-
-    areas = np.bincount(scene.ids[scene.ids > 0].ravel())
-    found = find_objects(np.maximum(scene.ids, 0))
-    about = scene.name, scene.place or scene.name, scene.family or "procedural"
-    rows = []
-    for number, kind in scene.kinds.items():
-        place = found[number - 1] if number <= len(found) else None
-        if place is not None and areas[number] * step**2 >= 25:
-            y, x = place
-            x0, y0, x1, y1 = (step * edge for edge in (x.start, y.start, x.stop, y.stop))
-            area = int(areas[number]) * step**2
-            rows.append(_Object(layer, number, x0, y0, x1, y1, area, kind, *about))
-    return rows
-
-
-def _weights(objects: list[_Object]) -> NDArray[np.float64]:
-    """Return each object's chance.
-
-    It is the family's share; within it a place counts as the root of its number of scenes,
-    and all scenes of a place alike; in a scene a kind counts as the root of its number of
-    objects; and within the kind an object as the fourth root of its area.
-    """
-    weights = np.clip([row.area for row in objects], 50, 1e5) ** 0.25
-    keys = [(row.family, row.place, row.scene, row.kind) for row in objects]
-    for depth in (4, 3, 2, 1):
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for index, key in enumerate(keys):
-            groups.setdefault(key[:depth], []).append(index)
-        for group, members in groups.items():
-            parts = {4: len(members), 3: 1, 2: len({keys[i][2] for i in members})}
-            share = SHARES[group[0]] if depth == 1 else parts[depth] ** 0.5
-            weights[members] *= share / weights[members].sum()
-    return np.asarray(weights, np.float64)
+        return total

@@ -1,8 +1,8 @@
 """A simulated user for training: clicks, boxes, scribbles and earlier masks, in batches.
 
-Unlike the exact clicker of ``geoiseg.evaluate``, which needs a distance transform per
-object, this one finds the middle of an error by repeated erosion at half resolution. That
-runs on any device, and its coarseness is the jitter that real users have.
+Unlike the exact clicker of ``geoiseg.evaluate`` it works at half resolution and clicks near
+the middle of an error, not at it, sometimes at a border, and rarely with the wrong sign: as
+users do. On a GPU the middle is found by repeated erosion.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ RADII = (1, 1, 1, 2, 3, 5, 8, 13, 21)
 """Erosions in turn, in pixels at half resolution."""
 CLICKS, STROKE, CORRECTIONS = 4, 12, 8
 """Slots for first clicks of either sign, for points of a scribble, and for corrections."""
+CENTRED, AT_RIM = 0.6, 0.08
+"""Shares of first clicks that lie near the middle and at the border; others lie anywhere."""
+SLIPS = 0.01
+"""Share of corrections with the wrong sign."""
 SLOTS = 2 * CLICKS + STROKE + CORRECTIONS
 """Points that a prompt has room for."""
 
@@ -74,12 +78,14 @@ class Simulator:
         reach = deep.amax((2, 3))
         positive = reach[0] > reach[1]
         error = torch.where(positive[:, None, None], deep[0], deep[1])
-        anywhere = self._rand(mask, len(mask), 1, 1) < 0.2
-        error = torch.where(anywhere, (error > 0).float(), error)
+        anywhere = self._rand(mask, len(mask)) < 0.2
+        near = torch.where(anywhere, 0.0, 0.5 + 0.5 * self._rand(mask, len(mask)))
         slot = 2 * CLICKS + STROKE + turn % CORRECTIONS
         points, signs = prompt.points.clone(), prompt.signs.clone()
-        points[:, slot] = self._spot(error)
-        signs[:, slot] = torch.where(positive, 1.0, -1.0) * (reach.amax(0) > 0)
+        points[:, slot] = self._spots(_near_middle(error, near), 1)[:, 0]
+        meant = torch.where(positive, 1.0, -1.0)
+        slipped = self._rand(mask, len(mask)) < SLIPS
+        signs[:, slot] = torch.where(slipped, -meant, meant) * (reach.amax(0) > 0)
         keep = (self._rand(mask, len(mask)) < 0.75).float()
         previous = functional.avg_pool2d(torch.sigmoid(logits.float()), 2)
         return Prompt(points, signs, prompt.box, previous * keep[:, None, None, None], keep)
@@ -87,50 +93,58 @@ class Simulator:
     def _rand(self, like: Tensor, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=like.device)
 
-    def _spot(self, weight: Tensor) -> Tensor:
-        """Return ``(b, 2)`` a random point among the greatest of ``(b, y / 2, x / 2)``."""
-        width = weight.shape[2]
-        flat = (weight + 0.9 * self._rand(weight, *weight.shape)) * (weight > 0)
-        best = flat.flatten(1).argmax(1)
-        jitter = self._rand(weight, len(weight), 2)
-        cell = torch.stack([best % width, best // width], 1)
-        return (cell + jitter) * 2
+    def _spots(self, mask: Tensor, count: int) -> Tensor:
+        """Return ``(b, count, 2)`` random points in each ``(y / 2, x / 2)`` mask of a batch."""
+        width = mask.shape[2]
+        reached = mask.flatten(1).cumsum(1, dtype=torch.int32)
+        rank = self._rand(mask, len(mask), count) * reached[:, -1:]
+        index = torch.searchsorted(reached, rank.to(torch.int32) + 1)
+        index = index.clamp(max=reached.shape[1] - 1)
+        cell = torch.stack([index % width, index // width], 2)
+        return (cell + self._rand(mask, len(mask), count, 2)) * 2
 
     def _first_clicks(self, points: Tensor, signs: Tensor, objects: Objects, which: Tensor) -> None:
+        """Put the first click near the middle, anywhere or near the border, others anywhere."""
         small = halved(objects.target)
         deep = depth(small)
-        inside = (deep > 0).float()
         several = 1 + (4 * self._rand(small, len(small)) ** 3).floor()
-        for k in range(CLICKS):
-            centred = self._rand(small, len(small), 1, 1) < (0.7 if k == 0 else 0.2)
-            points[:, k] = self._spot(torch.where(centred, deep, inside))
-            signs[:, k] = (which & (several > k)).float()
+        kind = self._rand(small, len(small))
+        near = torch.where(kind < CENTRED, 0.3 + 0.65 * self._rand(small, len(small)), 0.0)
+        first = _near_middle(deep, near)
+        rim = (deep > 0) & (deep <= 2)
+        at_rim = (kind > 1 - AT_RIM)[:, None, None] & rim.any(2).any(1)[:, None, None]
+        points[:, :1] = self._spots(torch.where(at_rim, rim, first), 1)
+        points[:, 1:CLICKS] = self._spots(deep > 0, CLICKS - 1)
+        order = torch.arange(CLICKS, device=small.device)
+        signs[:, :CLICKS] = (which[:, None] & (several[:, None] > order)).float()
         outside = self._outside(objects, small)
         none = self._rand(small, len(small)) < 0.65
         few = (CLICKS * self._rand(small, len(small)) ** 2).floor() + 1
-        for k in range(CLICKS):
-            points[:, CLICKS + k] = self._spot(outside)
-            enough = (which & ~none & (few > k)).float() * (outside.amax((1, 2)) > 0)
-            signs[:, CLICKS + k] = -enough
+        points[:, CLICKS : 2 * CLICKS] = self._spots(outside, CLICKS)
+        some = which & ~none & outside.any(2).any(1)
+        signs[:, CLICKS : 2 * CLICKS] = -(some[:, None] & (few[:, None] > order)).float()
 
     def _outside(self, objects: Objects, small: Tensor) -> Tensor:
         """Return where a first negative click may lie: the rim, another object or anywhere."""
-        known = halved(objects.known)
-        free = (1 - small) * known
-        rim = functional.max_pool2d(small[:, None], 13, 1, 6)[:, 0]
-        near = functional.max_pool2d(small[:, None], 3, 1, 1)[:, 0]
+        free = (1 - small) * halved(objects.known)
+        near = functional.max_pool2d(small[:, None], 3, 1, 1)
+        wide = functional.max_pool2d(near, (11, 1), 1, (5, 0))
+        rim = functional.max_pool2d(wide, (1, 11), 1, (0, 5))[:, 0]
         where = self._rand(small, len(small), 1, 1)
         elsewhere = torch.where(where < 0.9, halved(objects.other), free)
         chosen = torch.where(where < 0.5, rim, elsewhere)
-        return chosen * free * (1 - near)
+        return chosen * free * (1 - near[:, 0]) > 0
 
     def _stroke(self, points: Tensor, signs: Tensor, objects: Objects, which: Tensor) -> None:
-        """Draw a straight stroke between two pixels of the object, where it lies on it."""
+        """Draw one straight or bent stroke, or two, where they lie on the object."""
         small = halved(objects.target)
-        inside = (depth(small) > 0).float()
-        first, last = self._spot(inside), self._spot(inside)
-        steps = torch.linspace(0, 1, STROKE, device=small.device)[None, :, None]
-        path = first[:, None] * (1 - steps) + last[:, None] * steps
+        ends = self._spots(small > 0, 4)
+        kind = self._rand(small, len(small))[:, None, None]
+        a, b, c, d = (ends[:, k, None] for k in range(4))
+        half = torch.linspace(0, 1, STROKE // 2, device=small.device)[None, :, None]
+        middle = torch.where(kind < 0.5, (a + d) / 2, b)
+        start = torch.where(kind < 0.8, middle, c)
+        path = torch.cat([a + (middle - a) * half, start + (d - start) * half], 1)
         slots = slice(2 * CLICKS, 2 * CLICKS + STROKE)
         points[:, slots] = path
         height, width = objects.target.shape[1:]
@@ -166,6 +180,14 @@ class Simulator:
         noise = functional.interpolate(seeds, size=small.shape[2:], mode="bicubic")
         wrong = 1.6 * self._rand(target, len(target), 1, 1, 1)
         return torch.sigmoid(12 * (soft - 0.5 + wrong * noise))
+
+
+def _near_middle(deep: Tensor, share: Tensor) -> Tensor:
+    """Return ``(b, y, x)`` True where ``deep`` is at least a ``(b,)`` share of its greatest.
+
+    The larger the object, the farther from its middle that may be: as users click.
+    """
+    return (deep > 0) & (deep >= share[:, None, None] * deep.amax((1, 2), keepdim=True))
 
 
 def halved(mask: Tensor) -> Tensor:

@@ -13,17 +13,18 @@ from tests.conftest import needed
 torch = needed("torch")
 
 from geoiseg.training.augment import Augment
-from geoiseg.training.bank import LABELS, CropOptions, SceneBank, _Object, _weights
+from geoiseg.training.bank import CropOptions, SceneBank
 from geoiseg.training.curve import draw_curve
-from geoiseg.training.export import keep_weights, load_network
+from geoiseg.training.export import load_network
 from geoiseg.training.families import SHARES
 from geoiseg.training.loop import Trainer
-from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
+from geoiseg.training.losses import mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import Prompt, coarse_maps, fine_maps
 from geoiseg.training.scene import UNKNOWN, Scene
 from geoiseg.training.simulate import SLOTS, Simulator, another, depth, objects_of
+from geoiseg.training.stored import LABELS, Target, weights_of
 
 CPU = torch.device("cpu")
 SMALL = NetOptions(
@@ -313,12 +314,12 @@ def test_labels_at_a_half_of_the_resolution_fit_the_image():
 
 def test_families_places_and_kinds_share_what_is_drawn():
     def row(family, place, scene, kind):
-        return _Object(0, 1, 0, 0, 9, 9, 60, kind, scene, place, family)
+        return Target(0, 1, 0, 0, 9, 9, 60, kind, scene, place, family)
 
     town = [row("building", "town", f"town{k % 4}", "building") for k in range(4000)]
     village = [row("building", "village", "village", "building")]
     coast = [row("coast", "port", "port", kind) for kind in ["water"] * 4 + ["land"]]
-    weights = _weights([*town, *village, *coast])
+    weights = weights_of([*town, *village, *coast])
     of_town, of_village, of_coast = weights[:4000].sum(), weights[4000], weights[4001:].sum()
     assert of_town + of_village == pytest.approx(SHARES["building"])
     assert of_town / of_village == pytest.approx(2)

@@ -15,10 +15,10 @@ torch = needed("torch")
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import CropOptions, SceneBank
 from geoiseg.training.curve import draw_curve
-from geoiseg.training.export import load_network
+from geoiseg.training.export import keep_weights, load_network
 from geoiseg.training.families import SHARES
 from geoiseg.training.loop import Trainer
-from geoiseg.training.losses import mask_iou, mask_loss
+from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import Prompt, coarse_maps, fine_maps

@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+OBJECTNESS = ("interior", "border", "distance")
+"""What the dense heads say of objects of any kind: that a cell lies on one, that an outline
+passes it, and how far from the outline it lies, as a share of :data:`FARTHEST`."""
+FARTHEST = 12
+"""Cells of four pixels from an outline that count as 1."""
+
 
 class Features(NamedTuple):
     """What the encoder says of a batch of chips; all ``(b, channels, y, x)``."""
@@ -18,6 +24,8 @@ class Features(NamedTuple):
     """At 1/2, the three bands with contrast evened out."""
     key: Tensor
     """At 1/4, of unit length."""
+    dense: Tensor
+    """At 1/4, logits of :data:`OBJECTNESS` and of the classes."""
     p4: Tensor
     p8: Tensor
     p16: Tensor

@@ -13,20 +13,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import SceneBank
 from geoiseg.training.features import Features
-from geoiseg.training.losses import edge_weights, mask_iou, mask_loss, score_loss
+from geoiseg.training.losses import (
+    best_loss,
+    dense_loss,
+    edge_weights,
+    mask_iou,
+    mask_loss,
+    ranking_loss,
+    score_loss,
+)
 from geoiseg.training.network import TinyNet
 from geoiseg.training.options import TrainingOptions
-from geoiseg.training.simulate import Simulator, another, objects_of
+from geoiseg.training.simulate import Objects, Simulator, another, objects_of
+from geoiseg.training.trunk import LATE, pretrained_weights
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 20
 SMALLEST_TARGET = 16.0
 """Crops that show fewer pixels of their object do not count."""
+LATE_RATE, EARLY_RATE = 0.1, 0.01
+"""Of the learning rate, what the trunk's later and earlier blocks learn at."""
+DENSE_WEIGHT, OTHERS_WEIGHT = 0.4, 0.35
+"""Of the loss of the dense heads and of that of the alternatives, beside that of the masks."""
 
 
 class Trainer:
@@ -45,11 +58,13 @@ class Trainer:
             _groups(self.net, options.decay), lr=options.rate, betas=(0.9, 0.98)
         )
         self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.began = 0, 0.0, time.perf_counter()
         self.encode: Any = self.net.encoder
         self.decode: Any = self.net.decoder
+        self.decode_all: Any = self.net.decoder.alternatives
         if options.compile:
             self.encode, self.decode = torch.compile(self.encode), torch.compile(self.decode)
+            self.decode_all = torch.compile(self.decode_all)
 
     @property
     def progress(self) -> float:
@@ -63,11 +78,9 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = self.seconds
         rows: list[dict[str, float]] = []
+        self.began = time.perf_counter()
         while self.progress < 1:
-            start = time.perf_counter()
-            row = self.advance()
-            self.seconds += time.perf_counter() - start
-            rows.append(row)
+            rows.append(self.advance())
             if self.step % LOG_EVERY == 0 or self.progress >= 1:
                 self._write_log(rows)
                 rows = []
@@ -78,9 +91,7 @@ class Trainer:
 
     def advance(self) -> dict[str, float]:
         """Make one step and return its figures."""
-        rate = self.options.rate * _schedule(self.progress, self.options.warm_up)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        rate = self._set_rates()
         size = self._size()
         count = max(2, round(self.options.batch * (224 / size) ** 2))
         crops = self.bank.sample(count, size, self.options.crops, self.generator)
@@ -89,30 +100,55 @@ class Trainer:
         merge = another(crops.ids, crops.target, self.generator)
         merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
         objects = objects_of(crops.ids, crops.valid, crops.target, merge)
-        weight = edge_weights(objects.target, objects.known)
-        counts = (objects.target.sum((1, 2)) >= SMALLEST_TARGET).float()
+        losses, figures = [], {}
         kind = torch.device(self.options.device).type
-        losses, ious, errors = [], [], []
         with torch.autocast(kind, torch.bfloat16, enabled=self.options.half):
             features = Features(*self.encode(image, crops.valid))
-            prompt = self.simulator.first(objects)
-            for turn in range(self.options.rounds):
-                logits, scores = self.decode(features, prompt)
-                logits, scores = logits.float(), scores.float()
-                with torch.autocast(kind, enabled=False):
-                    loss = mask_loss(logits[:, 0], objects.target, objects.known, weight)
-                    iou = mask_iou(logits[:, 0].detach(), objects.target, objects.known)
-                    error = score_loss(scores, iou)
-                losses.append(_mean(loss + 0.5 * error, counts))
-                ious.append(_mean(iou, counts))
-                errors.append(_mean(error, counts))
-                if turn + 1 < self.options.rounds:
-                    prompt = self.simulator.correct(prompt, objects, logits.detach(), turn)
-        loss = torch.stack(losses).mean()
+            with torch.autocast(kind, enabled=False):
+                dense = dense_loss(features.dense.float(), crops.ids, crops.valid, crops.classes)
+            losses.append(DENSE_WEIGHT * dense)
+            figures["dense"] = dense.detach()
+            losses.append(self._clicked(features, objects, figures))
+        loss = torch.stack(losses).sum()
         self._update(loss)
-        figures = torch.stack([loss.detach(), *ious, torch.stack(errors).mean()]).tolist()
-        names = ["loss", *(f"iou{k + 1}" for k in range(len(ious))), "score_error"]
-        return {"rate": rate, "crops": count, **dict(zip(names, figures, strict=True))}
+        figures["loss"] = loss.detach()
+        numbers = torch.stack(list(figures.values())).tolist()
+        return {"rate": rate, "crops": count, **dict(zip(figures, numbers, strict=True))}
+
+    def _clicked(
+        self, features: Features, objects: Objects, figures: dict[str, Tensor]
+    ) -> Tensor:
+        """Return the loss of the answers to the simulated user, and put down its parts."""
+        judge = _Judge(objects)
+        prompt = self.simulator.first(objects)
+        losses, errors = [], []
+        for turn in range(self.options.rounds):
+            if turn == 0:
+                logits, score, others, scores = self.decode_all(features, prompt)
+                other, figures["best1"] = judge.others(others.float(), scores.float())
+                losses.append(self.options.rounds * OTHERS_WEIGHT * other)
+            else:
+                logits, score = self.decode(features, prompt)
+            logits = logits.float()
+            loss, figures[f"iou{turn + 1}"], error = judge.one(logits, score.float())
+            losses.append(loss)
+            errors.append(error)
+            if turn + 1 < self.options.rounds:
+                prompt = self.simulator.correct(prompt, objects, logits.detach(), turn)
+        figures["score_error"] = torch.stack(errors).mean()
+        return torch.stack(losses).sum() / self.options.rounds
+
+    def _set_rates(self) -> float:
+        """Set what learns now, and how fast; return the rate of what learns fastest."""
+        rate = self.options.rate * _schedule(self.progress, self.options.warm_up)
+        trunk = self.net.encoder.trunk
+        stage = sum(self.progress >= share for share in self.options.thaw)
+        frozen = (len(trunk.blocks), LATE, 0)[stage]
+        if trunk.frozen != frozen or self.step == 0:
+            trunk.freeze(frozen)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["factor"]
+        return rate
 
     def save(self) -> Path:
         """Write the checkpoint, through a temporary sibling, and return its path."""
@@ -143,6 +179,7 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         self.dice.set_state(state["dice"].cpu())
         self.step, self.seconds = state["step"], state["seconds"]
+        self._set_rates()
         self._cut_log()
         log.info("resumed at step %d", self.step)
 
@@ -151,12 +188,20 @@ class Trainer:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as kept:
                 weights = {name: torch.from_numpy(kept[name]) for name in kept.files}
-            self.net.load_state_dict(weights)
-            self.average.load_state_dict(weights)
-            return
-        state = torch.load(path, map_location=self.options.device, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        else:
+            state = torch.load(path, map_location=self.options.device, weights_only=True)
+            weights = state["net"]
+        self.net.load_state_dict(weights)
+        self.average.load_state_dict(weights if path.suffix == ".npz" else state["average"])
+
+    def begin(self, earlier: Path | None) -> None:
+        """Take the pre-trained trunk, and what of an earlier network's weights still fits."""
+        known = {}
+        if earlier is not None:
+            with np.load(earlier, allow_pickle=False) as kept:
+                known = {name: torch.from_numpy(kept[name]) for name in kept.files}
+        self.net.begin(pretrained_weights(), known)
+        self.average.load_state_dict(self.net.state_dict())
 
     def _size(self) -> int:
         draw = float(torch.rand((), generator=self.dice))
@@ -169,6 +214,8 @@ class Trainer:
     def _update(self, loss: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        now = time.perf_counter()
+        self.seconds, self.began = self.seconds + now - self.began, now
         if self.ranks > 1:
             self._share_gradients()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -219,11 +266,53 @@ def _rank() -> tuple[int, int]:
     return 0, 1
 
 
+class _Judge:
+    """Compares answers with what is wanted of a batch of crops."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.target, self.known = objects.target, objects.known
+        self.weight = edge_weights(objects.target, objects.known)
+        self.counts = (objects.target.sum((1, 2)) >= SMALLEST_TARGET).float()
+
+    def one(self, logits: Tensor, score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mean loss, IoU and error of the score of ``(b, 1, y, x)`` masks."""
+        with torch.autocast(logits.device.type, enabled=False):
+            loss = mask_loss(logits[:, 0], self.target, self.known, self.weight)
+            iou = mask_iou(logits[:, 0].detach(), self.target, self.known)
+            error = score_loss(score[:, 0], iou)
+        means = [_mean(part, self.counts) for part in (loss + 0.5 * error, iou, error)]
+        return means[0], means[1], means[2]
+
+    def others(self, logits: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of ``(b, n, y, x)`` alternatives and the best one's mean IoU."""
+        with torch.autocast(logits.device.type, enabled=False):
+            given = self.target, self.known, self.weight
+            loss = torch.stack([mask_loss(one, *given) for one in logits.unbind(1)], 1)
+            masks = logits.detach().unbind(1)
+            iou = torch.stack([mask_iou(one, self.target, self.known) for one in masks], 1)
+            error = score_loss(scores, iou).mean(1)
+            total = _mean(best_loss(loss) + 0.5 * error, self.counts)
+            ranked = 0.5 * ranking_loss(scores, iou)
+        return total + ranked, _mean(iou.amax(1), self.counts)
+
+
 def _groups(net: TinyNet, decay: float) -> list[dict[str, Any]]:
-    """Return parameter groups: matrices and kernels decay, offsets and norms do not."""
-    kernels = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    """Return parameter groups: matrices and kernels decay, offsets and norms do not.
+
+    Each has the factor of its learning rate: the trunk learns slowly.
+    """
+    trunk = net.encoder.trunk
+    late = {id(p) for block in trunk.blocks[LATE:] for p in block.parameters()}
+    parts: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        slow = LATE_RATE if id(parameter) in late else EARLY_RATE
+        factor = slow if name.startswith("encoder.trunk.") else 1.0
+        shrinks = decay if parameter.ndim > 1 else 0.0
+        parts.setdefault((factor, shrinks), []).append(parameter)
+    return [
+        {"params": found, "weight_decay": shrinks, "factor": factor}
+        for (factor, shrinks), found in parts.items()
+    ]
 
 
 def _schedule(progress: float, warm_up: float) -> float:

@@ -6,10 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from geoiseg.training.class_maps import CLASSES
+from geoiseg.training.features import FARTHEST, OBJECTNESS
+from geoiseg.training.simulate import depth
+
 EDGE_WEIGHT = 1.5
 """Weight of pixels within :data:`EDGE_REACH` of the outline, where maps are judged."""
 EDGE_REACH = 3
 """In pixels."""
+NEAR = 5
+"""Cells of four pixels from an object within which what carries no label is no object; farther
+off there may be others that nobody drew."""
+FEWEST = 64
+"""Cells of a batch that show a class, or show it missing, from which on they count in full."""
+BARE_SHARE = 0.02
+"""Share of a crop that no object covers, at least, for the crop to tell what an object is:
+where labels cover all they are regions of any kind."""
+LOSERS = 0.05
+"""Weight of the alternatives that are not the best, so that none is forgotten."""
 
 
 def edge_weights(target: Tensor, known: Tensor) -> Tensor:
@@ -58,3 +72,80 @@ def mask_iou(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
 def score_loss(scores: Tensor, iou: Tensor) -> Tensor:
     """Return ``(b,)`` squared error of the predicted IoU, whose logits are given."""
     return (torch.sigmoid(scores) - iou) ** 2
+
+
+def best_loss(loss: Tensor) -> Tensor:
+    """Return ``(b,)`` the loss of the best of ``(b, n)`` alternatives, and a little of all."""
+    return (1 - LOSERS) * loss.amin(1) + LOSERS * loss.mean(1)
+
+
+def ranking_loss(scores: Tensor, iou: Tensor) -> Tensor:
+    """Return how far predicted IoUs, given as logits, are from the right order.
+
+    Args:
+        scores: ``(b, n)``.
+        iou: ``(b, n)`` of the masks.
+    """
+    told = torch.sigmoid(scores)
+    gap = iou[:, :, None] - iou[:, None, :]
+    said = told[:, :, None] - told[:, None, :]
+    return functional.relu(gap.clamp(max=0.2) - said)[gap > 0.02].sum() / max(1, gap.numel())
+
+
+def dense_loss(dense: Tensor, ids: Tensor, valid: Tensor, classes: Tensor) -> Tensor:
+    """Return how wrong the dense heads are, over what is known of each of them.
+
+    Args:
+        dense: ``(b, n, y / 4, x / 4)`` logits of objectness and classes.
+        ids: ``(b, y, x)`` object numbers, below 0 where nothing is known.
+        valid: ``(b, 1, y, x)`` 1 where there is data.
+        classes: ``(b, y, x)`` ``known << 8 | present``.
+    """
+    count = len(OBJECTNESS)
+    interior, border, far, known = objectness(ids, valid[:, 0])
+    parts = [
+        _balanced(dense[:, 0], interior, known),
+        _balanced(dense[:, 1], border, known),
+        (torch.abs(torch.sigmoid(dense[:, 2]) - far) * known).sum() / known.sum().clamp(min=FEWEST),
+    ]
+    cells = classes[:, 2::4, 2::4] * (valid[:, 0, 2::4, 2::4] > 0)
+    bits = torch.arange(len(CLASSES), device=cells.device)[None, :, None, None]
+    there = (cells[:, None] >> bits & 1).float()
+    told = (cells[:, None] >> (8 + bits) & 1).float()
+    each = [
+        _balanced(dense[:, count + k], there[:, k], told[:, k]) for k in range(len(CLASSES))
+    ]
+    return torch.stack(parts).mean() + torch.stack(each).mean()
+
+
+def objectness(ids: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
+    """Return what the labels say of cells of four pixels, each ``(b, y / 4, x / 4)``.
+
+    Args:
+        ids: ``(b, y, x)`` object numbers, below 0 where nothing is known.
+        valid: ``(b, y, x)`` 1 where there is data.
+
+    Returns:
+        1 on objects, 1 where an outline passes, the depth as a share, and 1 where these are
+        known.
+    """
+    held = ids.clamp(min=0)
+    across = functional.pad((held[:, :, 1:] != held[:, :, :-1]).float(), (0, 1))
+    down = functional.pad((held[:, 1:] != held[:, :-1]).float(), (0, 0, 0, 1))
+    border = functional.max_pool2d(torch.maximum(across, down)[:, None], 4)[:, 0]
+    cells = ids[:, 2::4, 2::4]
+    interior = (cells > 0).float()
+    side = 2 * NEAR + 1
+    near = functional.max_pool2d(interior[:, None], side, 1, NEAR)[:, 0]
+    bare = ((ids == 0) & (valid > 0)).flatten(1).float().mean(1) > BARE_SHARE
+    known = (cells >= 0).float() * near * valid[:, 2::4, 2::4] * bare[:, None, None]
+    far = (depth(interior * (1 - border)) / FARTHEST).clamp(max=1)
+    return interior, border, far, known
+
+
+def _balanced(logits: Tensor, there: Tensor, known: Tensor) -> Tensor:
+    """Return the mean cross entropy where it is known, both answers counting alike."""
+    loss = functional.binary_cross_entropy_with_logits(logits, there, reduction="none")
+    yes, no = there * known, (1 - there) * known
+    means = [(loss * part).sum() / part.sum().clamp(min=FEWEST) for part in (yes, no)]
+    return (means[0] + means[1]) / 2

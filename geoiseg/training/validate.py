@@ -20,7 +20,8 @@ from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embeddin
 from geoiseg.models import Model
 from geoiseg.prompting import PixelPrompts
 from geoiseg.training.material import procedural_scene
-from geoiseg.training.scenes import Scene, read_scenes
+from geoiseg.training.scene import Scene
+from geoiseg.training.scenes import read_scenes
 
 CHIP = 384
 """Side of the square chips."""

@@ -12,13 +12,22 @@ needed("torch")
 from geoiseg.errors import RasterError
 from geoiseg.training.class_maps import CLASSES
 from geoiseg.training.families import HELD_OUT, SHARES, family_of, kind_of, place_of
-from geoiseg.training.material import procedural_scene
+from geoiseg.training.material import procedural_layers, procedural_scene
 from geoiseg.training.procedural.canvas import Canvas, components, fractal
+from geoiseg.training.procedural.land import lay_ground
 from geoiseg.training.procedural.scenes import RECIPES, make_scene
+from geoiseg.training.procedural.shore import (
+    add_delta,
+    add_glare,
+    add_harbour,
+    add_islands,
+    add_ships,
+)
+from geoiseg.training.procedural.town import add_terraces
 from geoiseg.training.procedural.water import add_coast, add_river
 from geoiseg.training.scene import UNKNOWN, Scene
 from geoiseg.training.scenes import pack_scenes, read_scenes
-from geoiseg.training.segments import segment_scene
+from geoiseg.training.segments import segment_once, segment_scene
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -77,21 +86,125 @@ def test_noise_is_normalised_and_parts_are_sorted():
     assert [int(part.sum()) for part in parts] == [100, 4]
 
 
-def test_regions_are_of_one_colour():
+def patches():
+    """A square with a smaller square in it, on two grounds."""
     rng = np.random.default_rng(0)
-    image = np.full((200, 200, 3), 60, np.uint8)
-    image[:, 100:] = (180, 160, 90)
-    image[60:140, 60:140] = (90, 200, 220)
+    image = np.full((240, 240, 3), 60, np.uint8)
+    image[:, 120:] = (180, 160, 90)
+    image[60:180, 40:200] = (90, 200, 220)
+    image[90:140, 80:140] = (120, 170, 240)
     noisy = np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
-    scene = Scene("patches", noisy, np.ones((200, 200), bool), np.zeros((200, 200), np.int16), {})
-    found = segment_scene(scene)
-    assert found.image is scene.image
-    inner = int(found.ids[100, 100])
-    assert found.kinds[inner] == "segment"
-    square = np.zeros((200, 200), bool)
-    square[60:140, 60:140] = True
-    mask = found.ids == inner
-    assert (mask & square).sum() / (mask | square).sum() > 0.9
+    return Scene("patches", noisy, np.ones((240, 240), bool), np.zeros((240, 240), np.int16), {})
+
+
+def covered(layers, box):
+    """Return the greatest overlap of any region of any layer with a box in image pixels."""
+    y0, y1, x0, x1 = box
+    wanted = np.zeros((240, 240), bool)
+    wanted[y0:y1, x0:x1] = True
+    best = 0.0
+    for layer in layers:
+        ids = np.kron(layer.ids, np.ones((2, 2), np.int16))
+        for number in layer.kinds:
+            own = ids == number
+            best = max(best, (own & wanted).sum() / (own | wanted).sum())
+    return best
+
+
+def test_regions_are_found_within_one_another():
+    scene = patches()
+    layers = segment_scene(scene)
+    assert all(layer.image is scene.image for layer in layers)
+    assert {layer.family for layer in layers} == {"segment"}
+    assert {kind for layer in layers for kind in layer.kinds.values()} == {"segment"}
+    assert covered(layers, (90, 140, 80, 140)) > 0.9
+    assert covered(layers, (60, 180, 40, 200)) > 0.9
+    for layer in layers:
+        areas = np.bincount(layer.ids.ravel(), minlength=len(layer.kinds) + 1)[1:]
+        assert (areas >= 60).all()
+
+
+def test_what_has_no_data_is_in_no_region():
+    scene = patches()
+    scene.valid[:, 200:] = False
+    for layer in segment_scene(scene):
+        assert not layer.ids[:, 100:].any()
+
+
+def test_regions_are_kept_for_the_next_time(tmp_path):
+    scene = patches()
+    first = segment_once(scene, tmp_path)
+    (path,) = tmp_path.iterdir()
+    changed = path.stat().st_mtime_ns
+    again = segment_once(scene, tmp_path)
+    assert path.stat().st_mtime_ns == changed
+    for one, other in zip(first, again, strict=True):
+        assert (one.ids == other.ids).all()
+        assert one.kinds == other.kinds
+    scene.image[:50] = 0
+    other = segment_once(scene, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not np.array_equal(other[0].ids, first[0].ids)
+
+
+def canvas_with(*steps, seed=0, size=256):
+    canvas = Canvas.empty(np.random.default_rng(seed), size)
+    lay_ground(canvas, claim=False)
+    for step in steps:
+        step(canvas)
+    return canvas
+
+
+@pytest.mark.parametrize("step", [add_islands, add_delta, add_harbour])
+def test_land_parted_by_water_is_an_object_with_all_that_is_on_it(step):
+    lands = towns = 0
+    for seed in range(4):
+        canvas = canvas_with(add_terraces, step, seed=seed)
+        water = np.isin(canvas.ids, [n for n, kind in canvas.classes.items() if kind == "water"])
+        afloat = np.isin(canvas.ids, [n for n, kind in canvas.classes.items() if kind == "ship"])
+        assert water.any()
+        assert canvas.wholes is not None
+        assert not (water & (canvas.wholes > 0)).any()
+        assert not (afloat & (canvas.wholes > 0)).any()
+        lands += len(np.unique(canvas.wholes)) - 1
+        inside = canvas.ids[canvas.wholes > 0]
+        towns += {canvas.classes.get(int(n)) for n in np.unique(inside)} >= {"building"}
+    assert lands > 4
+    assert towns >= 3
+
+
+def test_ships_lie_on_the_water_and_differ_from_it():
+    canvas = canvas_with(add_islands, seed=1)
+    calm = canvas.image.copy()
+    water = canvas.ids > 0
+    add_ships(canvas)
+    ships = [n for n, kind in canvas.classes.items() if kind == "ship"]
+    assert len(ships) > 1
+    for number in ships:
+        hull = canvas.ids == number
+        assert water[hull].all()
+        assert 4 <= hull.sum() < 600
+    afloat = np.isin(canvas.ids, ships)
+    assert np.abs(canvas.image - calm)[afloat].mean() > 25
+
+
+def test_glare_lightens_water_only():
+    canvas = canvas_with(add_islands, seed=3)
+    before, ids = canvas.image.copy(), canvas.ids.copy()
+    add_glare(canvas)
+    changed = np.abs(canvas.image - before).max(axis=2) > 0.5
+    assert changed.any()
+    assert (ids[changed] > 0).all()
+    assert (canvas.ids == ids).all()
+
+
+def test_a_dense_town_has_many_roofs_wall_to_wall():
+    canvas = canvas_with(add_terraces, seed=5)
+    assert len(canvas.targets) > 60
+    assert set(canvas.classes.values()) == {"building"}
+    side_by_side = (canvas.ids[:, 1:] != canvas.ids[:, :-1]) & (canvas.ids[:, 1:] > 0)
+    walls = (side_by_side & (canvas.ids[:, :-1] > 0)).sum()
+    assert walls > 300
 
 
 def test_a_procedural_scene_is_a_scene():
@@ -99,6 +212,16 @@ def test_a_procedural_scene_is_a_scene():
     assert set(scene.kinds.values()) == {"procedural"}
     assert scene.valid.all()
     assert set(np.unique(scene.ids)) - {0} <= set(scene.kinds)
+
+
+def test_a_procedural_scene_with_wholes_has_a_layer_for_them():
+    layers = [procedural_layers(seed, 128) for seed in range(20)]
+    assert {len(of_one) for of_one in layers} == {1, 2}
+    for parts, *wholes in layers:
+        for whole in wholes:
+            assert whole.image is parts.image
+            assert whole.known is parts.known
+            assert set(np.unique(whole.ids)) - {0} == set(whole.kinds)
 
 
 def test_a_folder_without_scenes_is_said_to_be(tmp_path):

@@ -25,6 +25,8 @@ class Canvas:
     """``(y, x)`` object number, 0 for none."""
     targets: list[int] = field(default_factory=list)
     """Object numbers that may be asked for."""
+    wholes: NDArray[np.int16] | None = None
+    """``(y, x)`` numbers of objects that hold others, each land with all that is on it."""
     classes: dict[int, str] = field(default_factory=dict)
     """Class of the objects of which it is known, by number."""
 
@@ -44,6 +46,13 @@ class Canvas:
         self.ids[mask] = number
         self.targets.append(number)
         return number
+
+    def enclose(self, masks: list[BoolArray]) -> None:
+        """Make each mask an object of the second layer, which what lies on it is part of."""
+        if self.wholes is None:
+            self.wholes = np.zeros_like(self.ids)
+        for mask in masks:
+            self.wholes[mask] = int(self.wholes.max()) + 1
 
     def release(self, mask: BoolArray) -> None:
         """Make the pixels part of no object."""

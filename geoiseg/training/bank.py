@@ -9,34 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from geoiseg.training.crops import Crops
+from geoiseg.training.paste import paste_some
 from geoiseg.training.scene import UNKNOWN, Scene
 from geoiseg.training.stored import CLASSES_AT, IMAGE, LABELS, LEVELS, Store, weights_of
 
 NO_MAP: Any = None
 """Second map of OpenCV where the first holds both coordinates."""
-
-
-class Crops(NamedTuple):
-    """A batch of crops."""
-
-    image: Tensor
-    """``(b, 3, y, x)`` float in 0..255."""
-    valid: Tensor
-    """``(b, 1, y, x)`` 1 where there is data."""
-    ids: Tensor
-    """``(b, y, x)`` int64 object numbers; ``UNKNOWN`` where nothing is known."""
-    target: Tensor
-    """``(b,)`` number of the object that the crop was made for."""
-    classes: Tensor
-    """``(b, y, x)`` int64 ``known << 8 | present``: bits of the classes of which is known
-    whether they are there, and of those that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +41,8 @@ class CropOptions:
     """Least scale, crop pixels per image pixel."""
     finest: float = 4.0
     """Greatest scale."""
+    pasted: float = 0.07
+    """Share of crops into which an object of another one is laid."""
     squeeze: float = 0.15
     """Greatest change of the aspect ratio."""
 
@@ -97,7 +85,8 @@ class SceneBank:
         image, valid = self._colours(layer, grid, zoom)
         ids = self._looked_up(self.ids, layer, LABELS, grid, UNKNOWN)
         classes = self._looked_up(self.classes, layer, CLASSES_AT, grid, 0)
-        return Crops(image, valid, ids, target, classes & 0xFFFF)
+        crops = Crops(image, valid, ids, target, classes & 0xFFFF)
+        return paste_some(crops, options.pasted, generator)
 
     def _rand(self, generator: torch.Generator, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=self.device)

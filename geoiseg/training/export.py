@@ -24,7 +24,11 @@ from geoiseg.training.features import Features
 from geoiseg.training.network import Decoder, NetOptions, TinyNet
 from geoiseg.training.prompt_maps import Prompt
 
+DECODED = tuple(name for name in Features._fields if name != "dense")
+"""Features that the decoder reads."""
 OPSET = 17
+GENERATION = 2
+"""Of the design of the network; the first one's files are kept for old projects."""
 SMALLEST_HALVED = 256
 """Weights of fewer numbers stay in single precision."""
 
@@ -36,26 +40,32 @@ class _FlatDecoder(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, Tensor]:
-        count = len(Features._fields)
-        logits, score = self.decoder(Features(*given[:count]), Prompt(*given[count:]))
-        return logits, torch.sigmoid(score)
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        count = len(DECODED)
+        parts = dict(zip(DECODED, given, strict=False))
+        # The dense heads are for others; what they say is in the pyramid, too.
+        features = Features(**parts, dense=parts["p4"][:, :0])
+        prompt = Prompt(*given[count:])
+        logits, score, others, scores = self.decoder.alternatives(features, prompt)
+        return logits, torch.sigmoid(score[:, 0]), others, torch.sigmoid(scores)
 
 
 def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     """Return the averaged network of a checkpoint and the options it was trained with."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     options: dict[str, Any] = json.loads(state["options"])
-    given: dict[str, Any] = {
-        f.name: tuple(v) if isinstance(v := options["net"][f.name], list) else v
-        for f in fields(NetOptions)
-    }
+    given: dict[str, Any] = {f.name: _tuples(options["net"][f.name]) for f in fields(NetOptions)}
     net = TinyNet(NetOptions(**given))
     net.load_state_dict(state["average"])
     trained = {"step": state["step"], "seconds": round(state["seconds"]), **options}
     if "processes" in state:
         trained["processes"] = state["processes"]
     return net.eval(), trained
+
+
+def _tuples(value: Any) -> Any:
+    """Return what was a tuple before it was written as JSON as one again."""
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def keep_weights(checkpoint: Path, path: Path) -> None:
@@ -88,16 +98,24 @@ def export(checkpoint: Path, folder: Path, figures: Mapping[str, object] | None 
     card = {
         "name": "tiny",
         "licence": "Apache-2.0",
+        "generation": GENERATION,
         "parameters": net.parameter_count(),
         "sha256": {name: digest(folder / name) for name in ("encoder.onnx", "decoder.onnx")},
         "training": trained,
         "figures": _rounded(figures or {}),
         "data": [
+            "EfficientNet-Lite0, its authors and ml-illustrated, Apache-2.0, learnt from ImageNet",
             "NAIP imagery, USDA, public domain",
             "field outlines, agoro-field-boundary-detector, MIT",
             "aerial imagery and classes of Dubai, Humans in the Loop, CC0",
             "OpenAerialMap imagery of its contributors, CC BY 4.0",
             "buildings, OpenStreetMap contributors, ODbL",
+            "roofs of Banepa, HOT and fAIr contributors, CC BY 4.0",
+            "Copernicus Sentinel-2 data, free with attribution; outlines of ships, sen2ships, MIT",
+            "Blue Marble, NASA, and outlines of islands, Natural Earth, public domain",
+            "Landsat and aerial imagery, USGS, public domain",
+            "trees, DeepForest, MIT, and NEON, CC0",
+            "photographs of COCO, CC BY 2.0 and CC BY-SA 2.0, annotations CC BY 4.0",
             "procedural scenes of geoiseg.training",
         ],
     }
@@ -121,10 +139,12 @@ def export_network(net: TinyNet, folder: Path) -> None:
     free = {name: {2: f"{name}_y", 3: f"{name}_x"} for name in [*names, "image", "valid"]}
     _write(net.encoder, (image, valid), folder / "encoder.onnx", ["image", "valid"], names, free)
     free |= {"points": {1: "n"}, "signs": {1: "n"}, "previous": {2: "y2", 3: "x2"}}
-    free |= {"logits": {2: "y", 3: "x"}}
+    free |= {name: {2: "y", 3: "x"} for name in ("logits", "alternatives")}
     flat = _FlatDecoder(net.decoder).eval()
-    given, out = names + prompt_names, ["logits", "score"]
-    _write(flat, (*features, *prompt), folder / "decoder.onnx", given, out, free)
+    given = [*DECODED, *prompt_names]
+    out = ["logits", "score", "alternatives", "alternative_scores"]
+    read = tuple(getattr(features, name) for name in DECODED)
+    _write(flat, (*read, *prompt), folder / "decoder.onnx", given, out, free)
 
 
 def _rounded(value: object) -> object:

@@ -2,9 +2,9 @@
 
 The encoder is EfficientNet-Lite0 (see ``trunk``) on raw colours, beside a shallow branch of our
 own on colours with contrast evened out, with a small pyramid on top and dense heads that say
-what each cell is. The decoder is a small U-Net on the cached pyramid, the dense heads and maps
-made of the prompts (see ``prompt_maps``); it ends at full resolution through the shallow
-features of the image. Every size that is a multiple of :data:`STRIDE` works.
+what each cell is; what they say is added to the pyramid. The decoder is a small U-Net on the
+cached pyramid and on maps made of the prompts (see ``prompt_maps``); it ends at full resolution
+through the shallow features of the image. Every size that is a multiple of :data:`STRIDE` works.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -68,6 +68,9 @@ class Encoder(nn.Module):
         self.smooth = nn.ModuleList([ConvUnit(wide, wide) for _ in range(2)])
         count = len(OBJECTNESS) + len(CLASSES)
         self.dense = nn.Sequential(ConvUnit(wide, options.dense), nn.Conv2d(options.dense, count, 1))
+        self.prior = nn.Conv2d(count, wide, 1)
+        nn.init.zeros_(self.prior.weight)
+        nn.init.zeros_(self.prior.bias)
         self.key = _key(wide, options.key)
         self.fine_key = _key(stem, options.fine_key)
 
@@ -91,7 +94,9 @@ class Encoder(nn.Module):
         p4 = self.smooth[0](p4 + enlarge(p8, 2))
         key = functional.normalize(self.key(p4), dim=1).contiguous()
         fine_key = functional.normalize(self.fine_key(shallow), dim=1).contiguous()
-        return Features(shallow, fine_key, colour, key, self.dense(p4), p4, p8, p16, p32)
+        dense = self.dense(p4)
+        p4 = p4 + self.prior(torch.sigmoid(dense))
+        return Features(shallow, fine_key, colour, key, dense, p4, p8, p16, p32)
 
 
 class Decoder(nn.Module):
@@ -101,8 +106,7 @@ class Decoder(nn.Module):
         super().__init__()
         w4, w8, w16, w32 = options.decoder
         wide = options.pyramid
-        given = wide + COARSE_MAPS + len(OBJECTNESS) + len(CLASSES)
-        self.entry = ConvUnit(given, w4, kernel=1)
+        self.entry = ConvUnit(wide + COARSE_MAPS, w4, kernel=1)
         self.d4 = ConvUnit(w4, w4)
         self.downs = nn.ModuleList([Down(w4, w8, wide), Down(w8, w16, wide), Down(w16, w32, wide)])
         self.ups = nn.ModuleList([Up(w32, w16), Up(w16, w8), Up(w8, w4)])
@@ -137,8 +141,7 @@ class Decoder(nn.Module):
         """Return what the masks are made of at 1/2, and what their scores are at 1/8."""
         fine = fine_maps(features, prompt)
         coarse = coarse_maps(features, prompt, fine)
-        said = torch.sigmoid(features.dense)
-        d4 = self.d4(self.entry(_joined(features.p4, torch.cat([coarse.to(said.dtype), said], 1))))
+        d4 = self.d4(self.entry(_joined(features.p4, coarse)))
         d8 = self.downs[0](d4, features.p8)
         d16 = self.downs[1](d8, features.p16)
         d32 = self.downs[2](d16, features.p32)
@@ -210,12 +213,8 @@ class TinyNet(nn.Module):
         own = self.state_dict()
         for name, value in earlier.items():
             if name in own and not name.startswith(("encoder.laterals", "encoder.trunk")):
-                mine = own[name]
-                if mine.shape == value.shape:
-                    mine.copy_(value)
-                elif name == "decoder.entry.conv.weight":
-                    mine.zero_()
-                    mine[:, : value.shape[1]] = value
+                if own[name].shape == value.shape:
+                    own[name].copy_(value)
         head, score = self.decoder.head, self.decoder.score.state_dict()
         times = self.options.alternatives
         with torch.no_grad():

@@ -24,6 +24,7 @@ from labelled_chips import LabelledChip, labelled_chips
 
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
+from geoiseg.evaluate.users import USERS, make_user
 from geoiseg.models.protocol import Masks, Model
 from geoiseg.models.registry import get_model
 from geoiseg.prompting.pixel import PixelPrompts
@@ -64,15 +65,17 @@ class Timed:
 
 
 def measure(
-    model: Model, chip: LabelledChip, options: ClickOptions
+    model: Model, chip: LabelledChip, options: ClickOptions, who: str = "centre"
 ) -> tuple[dict[str, float], list[float]]:
     """Return all figures of one engine on one object, and the time of each click in ms."""
     start = time.process_time()
     embedding = model.embed(chip.image, chip.valid)
     embedded = time.process_time()
     timed = Timed(model)
-    run = click_embedding(timed, embedding, chip.truth, chip.valid, options)
-    boxed = model.decode(embedding, PixelPrompts(box=box_of(chip.truth))).logits[0] > 0
+    user = make_user(who, options.seed, chip.index, *chip.scene.encode())
+    run = click_embedding(timed, embedding, chip.truth, chip.valid, options, user.next)
+    box = make_user(who, options.seed, chip.index).box(box_of(chip.truth))
+    boxed = model.decode(embedding, PixelPrompts(box=box)).logits[0] > 0
     ious = run.ious
     limits = [limit for limit in (10, 20) if limit <= options.max_clicks]
     figures = {
@@ -115,6 +118,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--family", action="append", help="only families that begin so")
     parser.add_argument("--clicks", type=int, default=20, help="most clicks on an object")
     parser.add_argument("--jitter", type=float, default=0.0, help="0..1, how far off centre")
+    parser.add_argument("--user", choices=USERS, default="centre", help="who clicks")
     parser.add_argument("--full", action="store_true", help="go on clicking beyond the target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -138,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = defaultdict(list)
         for chip in labelled_chips(args.data, model.info.chip_size, args.per_scene, args.seed):
             if not args.family or chip.family.startswith(tuple(args.family)):
-                rows[chip.family].append(measure(model, chip, options))
+                rows[chip.family].append(measure(model, chip, options, args.user))
         families = {name: summary(rows[name]) for name in sorted(rows)}
         families["all"] = summary([row for family in rows.values() for row in family])
         families["mean of families"] = {

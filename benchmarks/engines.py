@@ -2,7 +2,7 @@
 
     $ python benchmarks/engines.py --limit 4 --keep results/
 
-Runs ``geoiseg evaluate DATASET --model M --limit N --clicks 20 --json`` once for each
+Runs ``geoiseg evaluate DATASET --model M --limit N --user U --clicks 20 --json`` once for each
 engine, one process after the other, and keeps each answer in a folder: a run that was
 stopped goes on where it was. The scenes are those under GEOISEG_TEST_DATA (default
 ../shared/data beside the repository), none of which the models were trained on.
@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from geoiseg.evaluate.users import USERS
+
 ENGINES = ("tiny", "superpixel-walk", "grabcut", "graphcut", "random-walker", "region-growing")
 COLUMNS = {
     "NoC@85": ("noc85", "{:.2f}"),
@@ -33,12 +35,13 @@ COLUMNS = {
 }
 
 
-def answer(engine: str, data: Path, limit: int, keep: Path) -> dict[str, Any]:
+def answer(engine: str, data: Path, limit: int, user: str, keep: Path) -> dict[str, Any]:
     """Return what ``geoiseg evaluate`` says of an engine, measured now or kept from before."""
-    path = keep / f"{engine}-{limit}.json"
+    name = Path(engine).name if "/" in engine else engine
+    path = keep / f"{name}-{limit}{'' if user == 'centre' else '-' + user}.json"
     if not path.exists():
         command = [sys.executable, "-m", "geoiseg", "evaluate", str(data), "--model", engine]
-        command += ["--limit", str(limit), "--json"]
+        command += ["--limit", str(limit), "--user", user, "--json"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         path.write_text(done.stdout)
     found: dict[str, Any] = json.loads(path.read_text())
@@ -67,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=data / "scenes", help="folder of scenes")
     parser.add_argument("--engine", action="append", help="engine, may be given several times")
     parser.add_argument("--limit", type=int, default=4, help="most objects of a scene")
+    parser.add_argument("--user", choices=USERS, default="centre", help="who clicks")
     parser.add_argument("--keep", type=Path, help="folder for the answers")
     args = parser.parse_args(arguments)
     if not args.data.is_dir():
@@ -75,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep = args.keep or Path(tempfile.mkdtemp())
     keep.mkdir(parents=True, exist_ok=True)
     engines = args.engine or ENGINES
-    answers = {engine: answer(engine, args.data, args.limit, keep) for engine in engines}
+    answers = {engine: answer(engine, args.data, args.limit, args.user, keep) for engine in engines}
     groups = [(row["group"], row["objects"]) for row in next(iter(answers.values()))["groups"]]
     for group, objects in groups:
         print(f"\n**{group}**, {objects} objects\n\n{table(answers, group)}")

@@ -14,6 +14,7 @@ from geoiseg.errors import PromptError
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
 from geoiseg.evaluate.summary import as_json, as_text, summarise
+from geoiseg.evaluate.users import USERS
 from geoiseg.plain_json import json_text
 
 
@@ -24,7 +25,16 @@ from geoiseg.plain_json import json_text
 @click.option("--labels", type=click.Path(path_type=Path), help="Reference layer of one raster.")
 @click.option("--clicks", default=20, show_default=True, help="Most clicks on an object.")
 @click.option("--limit", type=click.IntRange(1), help="Most objects of a scene.")
-@click.option("--seed", default=0, show_default=True, help="Of the choice of objects.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Of the choice of objects, and of the user."
+)
+@click.option(
+    "--user",
+    type=click.Choice(USERS),
+    default="centre",
+    show_default=True,
+    help="Who clicks: in the exact middle, or near it and with mistakes.",
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Also write an HTML report.")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def evaluate(  # noqa: PLR0913 - click hands options over one by one
@@ -36,6 +46,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     clicks: int,
     limit: int | None,
     seed: int,
+    user: str,
     report: Path | None,
     as_json_: bool,
 ) -> None:
@@ -43,7 +54,8 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
 
     DATASET is a folder of scenes (image.tif and labels.geojson), one scene, or a raster
     together with --labels. The clicks go through a session, in map coordinates, each in the
-    middle of the largest error.
+    middle of the largest error, or near it and now and then wrong as people's are (--user
+    realistic).
     """
     if report is not None:
         check_place(report)
@@ -56,7 +68,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         raise PromptError(
             f"no label of {labels or dataset} is a polygon on the raster; is its CRS right?"
         )
-    options = EvaluationOptions(max_clicks=clicks, gsd=gsd)
+    options = EvaluationOptions(max_clicks=clicks, gsd=gsd, user=user, seed=seed)
     scores: list[ObjectScore] = []
     total = sum(len(scene.objects) for scene in listed)
     with tqdm(total=total, unit="object", **bar_options()) as bar:
@@ -68,9 +80,9 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     if report is not None:
         from geoiseg.evaluate.report import write_evaluation
 
-        write_evaluation(report, engine.info.name, scores, listed, rows)
+        write_evaluation(report, engine.info.name, scores, listed, rows, user)
     if as_json_:
-        document = {"model": engine.info.name, "groups": as_json(rows)}
+        document = {"model": engine.info.name, "user": user, "groups": as_json(rows)}
         click.echo(json_text(document, indent=2))
     else:
-        click.echo(f"{engine.info.name} on {dataset}\n{as_text(rows)}")
+        click.echo(f"{engine.info.name} on {dataset}, user {user}\n{as_text(rows)}")

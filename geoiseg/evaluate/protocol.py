@@ -21,7 +21,7 @@ from rasterio.features import rasterize
 from geoiseg.errors import GeoisegError
 from geoiseg.evaluate.dataset import LabelledObject, LabelledScene
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to
-from geoiseg.evaluate.simulated_user import next_click
+from geoiseg.evaluate.users import User, make_user
 from geoiseg.models import Model
 from geoiseg.raster import BoolArray, Grid, Raster, Window
 from geoiseg.segment import EmbeddingCache, Mask
@@ -42,6 +42,10 @@ class EvaluationOptions:
     """IoU at which clicking ends, after at least five clicks; None never ends early."""
     gsd: float | None = None
     """Metres per pixel to work at; None lets the session choose."""
+    user: str = "centre"
+    """Who clicks, one of ``users.USERS``."""
+    seed: int = 0
+    """Of the user's chance; each object has its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +97,8 @@ def evaluate_object(
     ground, valid = _ground(raster, item.geometry)
     truth = _burned(item.geometry, ground) & valid
     session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
-    ious, spent, errors = _clicks(session, ground, truth, valid, options)
+    user = make_user(options.user, options.seed, item.number, *item.scene.encode())
+    ious, spent, errors = _clicks(session, user, (ground, truth, valid), options)
     last = session.mask
     edges = (0.0, (math.nan, math.nan)) if last is None else (
         boundary_iou(on_grid(last, ground), truth, valid),
@@ -117,16 +122,20 @@ def evaluate_object(
 
 
 def _clicks(
-    session: Session, ground: Grid, truth: BoolArray, valid: BoolArray, options: EvaluationOptions
+    session: Session,
+    user: User,
+    view: tuple[Grid, BoolArray, BoolArray],
+    options: EvaluationOptions,
 ) -> tuple[list[float], list[float], list[str]]:
     """Return IoU and milliseconds after each click, and what failed."""
+    ground, truth, valid = view
     ious: list[float] = []
     spent: list[float] = []
     errors: list[str] = []
     clicked = np.zeros_like(truth)
     drawn = np.zeros_like(truth)
     for _ in range(options.max_clicks):
-        click = next_click(truth, drawn, clicked, valid)
+        click = user.next(truth, drawn, clicked, valid)
         if click is None:
             break
         column, row = click.xy_pixel
@@ -155,8 +164,9 @@ def _from_box(
 ) -> float:
     ground, truth, valid = view
     session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
+    user = make_user(options.user, options.seed, item.number, *item.scene.encode())
     try:
-        session.add_box(*item.geometry.bounds)
+        session.add_box(*user.box(item.geometry.bounds))
     except GeoisegError:
         return 0.0
     if session.mask is None:

@@ -31,8 +31,13 @@ COLUMNS = {
     "boundary_m": "edge, m", "boundary_m_p95": "edge p95, m", "click_ms": "ms a click",
     "first_ms": "ms, first click",
 }  # fmt: skip
+CLICKS = {
+    "centre": "in the middle of the largest error",
+    "realistic": "near the middle of the largest error, sometimes at its border, twice or wrongly",
+}
+"""Where each user clicks, in words."""
 PREFACE = (
-    "A simulated user clicks in the middle of the largest error, through a session in map"
+    "A simulated user clicks {where}, through a session in map"
     " coordinates. Means over objects, times as medians, with 95 % confidence intervals from"
     " resampling the objects."
 )
@@ -58,6 +63,7 @@ def write_evaluation(
     scores: Sequence[ObjectScore],
     listed: Sequence[LabelledScene],
     rows: Sequence[Row],
+    user: str = "centre",
 ) -> None:
     """Write the page.
 
@@ -67,6 +73,7 @@ def write_evaluation(
         scores: Of all objects.
         listed: The scenes they are from.
         rows: Their summary.
+        user: Who clicked.
 
     Raises:
         ExportError: The page can not be written.
@@ -75,9 +82,10 @@ def write_evaluation(
     truths = {(one.scene, one.number): one.geometry for scene in listed for one in scene.objects}
     ranked = sorted(scores, key=lambda one: float(np.mean(one.ious[:5])))
     few = min(CASES, len(ranked) // 2)
+    preface = PREFACE.format(where=CLICKS[user])
     sections = [
         f"<h1>Clicks to a target: {escape(model)}</h1>",
-        f"<p>{len(scores)} objects in {len(listed)} scenes. {PREFACE}</p>",
+        f"<p>{len(scores)} objects in {len(listed)} scenes. {preface}</p>",
         _table(rows),
         "<h2>IoU over clicks</h2>",
         _curves(scores),

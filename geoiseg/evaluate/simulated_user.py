@@ -7,6 +7,7 @@ largest error, in the sense of the distance transform.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from geoiseg.models import Embedding, Masks, Model
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 
+Depths = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Of missed and of wrong pixels, ``(y, x)``."""
+
 
 class Click(NamedTuple):
     """One click of the simulated user."""
@@ -28,6 +32,10 @@ class Click(NamedTuple):
     """Whether the pixel lies on the object."""
     reach: float
     """Distance in pixels from the click to the nearest pixel that is not in error."""
+
+
+Asked = Callable[[BoolArray, BoolArray, BoolArray, BoolArray | None], Click | None]
+"""What tells the next click, with the arguments of :func:`next_click`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +93,25 @@ def next_click(
         clicked: ``(y, x)`` pixels that were clicked before and are not clicked again.
         valid: ``(y, x)`` where there is data; errors elsewhere do not count.
     """
-    counted = np.ones_like(truth) if valid is None else valid
-    missed = _depth(truth & ~mask & counted, clicked)
-    wrong = _depth(~truth & mask & counted, clicked)
+    missed, wrong = error_depths(truth, mask, clicked, valid)
     positive = bool(missed.max(initial=0) > wrong.max(initial=0))
     depth = missed if positive else wrong
     if depth.max(initial=0) <= 0:
         return None
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return Click((float(x) + 0.5, float(y) + 0.5), positive, float(depth[y, x]))
+
+
+def error_depths(
+    truth: BoolArray, mask: BoolArray, clicked: BoolArray, valid: BoolArray | None = None
+) -> Depths:
+    """Return how deep in an error each missed and each wrong pixel lies, in pixels, else 0.
+
+    The arguments are those of :func:`next_click`.
+    """
+    counted = np.ones_like(truth) if valid is None else valid
+    missed = _depth(truth & ~mask & counted, clicked)
+    return missed, _depth(~truth & mask & counted, clicked)
 
 
 def run_clicks(
@@ -121,6 +139,7 @@ def click_embedding(
     truth: BoolArray,
     valid: BoolArray | None = None,
     options: ClickOptions | None = None,
+    ask: Asked = next_click,
 ) -> ClickRun:
     """Return the IoU after each click of the simulated user on an embedded chip.
 
@@ -133,6 +152,8 @@ def click_embedding(
         truth: ``(y, x)`` the object.
         valid: ``(y, x)`` where there is data.
         options: How the user works.
+        ask: Tells the next click, by default in the middle of the largest error; see
+            ``users`` for others.
     """
     options = options or ClickOptions()
     rng = np.random.default_rng(options.seed)
@@ -144,7 +165,7 @@ def click_embedding(
     scores: list[float] = []
     previous: NDArray[np.float32] | None = None
     while len(clicks) < options.max_clicks:
-        click = next_click(truth, mask, clicked, valid)
+        click = ask(truth, mask, clicked, valid)
         if click is None:
             break
         clicks.append(_jittered(click, options.jitter, truth.shape, rng))

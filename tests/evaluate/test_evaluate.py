@@ -129,3 +129,51 @@ def test_the_command_reports(dataset: Path, capsys) -> None:
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no labelled scene"):
         list(scenes(tmp_path))
+
+
+@pytest.mark.parametrize("user", ["centre", "realistic"])
+def test_either_user_is_asked_and_named(dataset: Path, capsys, user: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    command = [
+        "evaluate",
+        str(dataset),
+        "--model",
+        "region-growing",
+        "--user",
+        user,
+        "--clicks",
+        "4",
+    ]
+    texts = []
+    for _ in range(2):
+        main([*command, "--json", "--report", str(report)])
+        texts.append(json.loads(capsys.readouterr().out))
+    assert texts[0]["user"] == user
+    figures = [
+        {k: v for k, v in group.items() if not k.endswith("ms")}
+        for text in texts for group in text["groups"]
+    ]  # fmt: skip
+    assert figures[0] == figures[len(figures) // 2]
+    assert ("wrongly" in report.read_text()) is (user == "realistic")
+
+
+def test_a_realistic_user_draws_boxes_a_little_off(dataset: Path) -> None:
+    (scene,) = scenes(dataset)
+    drawn = [
+        evaluate_object(scene.raster, scene.objects[0], Boxed(), EvaluationOptions(1, user=user))
+        for user in ("centre", "realistic")
+    ]
+    assert drawn[0].box_iou == pytest.approx(np.pi / 4, abs=0.02)
+    assert 0.6 < drawn[1].box_iou < 0.9
+    assert drawn[1].box_iou != drawn[0].box_iou
+
+
+class Boxed(Bright):
+    """What lies in the box is object."""
+
+    def decode(self, embedding, prompts, previous=None) -> Masks:
+        logits = np.full(embedding.arrays["l"].shape, -9, np.float32)
+        if prompts.box is not None:
+            x0, y0, x1, y1 = (max(0, round(side)) for side in prompts.box)
+            logits[y0:y1, x0:x1] = 9
+        return Masks(logits[None], np.array([0.9], np.float32))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -85,8 +86,15 @@ class SceneBank:
         image, valid = self._colours(layer, grid, zoom)
         ids = self._looked_up(self.ids, layer, LABELS, grid, UNKNOWN)
         classes = self._looked_up(self.classes, layer, CLASSES_AT, grid, 0)
-        crops = Crops(image, valid, ids, target, classes & 0xFFFF)
+        crops = Crops(image, valid, ids, target, classes & 0xFFFF, self.first_layers[layer])
         return paste_some(crops, options.pasted, generator)
+
+    @cached_property
+    def first_layers(self) -> Tensor:
+        """Return ``(layers,)`` 1 for the first layer of each image, else 0."""
+        images = self.layers[:, IMAGE]
+        earlier = (images[:, None] == images[None]).tril(-1).any(1)
+        return (~earlier).float()
 
     def _rand(self, generator: torch.Generator, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=self.device)

@@ -21,3 +21,6 @@ class Crops(NamedTuple):
     classes: Tensor
     """``(b, y, x)`` int64 ``known << 8 | present``: bits of the classes of which is known
     whether they are there, and of those that are."""
+    exhaustive: Tensor
+    """``(b,)`` 1 where the object numbers are those of all labelled objects of the scene, 0
+    where they are of what lies within or around these, or of regions that nobody labelled."""

@@ -52,6 +52,7 @@ def paste_some(crops: Crops, share: float, generator: torch.Generator) -> Crops:
         classes=crops.classes.index_copy(
             0, few, torch.where(own, laid.classes, crops.classes[few])
         ),
+        exhaustive=crops.exhaustive,
     )
 
 
@@ -68,7 +69,7 @@ def _turned(crops: Crops, which: Tensor, generator: torch.Generator) -> Crops:
     image, valid, ids, classes = (
         moved(part) for part in (crops.image, crops.valid, crops.ids, crops.classes)
     )
-    return Crops(image, valid, ids, crops.target[which], classes)
+    return Crops(image, valid, ids, crops.target[which], classes, crops.exhaustive[which])
 
 
 def _some(crops: Crops, which: Tensor) -> Crops:

@@ -93,6 +93,18 @@ def test_labels_at_a_half_of_the_resolution_fit_the_image():
     assert (shown >= 16).float().mean() > 0.9
 
 
+def test_only_the_first_layer_of_an_image_holds_all_that_is_labelled():
+    one, other = disks(2)
+    within = replace(one, ids=(one.ids > 0).astype(np.int16), kinds={1: "procedural"})
+    regions = replace(other, family="segment")
+    bank = SceneBank([one, within, other, regions], CPU)
+    assert bank.first_layers.tolist() == [1, 0, 1, 0]
+    crops = bank.sample(40, 64, CropOptions(pasted=0), generator())
+    assert set(crops.exhaustive.tolist()) == {0, 1}
+    alone = SceneBank([other, regions], CPU).sample(40, 64, CropOptions(pasted=0), generator())
+    assert 0 < alone.exhaustive.mean() < 1
+
+
 def test_families_places_and_kinds_share_what_is_drawn():
     def row(family, place, scene, kind):
         return Target(0, 1, 0, 0, 9, 9, 60, kind, scene, place, family)
@@ -119,7 +131,8 @@ def two_crops():
     image[1, :, :12, :12] = 250.0
     classes = torch.zeros_like(ids)
     classes[0, 20:40, 20:40] = 0x0202
-    return Crops(image, torch.ones(2, 1, 64, 64), ids, torch.tensor([7, 3]), classes)
+    valid, both = torch.ones(2, 1, 64, 64), torch.ones(2)
+    return Crops(image, valid, ids, torch.tensor([7, 3]), classes, both)
 
 
 def test_objects_are_laid_into_other_crops():

@@ -96,12 +96,13 @@ def _trials_of(scene: Scene, most: int) -> Iterator[Trial]:
     each = max(1, round(most / max(1, len(by_kind))))
     for kind, numbers in sorted(by_kind.items()):
         for number in rng.permutation(numbers)[:each]:
-            trial = _trial(scene, kind, int(number))
+            trial = trial_of(scene, kind, int(number))
             if trial.truth.sum() >= 60:
                 yield trial
 
 
-def _trial(scene: Scene, kind: str, number: int) -> Trial:
+def trial_of(scene: Scene, kind: str, number: int) -> Trial:
+    """Return an object in the middle of a chip, shown coarser if it is large."""
     rows, columns = np.nonzero(scene.ids == number)
     extent = max(np.ptp(rows), np.ptp(columns)) + 1
     shrink = max(1.0, extent / (ROOM * CHIP))

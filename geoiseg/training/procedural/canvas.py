@@ -47,6 +47,18 @@ class Canvas:
         self.targets.append(number)
         return number
 
+    def claim_parts(self, parts: NDArray[np.intp], smallest: int, kind: str) -> None:
+        """Claim each numbered part, 0 for none, of at least so many pixels, as one kind."""
+        areas = np.bincount(parts.ravel())
+        areas[0] = 0
+        large = np.flatnonzero(areas >= smallest)
+        first = len(self.targets) + 1
+        number = np.zeros(len(areas), np.int16)
+        number[large] = np.arange(first, first + len(large))
+        self.ids[parts > 0] = number[parts[parts > 0]]
+        self.targets += range(first, first + len(large))
+        self.classes.update(dict.fromkeys(range(first, first + len(large)), kind))
+
     def enclose(self, masks: list[BoolArray]) -> None:
         """Make each mask an object of the second layer, which what lies on it is part of."""
         if self.wholes is None:

@@ -14,6 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
+PERMUTED, MIXED, GRAY = 0.22, 0.38, 0.47
+"""Shares, one on top of the other, of crops whose bands are exchanged, mixed, or made one. The
+others keep their colours, which tell water from roofs."""
+INVERTED = 0.025
+"""Share of bands that are shown as negatives."""
+
+
 class Augment:
     """Random appearance of a batch of crops."""
 
@@ -31,7 +38,7 @@ class Augment:
         x = self._for_some(x, 0.1, self._alike)
         x = self._for_some(x, 0.5, self._toned)
         x = self._for_some(x, 0.3, self._dulled)
-        x = torch.where(self._rand(x, len(x), 3, 1, 1) < 0.05, 1 - x, x)
+        x = torch.where(self._rand(x, len(x), 3, 1, 1) < INVERTED, 1 - x, x)
         x = self._for_some(x, 0.2, self._hazy)
         x = self._for_some(x, 0.15, self._shaded)
         x = self._for_some(x, 0.06, self._seamed)
@@ -82,9 +89,9 @@ class Augment:
         gray = gray / gray.sum(2, keepdim=True)
         kind = self._rand(x, count, 1, 1)
         matrix = torch.eye(3, device=x.device).expand(count, 3, 3)
-        matrix = torch.where(kind < 0.33, permuted, matrix)
-        matrix = torch.where((kind > 0.33) & (kind < 0.58), mixing, matrix)
-        matrix = torch.where((kind > 0.58) & (kind < 0.68), gray, matrix)
+        matrix = torch.where(kind < PERMUTED, permuted, matrix)
+        matrix = torch.where((kind > PERMUTED) & (kind < MIXED), mixing, matrix)
+        matrix = torch.where((kind > MIXED) & (kind < GRAY), gray, matrix)
         lift = (-matrix).clamp(min=0).sum(2)[:, :, None, None]
         return torch.einsum("bij,bjyx->biyx", matrix, x) + lift
 

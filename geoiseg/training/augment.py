@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 PERMUTED, MIXED, GRAY = 0.22, 0.38, 0.47
 """Shares, one on top of the other, of crops whose bands are exchanged, mixed, or made one. The
 others keep their colours, which tell water from roofs."""

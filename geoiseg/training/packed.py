@@ -15,8 +15,10 @@ from geoiseg.errors import RasterError
 from geoiseg.training.scene import Scene
 
 ABOUT = "scene.json"
-QUALITY = 88
+QUALITY = 80
 """Of the JPEG of an image."""
+STEP = 2
+"""Classes are kept at a half of the resolution, as the bank does."""
 
 
 def is_packed(folder: Path) -> bool:
@@ -32,8 +34,8 @@ def write_packed(layers: list[Scene], place: Path) -> None:
     cv2.imwrite(str(place / "image.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     cv2.imwrite(str(place / "valid.png"), first.valid.astype(np.uint8) * 255)
     if first.known is not None and first.present is not None:
-        cv2.imwrite(str(place / "known.png"), first.known)
-        cv2.imwrite(str(place / "present.png"), first.present)
+        cv2.imwrite(str(place / "known.png"), first.known[::STEP, ::STEP])
+        cv2.imwrite(str(place / "present.png"), first.present[::STEP, ::STEP])
     for number, scene in enumerate(layers):
         cv2.imwrite(str(place / f"ids_{number}.png"), scene.ids.astype(np.uint16))
     about = {
@@ -56,8 +58,8 @@ def read_packed(folder: Path) -> Iterator[Scene]:
     image = np.ascontiguousarray(bgr[..., ::-1])
     image[~valid] = 0
     classes = (folder / "known.png").exists()
-    known = _picture(folder / "known.png") if classes else None
-    present = _picture(folder / "present.png") if classes else None
+    known = _enlarged(folder / "known.png", valid.shape) if classes else None
+    present = _enlarged(folder / "present.png", valid.shape) if classes else None
     family, place = about["family"], about["place"]
     for number, named in enumerate(about["kinds"]):
         ids = _picture(folder / f"ids_{number}.png").astype(np.int16)
@@ -70,3 +72,9 @@ def _picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
     if found is None:
         raise RasterError(f"cannot read {path.name!r} of {str(path.parent)!r}; pack it again")
     return found
+
+
+def _enlarged(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the classes of every pixel."""
+    found = _picture(path).repeat(STEP, axis=0).repeat(STEP, axis=1)
+    return np.ascontiguousarray(found[: shape[0], : shape[1]], np.uint8)

@@ -281,6 +281,12 @@ def test_packed_scenes_are_the_same_scenes(tmp_path):
         assert (again.kinds, again.name) == (scene.kinds, scene.name)
         assert (again.family, again.place) == (scene.family, scene.place)
         assert np.abs(again.image.astype(int) - scene.image).mean() < 4
+        assert again.known is not None
+        assert scene.known is not None
+        assert again.known.shape == scene.known.shape
+        assert (again.known[::2, ::2] == scene.known[::2, ::2]).all()
+        assert (again.present[::2, ::2] == scene.present[::2, ::2]).all()
+        assert (again.known != scene.known).mean() < 0.1
     assert packed[0].image is packed[1].image
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -130,6 +129,8 @@ class RealisticUser:
 
 def _connected(where: BoolArray, middle: Click) -> NDArray[np.bool_]:
     """Return the part of an error that its middle lies in."""
+    import cv2
+
     _, parts = cv2.connectedComponents(where.astype(np.uint8), connectivity=8)
     column, row = middle.xy_pixel
     return np.asarray(parts == parts[int(row), int(column)])

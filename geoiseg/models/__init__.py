@@ -13,7 +13,13 @@ from geoiseg.lazy import lazy
 if TYPE_CHECKING:
     from geoiseg.models.options import ModelOptions
     from geoiseg.models.protocol import BatchModel, Candidates, Embedding, Masks, Model, ModelInfo
-    from geoiseg.models.registry import DEFAULT_MODEL, get_model, load_model, model_names
+    from geoiseg.models.registry import (
+        DEFAULT_MODEL,
+        get_model,
+        load_model,
+        model_names,
+        name_then,
+    )
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -27,6 +33,7 @@ __all__ = [
     "get_model",
     "load_model",
     "model_names",
+    "name_then",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -34,6 +41,6 @@ __getattr__, __dir__ = lazy(
     {
         "options": ["ModelOptions"],
         "protocol": ["BatchModel", "Candidates", "Embedding", "Masks", "Model", "ModelInfo"],
-        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names"],
+        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },
 )

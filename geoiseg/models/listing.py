@@ -73,18 +73,20 @@ def built_in() -> tuple[Listed, ...]:
         )
         for name, text in _CLASSIC.items()
     ]
-    folder = Path(__file__).parent / "tiny"
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    tiny = Listed(
-        "tiny",
-        "tiny",
-        str(card["licence"]),
-        "small promptable network, ships with the package, CPU, offline",
-        int(card["parameters"]),
-        sum((folder / file).stat().st_size for file in card["sha256"]),
-        READY,
+    tiny = Path(__file__).parent / "tiny"
+    first = "the first small network that shipped, for projects made with it"
+    return (
+        *classic,
+        _shipped("tiny", tiny, "small promptable network, ships with the package, CPU, offline"),
+        _shipped("tiny-1", tiny / "first", first),
     )
-    return (*classic, tiny)
+
+
+def _shipped(name: str, folder: Path, text: str) -> Listed:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    size = sum((folder / file).stat().st_size for file in card["sha256"])
+    licence, parameters = str(card["licence"]), int(card["parameters"])
+    return Listed(name, "tiny", licence, text, parameters, size, READY)
 
 
 def with_weights() -> tuple[Listed, ...]:

@@ -25,7 +25,13 @@ from geoiseg.models.weights.store import find, missing_packages
 DEFAULT_MODEL = "tiny"
 """The model that ships with the package: the fewest clicks without a download."""
 
-MODELS = {**ENGINES, "tiny": "geoiseg.models.tiny.model:TinyModel"}
+TINY = {
+    "tiny": "geoiseg.models.tiny.model:TinyModel",
+    "tiny-1": "geoiseg.models.tiny.model:first_generation",
+}
+"""The small network that ships, and its first generation for what was made with it."""
+
+MODELS = {**ENGINES, **TINY}
 """``module:Class`` of each model that ships with the package; a class takes no arguments."""
 
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
@@ -96,6 +102,22 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
         return _loaded[key]
 
 
+def name_then(name: str, weights: str) -> str:
+    """Return the name of the model that had these weights, for what was made with it.
+
+    A name whose weights have changed since is that of an earlier generation where that
+    ships, too; else it stays.
+
+    Args:
+        name: What the model was called.
+        weights: Its hash then; empty where nobody wrote it down.
+    """
+    if name != "tiny" or get_model(name).info.weights_hash == weights:
+        return name
+    first = "tiny-1"
+    return first if get_model(first).info.weights_hash == weights else name
+
+
 def _load(model: str | Path, options: ModelOptions) -> Model:
     name = str(model)
     if name in MODELS:
@@ -129,7 +151,7 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
 
 def _check_built_in(name: str, options: ModelOptions) -> None:
     """Refuse options that would be silently ignored."""
-    runtime = "onnxruntime" if name == "tiny" else "auto"
+    runtime = "onnxruntime" if name in TINY else "auto"
     possible = {
         "device": ("auto", "cpu"),
         "precision": ("auto", "fp32"),

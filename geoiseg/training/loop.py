@@ -105,7 +105,7 @@ class Trainer:
         with torch.autocast(kind, torch.bfloat16, enabled=self.options.half):
             features = Features(*self.encode(image, crops.valid))
             with torch.autocast(kind, enabled=False):
-                dense = dense_loss(features.dense.float(), crops.ids, crops.valid, crops.classes)
+                dense = dense_loss(features.dense.float(), crops)
             losses.append(DENSE_WEIGHT * dense)
             figures["dense"] = dense.detach()
             losses.append(self._clicked(features, objects, figures))
@@ -115,9 +115,7 @@ class Trainer:
         numbers = torch.stack(list(figures.values())).tolist()
         return {"rate": rate, "crops": count, **dict(zip(figures, numbers, strict=True))}
 
-    def _clicked(
-        self, features: Features, objects: Objects, figures: dict[str, Tensor]
-    ) -> Tensor:
+    def _clicked(self, features: Features, objects: Objects, figures: dict[str, Tensor]) -> Tensor:
         """Return the loss of the answers to the simulated user, and put down its parts."""
         judge = _Judge(objects)
         prompt = self.simulator.first(objects)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geoiseg.training.class_maps import CLASSES
+from geoiseg.training.crops import Crops
 from geoiseg.training.features import FARTHEST, OBJECTNESS
 from geoiseg.training.simulate import depth
 
@@ -19,9 +20,6 @@ NEAR = 5
 off there may be others that nobody drew."""
 FEWEST = 64
 """Cells of a batch that show a class, or show it missing, from which on they count in full."""
-BARE_SHARE = 0.02
-"""Share of a crop that no object covers, at least, for the crop to tell what an object is:
-where labels cover all they are regions of any kind."""
 LOSERS = 0.05
 """Weight of the alternatives that are not the best, so that none is forgotten."""
 
@@ -92,29 +90,27 @@ def ranking_loss(scores: Tensor, iou: Tensor) -> Tensor:
     return functional.relu(gap.clamp(max=0.2) - said)[gap > 0.02].sum() / max(1, gap.numel())
 
 
-def dense_loss(dense: Tensor, ids: Tensor, valid: Tensor, classes: Tensor) -> Tensor:
+def dense_loss(dense: Tensor, crops: Crops) -> Tensor:
     """Return how wrong the dense heads are, over what is known of each of them.
 
     Args:
         dense: ``(b, n, y / 4, x / 4)`` logits of objectness and classes.
-        ids: ``(b, y, x)`` object numbers, below 0 where nothing is known.
-        valid: ``(b, 1, y, x)`` 1 where there is data.
-        classes: ``(b, y, x)`` ``known << 8 | present``.
+        crops: What they are of.
     """
-    count = len(OBJECTNESS)
-    interior, border, far, known = objectness(ids, valid[:, 0])
+    count, seen = len(OBJECTNESS), crops.valid[:, 0]
+    interior, border, far, known = objectness(crops.ids, seen)
+    # Layers of parts and of wholes do not show what else is an object.
+    known = known * crops.exhaustive[:, None, None]
     parts = [
         _balanced(dense[:, 0], interior, known),
         _balanced(dense[:, 1], border, known),
         (torch.abs(torch.sigmoid(dense[:, 2]) - far) * known).sum() / known.sum().clamp(min=FEWEST),
     ]
-    cells = classes[:, 2::4, 2::4] * (valid[:, 0, 2::4, 2::4] > 0)
+    cells = crops.classes[:, 2::4, 2::4] * (seen[:, 2::4, 2::4] > 0)
     bits = torch.arange(len(CLASSES), device=cells.device)[None, :, None, None]
     there = (cells[:, None] >> bits & 1).float()
     told = (cells[:, None] >> (8 + bits) & 1).float()
-    each = [
-        _balanced(dense[:, count + k], there[:, k], told[:, k]) for k in range(len(CLASSES))
-    ]
+    each = [_balanced(dense[:, count + k], there[:, k], told[:, k]) for k in range(len(CLASSES))]
     return torch.stack(parts).mean() + torch.stack(each).mean()
 
 
@@ -137,8 +133,7 @@ def objectness(ids: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
     interior = (cells > 0).float()
     side = 2 * NEAR + 1
     near = functional.max_pool2d(interior[:, None], side, 1, NEAR)[:, 0]
-    bare = ((ids == 0) & (valid > 0)).flatten(1).float().mean(1) > BARE_SHARE
-    known = (cells >= 0).float() * near * valid[:, 2::4, 2::4] * bare[:, None, None]
+    known = (cells >= 0).float() * near * valid[:, 2::4, 2::4]
     far = (depth(interior * (1 - border)) / FARTHEST).clamp(max=1)
     return interior, border, far, known
 

@@ -67,7 +67,9 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.shallow_lateral.weight)
         self.smooth = nn.ModuleList([ConvUnit(wide, wide) for _ in range(2)])
         count = len(OBJECTNESS) + len(CLASSES)
-        self.dense = nn.Sequential(ConvUnit(wide, options.dense), nn.Conv2d(options.dense, count, 1))
+        self.dense = nn.Sequential(
+            ConvUnit(wide, options.dense), nn.Conv2d(options.dense, count, 1)
+        )
         self.prior = nn.Conv2d(count, wide, 1)
         nn.init.zeros_(self.prior.weight)
         nn.init.zeros_(self.prior.bias)
@@ -212,9 +214,9 @@ class TinyNet(nn.Module):
             self.encoder.trunk.load_state_dict(trunk)
         own = self.state_dict()
         for name, value in earlier.items():
-            if name in own and not name.startswith(("encoder.laterals", "encoder.trunk")):
-                if own[name].shape == value.shape:
-                    own[name].copy_(value)
+            apart = name.startswith(("encoder.laterals", "encoder.trunk"))
+            if name in own and own[name].shape == value.shape and not apart:
+                own[name].copy_(value)
         head, score = self.decoder.head, self.decoder.score.state_dict()
         times = self.options.alternatives
         with torch.no_grad():

@@ -253,7 +253,9 @@ def test_an_object_known_by_its_mask_is_decoded_on_a_piece_of_its_shape(model, m
     first = model.decode(embedding, said)
     asked, piece = [], model._piece
     monkeypatch.setattr(
-        model, "_piece", lambda *given: asked.append(given[1].shape) or piece(*given)
+        model,
+        "_piece",
+        lambda *given, **more: asked.append(given[1].shape) or piece(*given, **more),
     )
     more = clicks((250, 215, True), (250, 180, False))
     second = model.decode(embedding, more, first.logits[0])

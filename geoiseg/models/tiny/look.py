@@ -14,6 +14,11 @@ from geoiseg.models.tiny.outputs import LIMIT, sharpened
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
+SAME = 0.85
+"""IoU of two masks from which on they say the same."""
+LESS = 0.01
+"""By how much another reading scores less than the answer at least."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
@@ -25,6 +30,8 @@ class Look:
     """``(y, x)`` logits within the window."""
     score: float
     """The IoU that the network expects."""
+    others: tuple[Look, ...] = ()
+    """Other readings of a prompt that may mean several things: a part, a group."""
 
     def masks(self, valid: BoolArray) -> Masks:
         """Return it as masks of the chip, whose ``(y, x)`` validity tells its size."""
@@ -38,4 +45,31 @@ class Look:
         valid = validity(embedding)[rows_and_columns]
         pixels = embedding.arrays[PIXELS][rows_and_columns]
         piece = sharpened(self.piece, pixels, moved(prompts, self.window), valid)
-        return Look(self.window, piece, self.score)
+        return Look(self.window, piece, self.score, self.others)
+
+    def with_others(self, others: tuple[Look, ...], valid: BoolArray) -> Masks:
+        """Return it as masks of the chip, and behind it the others that differ from it.
+
+        Args:
+            others: Other readings of the same prompts.
+            valid: ``(y, x)`` validity of the chip.
+        """
+        first = self.masks(valid)
+        kept, seen = [first], [first.logits[0] > 0]
+        for other in sorted(others, key=lambda look: -look.score):
+            found = other.masks(valid)
+            mask = found.logits[0] > 0
+            if mask.any() and all(_iou(mask, before) < SAME for before in seen):
+                # What the network took for the answer stays the first choice.
+                told = min(other.score, self.score - LESS)
+                kept.append(Masks(found.logits, np.array([max(told, 0.0)], np.float32)))
+                seen.append(mask)
+        return Masks(
+            np.concatenate([masks.logits for masks in kept]),
+            np.concatenate([masks.scores for masks in kept]),
+        )
+
+
+def _iou(a: BoolArray, b: BoolArray) -> float:
+    either = int(np.count_nonzero(a | b))
+    return int(np.count_nonzero(a & b)) / either if either else 1.0

@@ -44,8 +44,13 @@ from geoiseg.raster import BoolArray
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
 """``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
+Readings = list[tuple[NDArray[np.float32], float]]
+"""Other answers to a vague prompt: ``(y, x)`` logits and the score of each."""
 THREADS_VARIABLE = "GEOISEG_THREADS"
 FILES = ("encoder.onnx", "decoder.onnx")
+ANSWER, OTHERS = ("logits", "score"), ("alternatives", "alternative_scores")
+"""Outputs of the decoder: the answer, and other readings of the prompt; those the first
+generation does not have."""
 
 
 class TinyModel:
@@ -57,31 +62,46 @@ class TinyModel:
             choice to onnxruntime.
         patient: Whether the first prompts for a small object are decoded twice, the second
             time with the first answer to refine: a better first mask.
+        name: In the registry.
 
     Raises:
         WeightsError: A file is missing or is not what the card says.
     """
 
     def __init__(
-        self, folder: Path | None = None, threads: int = 0, *, patient: bool = True
+        self,
+        folder: Path | None = None,
+        threads: int = 0,
+        *,
+        patient: bool = True,
+        name: str = "tiny",
     ) -> None:
         self._folder = folder or Path(__file__).parent
         self._threads = threads or threads_wanted()
-        self._patient = patient
+        self._patient, self._name = patient, name
         self.card = _read_card(self._folder)
         self._encoder = self._session("encoder.onnx")
         self._decoder = self._session("decoder.onnx")
         self._close_ups = CloseUps()
+        self._reads = {given.name for given in self._decoder.get_inputs()}
+        told = {output.name for output in self._decoder.get_outputs()}
+        self._has_others = told.issuperset(OTHERS)
+        import onnxruntime
+
+        # Else what nobody asked for would be computed, too.
+        self._sparing = onnxruntime.RunOptions()
+        self._sparing.only_execute_path_to_fetches = True
 
     @cached_property
     def info(self) -> ModelInfo:
         """Name, licence, chip size and weights of the model."""
         joined = "".join(self.card["sha256"][name] for name in FILES)
         return ModelInfo(
-            name="tiny",
+            name=self._name,
             family="tiny",
             licence=str(self.card["licence"]),
-            description="small promptable network, ships with the package, CPU, offline",
+            description=f"small promptable network of generation {self.card.get('generation', 1)},"
+            " ships with the package, CPU, offline",
             chip_size=512,
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),
@@ -121,7 +141,10 @@ class TinyModel:
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None = None,
     ) -> Masks:
-        """Return one candidate mask.
+        """Return candidate masks, best first: one, or after a single click some more.
+
+        One click may mean a part, the whole or a group: where the network sees other readings
+        that differ, they follow.
 
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
@@ -151,9 +174,10 @@ class TinyModel:
             known = far.masks(valid).logits[0]
             near = self._closer(embedding, known, prompts, refine=previous is not None)
         if near and near.score + TRUST >= far.score:
-            return near.masks(valid)
+            return near.with_others(far.others, valid)
+        others = far.others
         far = self._patiently(embedding, prompts, previous, far)
-        return far.sharpened(embedding, prompts).masks(valid)
+        return far.sharpened(embedding, prompts).with_others(others, valid)
 
     def _look(
         self,
@@ -174,8 +198,11 @@ class TinyModel:
         """
         features, valid = partial(cut, features_in(embedding)), validity(embedding)
         where = None if known is None else known > 0
-        found = decode_closely(features, valid, prompts, previous, self._piece, where, least)
-        return Look(*found)
+        others: Readings = []
+        vague = self._has_others and previous is None and _is_vague(prompts)
+        answer = partial(self._piece, others=others if vague else None)
+        found = decode_closely(features, valid, prompts, previous, answer, where, least)
+        return Look(*found, tuple(Look(found[0], *other) for other in others))
 
     def _patiently(
         self,
@@ -269,16 +296,24 @@ class TinyModel:
         valid: BoolArray,
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None,
+        others: Readings | None = None,
     ) -> tuple[NDArray[np.float32], float]:
         """Return ``(y, x)`` logits of one piece of a chip, and the score.
 
         A box alone names no pixel, but its own first answer does: with a click there a
         second answer is nearly as good as with a user's click.
+
+        Args:
+            features: Of the piece.
+            valid: ``(y, x)`` of the piece.
+            prompts: In its pixel frame.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+            others: Becomes what else the prompts may mean, if it is given.
         """
         seeds = draw_seeds(prompts, valid, previous)
         if seeds.empty:
             return np.full(valid.shape, -LIMIT, np.float32), 0.0
-        logits, score = self._answer(features, prompts, seeds, valid)
+        logits, score = self._answer(features, prompts, seeds, valid, others)
         if not seeds.positive.any() and previous is None and prompts.mask is None:
             logits, score = self._clicked(features, prompts, seeds, valid, (logits, score))
         return obedient(logits, seeds, valid), float(score[0])
@@ -321,12 +356,18 @@ class TinyModel:
         prompts: PixelPrompts,
         seeds: Seeds,
         valid: BoolArray,
+        others: Readings | None = None,
     ) -> Answered:
         """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
-        logits, score = self._decoder.run(
-            None, {**features, **decoder_inputs(prompts, seeds, _padded(valid))}
-        )
+        given = {name: array for name, array in features.items() if name in self._reads}
+        given |= decoder_inputs(prompts, seeds, _padded(valid))
+        wanted = ANSWER if others is None else ANSWER + OTHERS
+        logits, score, *rest = self._decoder.run(wanted, given, self._sparing)
         rows, columns = valid.shape
+        if others is not None:
+            masks, scores = rest[0][0, :, :rows, :columns], rest[1][0]
+            pairs = zip(masks, scores, strict=True)
+            others[:] = [(obedient(one, seeds, valid), float(said)) for one, said in pairs]
         return logits[0, 0, :rows, :columns], score
 
     @property
@@ -352,6 +393,17 @@ class TinyModel:
         # Threads that spin while they wait would starve the map's server.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def first_generation() -> TinyModel:
+    """Return the network that shipped first, for projects made with it."""
+    return TinyModel(Path(__file__).parent / "first", name="tiny-1")
+
+
+def _is_vague(prompts: PixelPrompts) -> bool:
+    """Return whether a prompt is a single click on the object and nothing else."""
+    more = prompts.box is not None or prompts.scribbles or prompts.mask is not None
+    return len(prompts.points) == 1 and bool(prompts.positive[0]) and not more
 
 
 def threads_wanted() -> int:

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float32]
 CELL = 4
 """Chip pixels per cell, across and down."""
 FINE = ("shallow", "fine_key", "colour")
-SAME = ("p4", "key")
+SAME = ("p4", "key", "dense")
 COARSE = ("p8", "p16", "p32")
 AROUND = (9, 33)
 """Cells across of the surroundings whose means are taken."""
@@ -39,7 +39,8 @@ def pixel_features(embedding: Embedding) -> FloatArray:
     rows, columns = (-(-side // CELL) for side in embedding.shape)
     full = arrays["p4"].shape[2:]
     size = (full[1], full[0])
-    parts = [_layer(arrays, name) for name in SAME]
+    # The first generation has no dense heads.
+    parts = [_layer(arrays, name) for name in SAME if name in arrays]
     parts += [
         np.asarray(cv2.resize(_layer(arrays, name), size, interpolation=cv2.INTER_AREA), np.float32)
         for name in FINE

@@ -1,21 +1,21 @@
 """Which classes each pixel of a labelled scene may belong to.
 
-Labels of different sources say different things: a Dubai mask names each pixel's class; an
-outline of a field says ``field`` within and little beyond; buildings of OpenStreetMap say
-``building`` within and ``not a building`` beyond. All become sets of classes, as bits.
+What labels and colours say of the eight classes of ``class_maps`` becomes sets of the classes
+of words, as bits: those that are not ruled out. Between outlined fields all but a field is
+taken for possible: most that is not outlined there is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import RasterError
 from geoiseg.models.tiny.words import CLASSES
+from geoiseg.training.class_maps import bits as map_bits
 from geoiseg.training.procedural.canvas import Canvas
 from geoiseg.training.procedural.land import add_buildings, add_fields, add_woods, lay_ground
 from geoiseg.training.procedural.water import (
@@ -25,12 +25,14 @@ from geoiseg.training.procedural.water import (
     add_river,
     add_roads,
 )
-from geoiseg.training.scenes import DUBAI_KINDS, Scene
+from geoiseg.training.scene import Scene
 
 Bits = NDArray[np.uint8]
 """``(y, x)``: bit ``c`` is set where class ``c`` is possible; 0 where nothing is known."""
 
 EVERY = (1 << len(CLASSES)) - 1
+MADE_OF = {"vegetation": "tree grass", "land": "bare snow"}
+"""Classes of words that several classes of ``class_maps`` make; others have their names."""
 DRAWN = (
     (add_fields, "field"),
     (add_woods, "vegetation"),
@@ -61,33 +63,33 @@ def bit(name: str) -> int:
     return 1 << CLASSES.index(name)
 
 
-def of_scene(scene: Scene, folder: Path) -> Labelled:
-    """Return a scene with its classes.
-
-    Args:
-        scene: Read from ``folder``.
-        folder: Data folder, for the class masks of Dubai.
-
-    Raises:
-        RasterError: The class mask is missing.
-    """
-    bits = np.zeros(scene.ids.shape, np.uint8)
-    drawn = scene.ids > 0
-    if (folder / "_dubai" / f"{scene.name}.jpg").exists():
-        path = folder / "_dubai" / f"{scene.name}_cls.png"
-        codes = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if codes is None:
-            raise RasterError(f"cannot read {str(path)!r}")
-        for code, kind in enumerate(DUBAI_KINDS):
-            bits[codes == code] = bit(kind)
-    elif scene.name.startswith("fields"):
-        bits[:] = EVERY & ~bit("field")
-        bits[drawn] = bit("field")
-    else:
-        bits[:] = EVERY & ~bit("field") & ~bit("building")
-        bits[drawn] = bit("building")
-    bits[~scene.valid] = 0
+def of_scene(scene: Scene) -> Labelled:
+    """Return a scene with its classes; nothing is known of a scene without a map of them."""
+    bits = np.zeros(scene.image.shape[:2], np.uint8)
+    if scene.known is not None and scene.present is not None:
+        absent = scene.known & ~scene.present
+        for name in CLASSES:
+            parts = map_bits(*MADE_OF.get(name, name).split())
+            bits[(absent & parts) != parts] |= bit(name)
+        if scene.family == "field":
+            bits[(bits == EVERY) & _apart(scene)] &= EVERY & ~bit("field")
+    bits[(bits == EVERY) | ~scene.valid] = 0
     return Labelled(scene.name, scene.image, scene.valid, bits)
+
+
+def images(scenes: Iterable[Scene]) -> Iterator[Scene]:
+    """Yield the first layer of each scene: all layers share its image and its classes."""
+    for _, layers in groupby(scenes, key=lambda scene: scene.name):
+        yield next(layers)
+
+
+def _apart(scene: Scene) -> NDArray[np.bool_]:
+    """Return ``(y, x)`` True where no object is outlined."""
+    step = round(scene.image.shape[0] / scene.ids.shape[0])
+    apart = (scene.ids == 0).repeat(step, axis=0).repeat(step, axis=1)
+    rows, columns = scene.image.shape[:2]
+    missing = ((0, max(0, rows - apart.shape[0])), (0, max(0, columns - apart.shape[1])))
+    return np.asarray(np.pad(apart, missing)[:rows, :columns])
 
 
 def drawn(seed: int, size: int = 512) -> Labelled:

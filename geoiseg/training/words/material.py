@@ -16,11 +16,11 @@ from geoiseg.models import Model
 from geoiseg.models.tiny.pixel_features import CELL, pixel_features
 from geoiseg.models.tiny.words import CLASSES
 from geoiseg.training.scenes import read_scenes
-from geoiseg.training.words.labels import Labelled, bit, drawn, of_scene
+from geoiseg.training.words.labels import Labelled, bit, drawn, images, of_scene
 
 LARGEST = 768
 """Side in pixels of a view; of a larger scene a part is shown."""
-PLACES = 1000
+PLACES = 700
 """Places that are kept of a view, rare classes more often."""
 PROCEDURAL = 90
 """Scenes made on the spot."""
@@ -68,11 +68,12 @@ def collect(model: Model, folder: Path, rng: np.random.Generator) -> Places:
         folder: Data folder.
         rng: Source of chance.
     """
-    scenes = [of_scene(scene, folder) for scene in read_scenes(folder, held_out=False)]
+    scenes = map(of_scene, images(read_scenes(folder, held_out=False)))
     made = (drawn(seed) for seed in range(PROCEDURAL))
     features, bits = [], []
-    total = len(scenes) + PROCEDURAL
-    for scene in tqdm(_both(scenes, made), total=total, desc="scenes", disable=None):
+    for scene in tqdm(_both(scenes, made), desc="scenes", disable=None):
+        if not scene.bits.any():
+            continue
         for view in views(scene, rng, changed=True):
             found, known = described(model, view)
             chosen = _chosen(known, rng)

@@ -9,7 +9,7 @@ import numpy as np
 from geoiseg.models import Model
 from geoiseg.models.tiny.words import CLASSES, Layers
 from geoiseg.training.scenes import read_scenes
-from geoiseg.training.words.labels import of_scene
+from geoiseg.training.words.labels import images, of_scene
 from geoiseg.training.words.material import Places, described, views
 
 Figures = dict[str, dict[str, float]]
@@ -18,9 +18,8 @@ Figures = dict[str, dict[str, float]]
 def figures(layers: Layers, model: Model, folder: Path) -> Figures:
     """Return precision, recall and IoU of each class over all held-out scenes.
 
-    A cell counts for a class where it is known whether it belongs to it: all cells of the
-    class masks, those within an outlined field or building, and beyond buildings that they
-    are none. What lies between outlined fields counts as no field, though some of it is.
+    A cell counts for a class where it is known whether it belongs to it. What lies between
+    outlined fields counts as no field, though some of it is.
 
     Args:
         layers: The head.
@@ -29,8 +28,8 @@ def figures(layers: Layers, model: Model, folder: Path) -> Figures:
     """
     rng = np.random.default_rng(1)
     counts = np.zeros((len(CLASSES), 3))
-    for scene in read_scenes(folder, held_out=True):
-        for view in views(of_scene(scene, folder), rng, changed=False):
+    for scene in images(read_scenes(folder, held_out=True)):
+        for view in views(of_scene(scene), rng, changed=False):
             features, bits = described(model, view)
             counts += _counts(layers(features).argmax(axis=1), bits)
     found: Figures = {}

@@ -1,0 +1,65 @@
+"""Generations of the small network that ship side by side, and the readings of a vague click."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import geoiseg
+from geoiseg.models.protocol import Masks
+from geoiseg.models.registry import name_then
+from geoiseg.models.tiny.look import LESS, SAME, Look
+from geoiseg.models.tiny.model import FILES, TinyModel, first_generation
+from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import Window
+
+
+def disk(radius, side=96):
+    y, x = np.mgrid[:side, :side] + 0.5
+    return np.where(np.hypot(x - side / 2, y - side / 2) < radius, 4.0, -4.0).astype(np.float32)
+
+
+def test_other_readings_follow_the_answer_where_they_differ():
+    whole, valid = Window(0, 0, 96, 96), np.ones((96, 96), bool)
+    answer = Look(whole, disk(20), 0.8)
+    others = tuple(
+        Look(whole, disk(radius), score) for radius, score in ((20.5, 0.9), (40, 0.7), (8, 0.95))
+    )
+    masks = answer.with_others(others, valid)
+    areas = (masks.logits > 0).sum((1, 2)).tolist()
+    assert areas == [int((disk(r) > 0).sum()) for r in (20, 8, 40)]
+    np.testing.assert_allclose(masks.scores, [0.8, 0.8 - LESS, 0.7])
+    assert (20 / 20.5) ** 2 > SAME > (20 / 40) ** 2
+
+
+def test_an_empty_reading_is_none():
+    whole, valid = Window(0, 0, 96, 96), np.ones((96, 96), bool)
+    masks = Look(whole, disk(20), 0.8).with_others((Look(whole, disk(-1), 0.7),), valid)
+    assert len(masks.logits) == 1
+
+
+def test_both_generations_answer_a_click_and_know_their_own_embeddings(tmp_path):
+    now, then = geoiseg.get_model("tiny"), geoiseg.get_model("tiny-1")
+    assert (now.info.name, then.info.name) == ("tiny", "tiny-1")
+    image = np.full((96, 128, 3), 60, np.uint8)
+    image[20:60, 30:80] = (200, 180, 90)
+    said = PixelPrompts(np.array([[55.0, 40.0]]), np.array([True]))
+    valid, truth = np.ones((96, 128), bool), np.zeros((96, 128), bool)
+    truth[20:60, 30:80] = True
+    for model in (now, then):
+        masks = model.decode(model.embed(image, valid), said)
+        assert isinstance(masks, Masks)
+        assert masks.scores.argmax() == 0
+        found = masks.logits[0] > 0
+        assert (found & truth).sum() > 0.8 * (found | truth).sum()
+
+
+def test_a_project_made_with_the_first_generation_is_opened_with_it():
+    then, now = first_generation(), TinyModel()
+    assert set(then.card["sha256"]) == set(FILES)
+    assert name_then("tiny", then.info.weights_hash) == (
+        "tiny" if now.info.weights_hash == then.info.weights_hash else "tiny-1"
+    )
+    assert name_then("tiny", now.info.weights_hash) == "tiny"
+    assert name_then("tiny", "") == "tiny"
+    assert name_then("tiny", "f" * 64) == "tiny"
+    assert name_then("grabcut", "2") == "grabcut"

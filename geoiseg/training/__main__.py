@@ -6,11 +6,15 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from geoiseg.errors import GeoisegError
+
+if TYPE_CHECKING:
+    from geoiseg.training.bank import SceneBank
+    from geoiseg.training.options import TrainingOptions
 
 
 @click.command()
@@ -30,6 +34,7 @@ from geoiseg.errors import GeoisegError
 @click.option("--earlier", type=click.Path(path_type=Path), help="Weights (.npz) that still fit.")
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
+@click.option("--bank", type=click.Path(path_type=Path), help="File that keeps all scenes ready.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
 @click.option("--export", "out", type=click.Path(path_type=Path), help="Write ONNX files here.")
 @click.option(
@@ -77,10 +82,8 @@ def _only_export(given: dict[str, object]) -> None:
 def _train(given: dict[str, object]) -> None:
     import torch
 
-    from geoiseg.training.bank import SceneBank
     from geoiseg.training.curve import draw_curve
     from geoiseg.training.loop import Trainer
-    from geoiseg.training.material import collect
     from geoiseg.training.options import TrainingOptions
 
     device = str(given["device"] or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -108,8 +111,9 @@ def _train(given: dict[str, object]) -> None:
     if given["data"] is None:
         options = replace(options, segments=False)
     data = None if given["data"] is None else Path(str(given["data"]))
-    bank = SceneBank(collect(options, data, rank), torch.device(device))
     folder = Path(str(given["run"]))
+    kept = None if given["bank"] is None else Path(str(given["bank"]))
+    bank = _bank(options, data, rank, folder, kept)
     trainer = Trainer(options, bank, folder)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -124,6 +128,25 @@ def _train(given: dict[str, object]) -> None:
         draw_curve(folder / "log.jsonl", folder / "curve.png")
         if given["out"] is not None:
             _export(checkpoint, Path(str(given["out"])), data)
+
+
+def _bank(
+    options: TrainingOptions, data: Path | None, rank: int, folder: Path, kept: Path | None
+) -> SceneBank:
+    """Return all scenes of a run: those of a file if it is there, else made now."""
+    import torch
+
+    from geoiseg.training.bank import SceneBank
+    from geoiseg.training.banked import load_bank, save_bank
+    from geoiseg.training.material import collect
+
+    device = torch.device(options.device)
+    if kept is not None and kept.exists():
+        return load_bank(kept, device)
+    bank = SceneBank(collect(options, data, rank, folder / "regions"), device)
+    if kept is not None and rank == 0:
+        save_bank(bank, kept)
+    return bank
 
 
 def _export(checkpoint: Path, out: Path, data: Path | None) -> None:

@@ -11,7 +11,8 @@ torch = needed("torch")
 from torch.nn import functional
 
 from geoiseg.errors import WeightsError
-from geoiseg.training.bank import SceneBank
+from geoiseg.training.bank import CropOptions, SceneBank
+from geoiseg.training.banked import load_bank, save_bank
 from geoiseg.training.class_maps import CLASSES
 from geoiseg.training.crops import Crops
 from geoiseg.training.features import FARTHEST, OBJECTNESS
@@ -20,7 +21,7 @@ from geoiseg.training.losses import best_loss, dense_loss, objectness, ranking_l
 from geoiseg.training.network import TinyNet
 from geoiseg.training.trunk import LATE, LITE0, NORM_EPSILON, Trunk, folded, pretrained_weights
 from tests.training.made_scenes import disks
-from tests.training.test_training import CPU, SMALL, options
+from tests.training.test_training import CPU, SMALL, generator, options
 
 ROWS = ((3, 1, 1, 4, 1), (3, 2, 2, 6, 2), (5, 2, 2, 8, 1), (3, 2, 2, 10, 1), (3, 2, 2, 12, 1))
 
@@ -213,3 +214,13 @@ def test_the_best_alternative_learns_most_and_scores_learn_the_order():
     right, wrong = torch.tensor([[3.0, -1.0]]), torch.tensor([[-1.0, 3.0]])
     assert float(ranking_loss(right, iou)) == 0
     assert float(ranking_loss(wrong, iou)) > 0.1
+
+
+def test_a_kept_bank_shows_the_same_crops(tmp_path):
+    bank = SceneBank(disks(2), CPU)
+    save_bank(bank, tmp_path / "bank.pt")
+    again = load_bank(tmp_path / "bank.pt", CPU)
+    crops, same = (one.sample(4, 64, CropOptions(), generator(5)) for one in (bank, again))
+    for name, ours, theirs in zip(Crops._fields, crops, same, strict=True):
+        assert torch.equal(ours, theirs), name
+    assert again.kinds == bank.kinds

@@ -131,7 +131,7 @@ def class_cells(model: Model, embedding: Embedding) -> dict[str, NDArray[np.floa
         cells = 1 / (1 + np.exp(-logits.reshape(-1, *logits.shape[-2:])))
         return dict(zip(CLASSES, cells, strict=True))
     try:
-        table = WordsHead(getattr(model, "_folder", None)).probabilities(embedding)
+        table = WordsHead(getattr(model, "folder", None)).probabilities(embedding)
     except (WeightsError, AttributeError):
         return {}
     named = dict(zip(FIRST_CLASSES, table, strict=True))

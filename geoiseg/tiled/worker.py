@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import GeoisegError, ModelError
 from geoiseg.models import Embedding, Masks, Model, ModelInfo, ModelOptions, get_model
-from geoiseg.models.tiny.model import THREADS_VARIABLE, threads_wanted
+from geoiseg.models.tiny.graphs import THREADS_VARIABLE, threads_wanted
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 from geoiseg.segment import EmbeddingCache, default_store

@@ -7,8 +7,9 @@ import numpy as np
 import geoiseg
 from geoiseg.models.protocol import Masks
 from geoiseg.models.registry import name_then
+from geoiseg.models.tiny.graphs import FILES
 from geoiseg.models.tiny.look import LESS, SAME, Look
-from geoiseg.models.tiny.model import FILES, TinyModel, first_generation
+from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import Window
 

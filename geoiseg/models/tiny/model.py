@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import ModelError, WeightsError
+from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.protocol import Candidates, Embedding, Masks, ModelInfo
@@ -27,6 +25,7 @@ from geoiseg.models.tiny.batch import (
 )
 from geoiseg.models.tiny.boxed import CLEAR, surroundings
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
+from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import (
     PIXELS,
     VALID,
@@ -39,18 +38,12 @@ from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import STRIDE, cut
 from geoiseg.prompting import PixelPrompts
-from geoiseg.quiet import quiet_onnxruntime
 from geoiseg.raster import BoolArray
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
 """``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
 Readings = list[tuple[NDArray[np.float32], float]]
 """Other answers to a vague prompt: ``(y, x)`` logits and the score of each."""
-THREADS_VARIABLE = "GEOISEG_THREADS"
-FILES = ("encoder.onnx", "decoder.onnx")
-ANSWER, OTHERS = ("logits", "score"), ("alternatives", "alternative_scores")
-"""Outputs of the decoder: the answer, and other readings of the prompt; those the first
-generation does not have."""
 
 
 class TinyModel:
@@ -76,21 +69,11 @@ class TinyModel:
         patient: bool = True,
         name: str = "tiny",
     ) -> None:
-        self._folder = folder or Path(__file__).parent
-        self._threads = threads or threads_wanted()
+        self.folder = folder or Path(__file__).parent
+        self._graphs = Graphs(self.folder, threads or threads_wanted())
+        self.card = self._graphs.card
         self._patient, self._name = patient, name
-        self.card = _read_card(self._folder)
-        self._encoder = self._session("encoder.onnx")
-        self._decoder = self._session("decoder.onnx")
         self._close_ups = CloseUps()
-        self._reads = {given.name for given in self._decoder.get_inputs()}
-        told = {output.name for output in self._decoder.get_outputs()}
-        self._has_others = told.issuperset(OTHERS)
-        import onnxruntime
-
-        # Else what nobody asked for would be computed, too.
-        self._sparing = onnxruntime.RunOptions()
-        self._sparing.only_execute_path_to_fetches = True
 
     @cached_property
     def info(self) -> ModelInfo:
@@ -128,8 +111,8 @@ class TinyModel:
         seen = np.pad(valid, padding).astype(np.float32)
         pixels = np.pad(image, [*padding, (0, 0)]).astype(np.float32) * seen[..., None]
         given = {"image": pixels.transpose(2, 0, 1)[None], "valid": seen[None, None]}
-        names = [output.name for output in self._encoder.get_outputs()]
-        arrays = dict(zip(names, self._encoder.run(None, given), strict=True))
+        arrays = self._graphs.encode(given)
+        small: dict[str, NDArray[Any]]
         small = {name: array.astype(np.float16) for name, array in arrays.items()}
         small[VALID] = valid.astype(np.float16)
         small[PIXELS] = image * valid[..., None]
@@ -199,7 +182,7 @@ class TinyModel:
         features, valid = partial(cut, features_in(embedding)), validity(embedding)
         where = None if known is None else known > 0
         others: Readings = []
-        vague = self._has_others and previous is None and _is_vague(prompts)
+        vague = self._graphs.has_others and previous is None and _is_vague(prompts)
         answer = partial(self._piece, others=others if vague else None)
         found = decode_closely(features, valid, prompts, previous, answer, where, least)
         return Look(*found, tuple(Look(found[0], *other) for other in others))
@@ -359,10 +342,8 @@ class TinyModel:
         others: Readings | None = None,
     ) -> Answered:
         """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
-        given = {name: array for name, array in features.items() if name in self._reads}
-        given |= decoder_inputs(prompts, seeds, _padded(valid))
-        wanted = ANSWER if others is None else ANSWER + OTHERS
-        logits, score, *rest = self._decoder.run(wanted, given, self._sparing)
+        given = {**features, **decoder_inputs(prompts, seeds, _padded(valid))}
+        logits, score, *rest = self._graphs.decode(given, others=others is not None)
         rows, columns = valid.shape
         if others is not None:
             masks, scores = rest[0][0, :, :rows, :columns], rest[1][0]
@@ -373,26 +354,6 @@ class TinyModel:
     @property
     def _identity(self) -> str:
         return f"{self.info.name}:{self.info.weights_hash}"
-
-    def _session(self, name: str) -> Any:
-        onnxruntime: Any = quiet_onnxruntime()
-
-        path = self._folder / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"cannot read {str(path)!r}: {error.strerror}") from error
-        found, wanted = hashlib.sha256(data).hexdigest(), self.card["sha256"][name]
-        if found != wanted:
-            raise WeightsError(
-                f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg"
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait would starve the map's server.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def first_generation() -> TinyModel:
@@ -406,21 +367,6 @@ def _is_vague(prompts: PixelPrompts) -> bool:
     return len(prompts.points) == 1 and bool(prompts.positive[0]) and not more
 
 
-def threads_wanted() -> int:
-    """Return the number of threads that ``GEOISEG_THREADS`` allows; 0 where it says none."""
-    text = os.environ.get(THREADS_VARIABLE, "")
-    return int(text) if text.isdecimal() else 0
-
-
 def _padded(valid: BoolArray) -> tuple[int, int]:
     rows, columns = (-(-side // STRIDE) * STRIDE for side in valid.shape)
     return rows, columns
-
-
-def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / "card.json"
-    try:
-        card: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read the card {str(path)!r}: {error}") from error
-    return card

@@ -1,0 +1,98 @@
+"""The two graphs of the small network and their card, run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from geoiseg.errors import WeightsError
+from geoiseg.quiet import quiet_onnxruntime
+
+THREADS_VARIABLE = "GEOISEG_THREADS"
+FILES = ("encoder.onnx", "decoder.onnx")
+ANSWER, OTHERS = ("logits", "score"), ("alternatives", "alternative_scores")
+"""Outputs of the decoder: the answer, and other readings of the prompt; those the first
+generation does not have."""
+
+
+class Graphs:
+    """Encoder and decoder of one network.
+
+    Args:
+        folder: Where the graphs and their card are.
+        threads: CPU threads per graph; 0 leaves the choice to onnxruntime.
+
+    Raises:
+        WeightsError: A file is missing or is not what the card says.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        onnxruntime: Any = quiet_onnxruntime()
+        self.card = _read_card(folder)
+        self._encoder, self._decoder = (
+            _session(folder / name, str(self.card["sha256"][name]), threads) for name in FILES
+        )
+        self._features = [output.name for output in self._encoder.get_outputs()]
+        self._reads = {given.name for given in self._decoder.get_inputs()}
+        told = {output.name for output in self._decoder.get_outputs()}
+        self.has_others = told.issuperset(OTHERS)
+        # Else what nobody asked for would be computed, too.
+        self._sparing = onnxruntime.RunOptions()
+        self._sparing.only_execute_path_to_fetches = True
+
+    def encode(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the features by name, each ``(1, channels, y, x)``."""
+        return dict(zip(self._features, self._encoder.run(None, given), strict=True))
+
+    def decode(self, given: Mapping[str, NDArray[Any]], *, others: bool) -> list[NDArray[Any]]:
+        """Return what the decoder says, in the order of :data:`ANSWER` and :data:`OTHERS`.
+
+        Args:
+            given: Its inputs; what it does not read is left out.
+            others: Whether other readings are wanted, too.
+        """
+        read = {name: array for name, array in given.items() if name in self._reads}
+        wanted = ANSWER + OTHERS if others else ANSWER
+        found: list[NDArray[Any]] = self._decoder.run(wanted, read, self._sparing)
+        return found
+
+
+def threads_wanted() -> int:
+    """Return the number of threads that ``GEOISEG_THREADS`` allows; 0 where it says none."""
+    text = os.environ.get(THREADS_VARIABLE, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _session(path: Path, wanted: str, threads: int) -> Any:
+    """Return what runs a graph whose SHA-256 is the wanted one."""
+    onnxruntime: Any = quiet_onnxruntime()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != wanted:
+        raise WeightsError(
+            f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait would starve the map's server.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / "card.json"
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the card {str(path)!r}: {error}") from error
+    return card

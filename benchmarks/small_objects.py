@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from held_out import load
 from rasterio.enums import Resampling
 
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.metrics import clicks_to
 from geoiseg.evaluate.protocol import EvaluationOptions, evaluate_scene
 from geoiseg.models.tiny import closer
-from geoiseg.models.tiny.model import TinyModel
 
 REDUCED = {
     "bldg_nairobi_b2": (1, 2),
@@ -57,8 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder of the scenes for training")
     parser.add_argument("--objects", type=int, default=8, help="of each scene")
+    parser.add_argument("--model", default="tiny", help="name, or folder with graphs and a card")
     arguments = parser.parse_args()
-    model = TinyModel(threads=1)
+    model = load(arguments.model)
     options = EvaluationOptions(max_clicks=10)
     usual = closer.DEEP
     print("| enlarged | objects | NoC@85 | failed | IoU@1 | IoU@3 | IoU@5 | box | CPU s |")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         get_model,
         load_model,
         model_names,
-        name_then,
     )
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "get_model",
     "load_model",
     "model_names",
-    "name_then",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -41,6 +39,6 @@ __getattr__, __dir__ = lazy(
     {
         "options": ["ModelOptions"],
         "protocol": ["BatchModel", "Candidates", "Embedding", "Masks", "Model", "ModelInfo"],
-        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
+        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names"],
     },
 )

@@ -74,11 +74,11 @@ def built_in() -> tuple[Listed, ...]:
         for name, text in _CLASSIC.items()
     ]
     tiny = Path(__file__).parent / "tiny"
-    first = "the first small network that shipped, for projects made with it"
+    second = "its second generation: fewer clicks on coasts, islands and roofs, no words yet"
     return (
         *classic,
         _shipped("tiny", tiny, "small promptable network, ships with the package, CPU, offline"),
-        _shipped("tiny-1", tiny / "first", first),
+        _shipped("tiny-2", tiny / "second", second),
     )
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Write the weights alone here (.npz)."
 )
+@click.option("--mix", type=click.Path(path_type=Path), multiple=True,
+              help="With --only-export: other checkpoints to average the run's with.")  # fmt: skip
 @click.option("--only-export", "only", is_flag=True, help="Do not train: export what is there.")
 def main(**given: object) -> None:
     """Train into the folder RUN; goes on where a run there stopped.
@@ -72,6 +74,13 @@ def _only_export(given: dict[str, object]) -> None:
         raise click.UsageError("--only-export needs --export, the folder to write to")
     data = None if given["data"] is None else Path(str(given["data"]))
     checkpoint = Path(str(given["run"])) / "checkpoint.pt"
+    others = cast("tuple[Path, ...]", given["mix"])
+    if others:
+        from geoiseg.training.export import mix_checkpoints
+
+        mixed = checkpoint.with_name("mixed.pt")
+        mix_checkpoints([checkpoint, *others], mixed)
+        checkpoint = mixed
     if given["keep"] is not None:
         from geoiseg.training.export import keep_weights
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,25 @@ def load_network(checkpoint: Path) -> tuple[TinyNet, dict[str, Any]]:
     if "processes" in state:
         trained["processes"] = state["processes"]
     return net.eval(), trained
+
+
+def mix_checkpoints(checkpoints: Sequence[Path], path: Path) -> None:
+    """Write a checkpoint whose averaged weights are the mean of those of several.
+
+    Checkpoints of one run, early and late, often agree better with new places together than
+    either alone (Izmailov et al., 2018).
+
+    Args:
+        checkpoints: Of networks of the same options; all else is the first one's.
+        path: Where to write.
+    """
+    states = [torch.load(one, map_location="cpu", weights_only=True) for one in checkpoints]
+    mixed = states[0]
+    for name, value in mixed["average"].items():
+        if value.is_floating_point():
+            each = [state["average"][name].double() for state in states]
+            mixed["average"][name] = torch.stack(each).mean(0).to(value.dtype)
+    torch.save(mixed, path)
 
 
 def _tuples(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ import pytest
 from tests.conftest import needed
 
 torch = needed("torch")
-needed("onnx")
+onnx = needed("onnx")
 
+from onnx import numpy_helper
+
+import geoiseg.models.tiny
+import geoiseg.training
 from geoiseg.models.classic.seeds import draw_seeds
+from geoiseg.models.tiny import closer
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.outputs import obedient, sharpened
 from geoiseg.prompting.pixel import PixelPrompts
@@ -25,26 +31,22 @@ from geoiseg.training.network import NetOptions, TinyNet
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import Prompt
 
+KEPT = Path(geoiseg.training.__file__).parent / "record" / "weights2.npz"
+"""The weights that ship: every one of them matters."""
+SECOND = Path(geoiseg.models.tiny.__file__).parent / "second"
 
-def lively(seed=0):
-    """A network whose every weight matters: no zeros, no identity norms."""
-    torch.manual_seed(seed)
-    net = TinyNet().eval()
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.weight.data.uniform_(0.5, 1)
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.5, 2)
-    for head in (net.decoder.head, net.decoder.other_heads):
-        head.weight.data *= 60  # logits of some size, as a trained network has them
-    for parameter in net.parameters():
-        parameter.data = parameter.data.half().float()
-    return net
+
+def shipped():
+    """The network that ships, as torch has it."""
+    net = TinyNet()
+    with np.load(KEPT, allow_pickle=False) as kept:
+        net.load_state_dict({name: torch.from_numpy(kept[name]) for name in kept.files})
+    return net.eval()
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    net, folder = lively(), tmp_path_factory.mktemp("graphs")
+    net, folder = shipped(), tmp_path_factory.mktemp("graphs")
     export_network(net, folder)
     names = ("encoder.onnx", "decoder.onnx")
     card = {"licence": "Apache-2.0", "parameters": net.parameter_count()}
@@ -89,12 +91,29 @@ def test_graphs_and_torch_agree(pair, shape):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=4e-3 * scale)
 
 
+def test_what_ships_are_the_kept_weights(pair):
+    _, folder = pair
+    card = json.loads((SECOND / "card.json").read_text())
+    for name, wanted in card["sha256"].items():
+        ours, theirs = (
+            {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+            for path in (folder / name, SECOND / name)
+        )
+        assert digest(SECOND / name) == wanted
+        assert ours.keys() == theirs.keys()
+        for key, values in ours.items():
+            # Norms are folded into convolutions before these are halved, or after.
+            scale = float(np.abs(theirs[key]).max(initial=1e-3))
+            np.testing.assert_allclose(values, theirs[key], atol=2e-3 * scale, err_msg=key)
+
+
 def test_the_files_fit_in_the_package(pair):
     _, folder = pair
     assert sum(path.stat().st_size for path in folder.glob("*.onnx")) <= 9_000_000
 
 
-def test_the_runtime_shows_the_network_what_training_did(pair):
+def test_the_runtime_shows_the_network_what_training_did(pair, monkeypatch):
+    monkeypatch.setattr(closer, "DEEP", 0.0)  # nothing is looked at enlarged
     net, folder = pair
     scene = procedural_scene(3, 128)
     image, valid = scene.image[:96, :110], scene.valid[:96, :110]

@@ -14,7 +14,7 @@ torch = needed("torch")
 
 from geoiseg.training.bank import CropOptions, SceneBank
 from geoiseg.training.curve import draw_curve
-from geoiseg.training.export import keep_weights, load_network
+from geoiseg.training.export import keep_weights, load_network, mix_checkpoints
 from geoiseg.training.loop import Trainer
 from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
@@ -59,6 +59,16 @@ def test_kept_weights_begin_another_run(trained, tmp_path):
     for name, value in other.net.state_dict().items():
         assert torch.allclose(value.float(), wanted[name].float(), rtol=2e-3, atol=1e-4), name
     assert other.step == 0
+
+
+def test_checkpoints_are_mixed_half_and_half(trained, tmp_path):
+    other = Trainer(options(seed=8), SceneBank(disks(1), CPU), tmp_path)
+    paths = [trained.folder / "checkpoint.pt", other.save()]
+    mix_checkpoints(paths, tmp_path / "mixed.pt")
+    parts = [load_network(path)[0].state_dict() for path in paths]
+    for name, value in load_network(tmp_path / "mixed.pt")[0].state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (parts[0][name] + parts[1][name]) / 2, msg=name)
 
 
 def test_the_loss_falls(trained):

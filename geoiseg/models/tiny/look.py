@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,12 @@ class Look:
         pixels = embedding.arrays[PIXELS][rows_and_columns]
         piece = sharpened(self.piece, pixels, moved(prompts, self.window), valid)
         return Look(self.window, piece, self.score, self.others)
+
+    def likeliest(self) -> Look:
+        """Return the reading of which the network expects most, with the rest as its others."""
+        every = sorted((self, *self.others), key=lambda look: -look.score)
+        best, *rest = (replace(look, others=()) for look in every)
+        return replace(best, others=tuple(rest))
 
     def with_others(self, others: tuple[Look, ...], valid: BoolArray) -> Masks:
         """Return it as masks of the chip, and behind it the others that differ from it.

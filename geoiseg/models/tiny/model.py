@@ -83,8 +83,7 @@ class TinyModel:
             name=self._name,
             family="tiny",
             licence=str(self.card["licence"]),
-            description=f"small promptable network of generation {self.card.get('generation', 1)},"
-            " ships with the package, CPU, offline",
+            description="small promptable network, ships with the package, CPU, offline",
             chip_size=512,
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),
@@ -152,7 +151,7 @@ class TinyModel:
             near = self._closer(embedding, previous, prompts, refine=True)
         if near and near.score + TRUST >= 1:  # no other can be so much surer
             return near.masks(valid)
-        far = self._look(embedding, prompts, previous, previous)
+        far = self._look(embedding, prompts, previous, previous).likeliest()
         if near is None:
             known = far.masks(valid).logits[0]
             near = self._closer(embedding, known, prompts, refine=previous is not None)
@@ -356,9 +355,9 @@ class TinyModel:
         return f"{self.info.name}:{self.info.weights_hash}"
 
 
-def first_generation() -> TinyModel:
-    """Return the network that shipped first, for projects made with it."""
-    return TinyModel(Path(__file__).parent / "first", name="tiny-1")
+def second_generation() -> TinyModel:
+    """Return the network with a pre-trained trunk, dense heads and further readings."""
+    return TinyModel(Path(__file__).parent / "second", name="tiny-2")
 
 
 def _is_vague(prompts: PixelPrompts) -> bool:

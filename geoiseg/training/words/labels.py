@@ -67,10 +67,13 @@ def of_scene(scene: Scene) -> Labelled:
     """Return a scene with its classes; nothing is known of a scene without a map of them."""
     bits = np.zeros(scene.image.shape[:2], np.uint8)
     if scene.known is not None and scene.present is not None:
-        absent = scene.known & ~scene.present
+        absent, there = scene.known & ~scene.present, np.zeros_like(bits)
         for name in CLASSES:
             parts = map_bits(*MADE_OF.get(name, name).split())
             bits[(absent & parts) != parts] |= bit(name)
+            there[scene.present & parts > 0] |= bit(name)
+        # A field may be grass or bare: what is said to be there goes before what may be.
+        bits = np.where(there > 0, there, bits)
         if scene.family == "field":
             bits[(bits == EVERY) & _apart(scene)] &= EVERY & ~bit("field")
     bits[(bits == EVERY) | ~scene.valid] = 0

@@ -18,11 +18,11 @@ from geoiseg.models.tiny.words import CLASSES
 from geoiseg.training.scenes import read_scenes
 from geoiseg.training.words.labels import Labelled, bit, drawn, images, of_scene
 
-LARGEST = 768
+LARGEST = 576
 """Side in pixels of a view; of a larger scene a part is shown."""
-PLACES = 700
+PLACES = 500
 """Places that are kept of a view, rare classes more often."""
-PROCEDURAL = 90
+PROCEDURAL = 70
 """Scenes made on the spot."""
 FINE_SCENE = 1200
 """A scene with a longer side is shown at a half and a quarter, others whole and at a half."""

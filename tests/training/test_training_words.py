@@ -1,0 +1,50 @@
+"""Which classes of words the pixels of labelled scenes may have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from geoiseg.training.class_maps import bits as map_bits
+from geoiseg.training.scene import Scene
+from geoiseg.training.words.labels import EVERY, bit, images, of_scene
+
+
+def scene(said, family=""):
+    """A row of pixels, each with the classes known to be there and those known not to be."""
+    known, present = np.zeros((1, len(said)), np.uint8), np.zeros((1, len(said)), np.uint8)
+    for k, (yes, no) in enumerate(said):
+        present[0, k] = map_bits(*yes.split())
+        known[0, k] = present[0, k] | map_bits(*no.split())
+    image, valid = np.zeros((1, len(said), 3), np.uint8), np.ones((1, len(said)), bool)
+    ids = np.zeros((1, len(said)), np.int16)
+    ids[0, 0] = 1
+    return Scene("one", image, valid, ids, {1: "x"}, family, "here", present, known)
+
+
+def test_what_is_not_ruled_out_is_possible():
+    rest = "building road field tree grass bare snow"
+    found = of_scene(
+        scene([("water", rest), ("", "water"), ("", "tree"), ("", ""), ("", "tree grass")])
+    )
+    assert found.bits[0].tolist() == [
+        bit("water"), EVERY & ~bit("water"), 0, 0, EVERY & ~bit("vegetation"),
+    ]  # fmt: skip
+
+
+def test_what_is_there_goes_before_what_may_be():
+    found = of_scene(scene([("field", "water building road tree snow"), ("grass", "water")]))
+    assert found.bits[0].tolist() == [bit("field"), bit("vegetation")]
+
+
+def test_between_outlined_fields_there_is_none():
+    found = of_scene(scene([("field", ""), ("", ""), ("", "water")], "field"))
+    assert found.bits[0].tolist() == [
+        bit("field"), EVERY & ~bit("field"), EVERY & ~bit("water"),
+    ]  # fmt: skip
+
+
+def test_an_image_with_several_layers_is_shown_once():
+    one, other = scene([("water", "")]), replace(scene([("field", "")]), name="two")
+    assert [shown.name for shown in images([one, one, other])] == ["one", "two"]

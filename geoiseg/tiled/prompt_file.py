@@ -365,12 +365,20 @@ def _signs(column: pd.Series) -> bool:
 
 
 def _definitions(column: pd.Series) -> bool:
-    """Return whether a column has prompts as a project stores them."""
+    """Return whether a column has nothing but prompts as a project stores them."""
+    return all(_is_definition(value) for value in column.dropna())
+
+
+def _some_definitions(column: pd.Series) -> bool:
+    """Return whether a column has such prompts, or nothing at all."""
+    said = column.dropna()
+    return not len(said) or any(_is_definition(value) for value in said)
+
+
+def _is_definition(value: Any) -> bool:
     try:
-        for text in column:
-            if (plain := plain_value(text)) is not None:
-                step_of([json.loads(plain)], None)
-    except (TypeError, ValueError, KeyError):
+        step_of([json.loads(value)], None)
+    except (TypeError, ValueError, KeyError, RecursionError):
         return False
     return True
 
@@ -382,6 +390,6 @@ _SENSE: dict[str, Callable[[pd.Series], bool]] = {
     "kind": lambda column: _any_word(column, KINDS),
     "positive": _signs,
     "gsd": _some_numbers,
-    "definition": _definitions,
+    "definition": _some_definitions,
 }
 """Whether a column of one of our names says of prompts what it is to say; else it is the user's."""

@@ -19,6 +19,7 @@ from geoiseg.errors import NoDataError, PromptError
 from geoiseg.files import rows_said
 from geoiseg.files.vectors import read_frame
 from geoiseg.files.vectors.geopackage import read_frame as read_without_gdal
+from geoiseg.prompting import prompt_to_dict
 from geoiseg.prompting.prompts import Point, Prompts, Scribble
 from geoiseg.segment.embeddings import EmbeddingCache
 from geoiseg.tiled.prompt_file import read_prompts
@@ -89,7 +90,11 @@ def test_the_good_rows_are_segmented_and_the_others_named(
         bad = shapely.GeometryCollection([shapely.GeometryCollection([shapely.Point(x, y)])])
         says = "can not be a prompt|kind"
     good = shapely.Point(x, y)
-    rows = [({"n": 1}, good), ({"n": 2, **more}, bad), ({"n": 3}, good)]
+    # A column in which nothing makes sense would be the user's own.
+    sense = {"kind": "point", "positive": "yes", "gsd": 2.0,
+             "definition": json.dumps(prompt_to_dict(Point(x, y)))}  # fmt: skip
+    right = {name: sense[name] for name in more if more != {"kind": "region"}}
+    rows = [({"n": 1, **right}, good), ({"n": 2, **more}, bad), ({"n": 3, **right}, good)]
     prompts, out = collection(tmp_path / "p.geojson", rows), tmp_path / "o.gpkg"
     options = [disk.path, out, "--prompts", prompts] if command == "map" else [disk.path, prompts,
                                                                                out]  # fmt: skip

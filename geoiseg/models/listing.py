@@ -8,6 +8,7 @@ from pathlib import Path
 
 from geoiseg.errors import PACKAGES
 from geoiseg.models.classic import NEEDS
+from geoiseg.models.tiny import DESCRIPTION
 from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
 from geoiseg.models.weights.store import is_here, is_installed, missing_packages
 
@@ -74,17 +75,13 @@ def built_in() -> tuple[Listed, ...]:
         for name, text in _CLASSIC.items()
     ]
     tiny = Path(__file__).parent / "tiny"
-    second = "its second generation: fewer clicks on coasts, islands and roofs, no words yet"
-    return (
-        *classic,
-        _shipped("tiny", tiny, "small promptable network, ships with the package, CPU, offline"),
-        _shipped("tiny-2", tiny / "second", second),
-    )
+    return (*classic, _shipped("tiny", tiny), _shipped("tiny-2", tiny / "second"))
 
 
-def _shipped(name: str, folder: Path, text: str) -> Listed:
+def _shipped(name: str, folder: Path) -> Listed:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     size = sum((folder / file).stat().st_size for file in card["sha256"])
+    text = str(card.get("description", DESCRIPTION))
     licence, parameters = str(card["licence"]), int(card["parameters"])
     return Listed(name, "tiny", licence, text, parameters, size, READY)
 

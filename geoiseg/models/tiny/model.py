@@ -15,6 +15,7 @@ from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
 from geoiseg.models.protocol import Candidates, Embedding, Masks, ModelInfo
+from geoiseg.models.tiny import DESCRIPTION
 from geoiseg.models.tiny.batch import (
     LEAST,
     SMALLEST,
@@ -83,7 +84,7 @@ class TinyModel:
             name=self._name,
             family="tiny",
             licence=str(self.card["licence"]),
-            description="small promptable network, ships with the package, CPU, offline",
+            description=str(self.card.get("description", DESCRIPTION)),
             chip_size=512,
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),

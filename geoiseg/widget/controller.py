@@ -229,6 +229,6 @@ class Controller:
         if change.auto is not None:
             owner.auto_contrast(change.layer, change.auto, change.percent, wait=False)
         if change.gamma is not None or change.ramp is not None:
-            owner.paint_as(change.layer, change.gamma, change.ramp)
+            owner.paint_as(change.layer, change.gamma, change.ramp, wait=False)
         if change.linked is not None:
-            owner.segment_as_seen(change.linked)
+            owner.segment_as_seen(change.linked, wait=False)

@@ -147,26 +147,33 @@ class Looks(Editor):
         self._ask(change, wait=wait)
 
     def paint_as(
-        self, which: str | int = 0, gamma: float | None = None, ramp: str | None = None
-    ) -> None:
+        self, which: str | int = 0, gamma: float | None = None, ramp: str | None = None,
+        *, wait: bool = True,
+    ) -> None:  # fmt: skip
         """Show a raster brighter or darker, or a single band in colours; the model sees neither.
 
         Raises:
             RasterError: There is no such ramp, or gamma is out of range.
         """
         old = self.rasters.find(which).paint
-        paint = Paint(old.gamma if gamma is None else gamma, ramp or old.ramp)
-        self.rasters.painted(which, paint)
-        self.refresh()
-
-    def segment_as_seen(self, wanted: bool = True) -> None:
-        """Say whether the model sees what is shown of the first raster, or what it saw so far."""
-        self.rasters.first.linked = wanted
+        Paint(old.gamma if gamma is None else gamma, ramp or old.ramp)  # refuses what can not be
 
         def change(_: Watch) -> None:
+            # After what was asked before: other bands make the layer anew.
+            now = self.rasters.find(which).paint
+            paint = Paint(now.gamma if gamma is None else gamma, ramp or now.ramp)
+            self.rasters.painted(which, paint)
+
+        self._ask(change, wait=wait)
+
+    def segment_as_seen(self, wanted: bool = True, *, wait: bool = True) -> None:
+        """Say whether the model sees what is shown of the first raster, or what it saw so far."""
+
+        def change(_: Watch) -> None:
+            self.rasters.first.linked = wanted
             self._seen(self.rasters.first)
 
-        self._ask(change, wait=False)
+        self._ask(change, wait=wait)
 
     @property
     def simplify(self) -> float:

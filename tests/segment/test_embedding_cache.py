@@ -588,8 +588,7 @@ class Wide(TinyModel):
             "image": (image * valid[..., None]).astype(np.float32).transpose(2, 0, 1)[None],
             "valid": valid.astype(np.float32)[None, None],
         }
-        names = [output.name for output in self._encoder.get_outputs()]
-        wide = dict(zip(names, self._encoder.run(None, given), strict=True))
+        wide = self._graphs.encode(given)
         rest = {"valid": valid.astype(np.float32), "pixels": made.arrays["pixels"]}
         return Embedding(made.model, made.shape, {**wide, **rest})
 

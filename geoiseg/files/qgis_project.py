@@ -20,7 +20,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from geoiseg.atomic import written
+from geoiseg.atomic import check_place, written
 from geoiseg.errors import ExportError, GeoreferenceError, VectorError
 from geoiseg.files.export import LINES, style_of
 from geoiseg.files.styles import DOCTYPE, MARK, QML_VERSION, Style
@@ -112,11 +112,15 @@ def check_replaceable(path: Path | str | None) -> None:
     """Make sure that a QGIS project is none that somebody has made or changed in QGIS.
 
     Raises:
-        ExportError: It is there, and has no mark of ours, which QGIS does not keep.
+        ExportError: It is there, and has no mark of ours, which QGIS does not keep; or no file can
+            have this place.
     """
-    if path is None or not Path(path).is_file():
+    if path is None:
         return
     place = Path(path)
+    check_place(place)
+    if not place.is_file():
+        return
     try:
         if zipfile.is_zipfile(place):
             with zipfile.ZipFile(place) as archive:

@@ -61,6 +61,15 @@ def _transformer(source: pyproj.CRS, target: pyproj.CRS, _thread: int) -> pyproj
         ) from error
 
 
+def has_way(source: pyproj.CRS, target: pyproj.CRS) -> bool:
+    """Return whether places can be moved from one CRS to another: PROJ may not know the method."""
+    try:
+        _transformer(source, target, threading.get_ident())
+    except GeoreferenceError:
+        return False
+    return True
+
+
 def moved_xy(xy: ArrayLike, source: pyproj.CRS, target: pyproj.CRS) -> XY:
     """Return ``(n, 2)`` coordinates moved to another CRS, NaN where a place has none there.
 

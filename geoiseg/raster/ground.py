@@ -17,7 +17,7 @@ import pyproj
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from geoiseg.raster.crs import XY, as_crs, moved_xy, plane_of
+from geoiseg.raster.crs import XY, as_crs, has_way, moved_xy, plane_of
 
 Metres = NDArray[np.float64]
 
@@ -127,7 +127,9 @@ def _ground(crs: pyproj.CRS) -> Ground | None:
     unit = float(units.pop())
     if crs.is_projected:
         geod = crs.get_geod()
-        return None if geod is None or crs.geodetic_crs is None else Ground(crs, unit, geod)
+        if geod is None or crs.geodetic_crs is None or not has_way(crs, crs.geodetic_crs):
+            return None
+        return Ground(crs, unit, geod)
     return Ground(crs, unit, None) if unit > 0 else None
 
 

@@ -305,7 +305,7 @@ def test_clicks_without_data_are_left_out_of_an_object_and_named(
     rows = [({"object": "a"}, shapely.Point(ON)), ({"object": "a"}, shapely.Point(HOLE)),
             ({"object": "b"}, shapely.Point(HOLE)), ({"object": "c"}, shapely.Point(ON))]  # fmt: skip
     prompts, out = collection(tmp_path / "p.geojson", rows), tmp_path / "o.gpkg"
-    code, _, err = run(capsys, "segment", holed, prompts, out, "-m", "grabcut")
+    code, _, err = run(capsys, "segment", holed, prompts, out, "-m", "superpixel-walk")
     assert code == 1
     said = err.splitlines()
     assert said[0].startswith("geoiseg: object a (rows 1, 2): without row 2: there is no data")

@@ -125,7 +125,9 @@ def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> 
         except NoDataError as error:
             if not origins or not error.prompts:
                 raise
-            gone = [(one, row) for one, row in said if any(one is bad for bad in error.prompts)]
+            gone = [(one, row) for one, row in said if one in error.prompts]
+            if not gone:
+                raise
             lost += [f"row {row}: {error}" for _, row in gone]
             said = [pair for pair in said if pair not in gone]
         else:

@@ -299,6 +299,23 @@ def test_a_click_where_there_is_no_data_changes_nothing(holed: Path) -> None:
     assert len(session.prompts) == 2, "what is not the object may be anywhere"
 
 
+def test_clicks_without_data_are_left_out_of_an_object_and_named(
+    capsys, holed: Path, tmp_path: Path
+) -> None:
+    rows = [({"object": "a"}, shapely.Point(ON)), ({"object": "a"}, shapely.Point(HOLE)),
+            ({"object": "b"}, shapely.Point(HOLE)), ({"object": "c"}, shapely.Point(ON))]  # fmt: skip
+    prompts, out = collection(tmp_path / "p.geojson", rows), tmp_path / "o.gpkg"
+    code, _, err = run(capsys, "segment", holed, prompts, out, "-m", "superpixel-walk")
+    assert code == 1
+    said = err.splitlines()
+    assert said[0].startswith("geoiseg: object a (rows 1, 2): without row 2: there is no data")
+    assert said[1].startswith("geoiseg: object b (row 3): there is no data")
+    assert len(said) == 2
+    found = pyogrio.read_dataframe(out, layer="features").set_index("object")
+    assert sorted(found.index) == ["a", "c"]
+    assert found.geometry["a"].equals(found.geometry["c"])
+
+
 def test_places_without_data_teach_nothing(holed: Path, caplog) -> None:
     session = geoiseg.Session(holed)
     places = [(*ON, "disk"), (*OFF, "other")]

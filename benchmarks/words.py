@@ -29,7 +29,7 @@ from geoiseg.models.tiny.words import CLASSES
 from geoiseg.raster.readers import Raster, open_raster
 from geoiseg.segment.embeddings import EmbeddingCache
 from geoiseg.training.scenes import DUBAI_KINDS
-from geoiseg.words.embedded import EmbeddedWords, enlarged
+from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.search import Searcher
 from geoiseg.words.view import find_area
 
@@ -71,14 +71,16 @@ def scenes(folder: Path, work: Path) -> Iterator[Labelled]:
         known = json.loads((path.parent / "provenance.json").read_text())
         bands = tuple(band + 1 for band in known.get("rgb", (0, 1, 2)))
         raster = open_raster(path, bands)
-        shapes = gpd.read_file(path.parent / "labels.geojson").to_crs(raster.grid.crs).geometry
-        mask = rasterize(list(shapes), raster.grid.shape, transform=raster.grid.transform) > 0
-        data, valid = raster.read(raster.grid.whole, 0)
+        frame = gpd.read_file(path.parent / "labels.geojson").to_crs(raster.grid.crs)
+        _, valid = raster.read(raster.grid.whole, 0)
         kind, group = {
-            "coast": ("water", "coast"), "river": ("water", "river, 5 dates"),
+            "coast": ("water", "coast"), "coastmb": ("water", "coasts, 5 of Sentinel-2"), "river": ("water", "river, 5 dates"),
             "fields": ("field", "fields, 6 scenes"), "bldg": ("building", "buildings, 2 scenes"),
         }[name.split("_")[0]]  # fmt: skip
-        del data
+        if "class" in frame:
+            frame = frame[frame["class"] == kind]
+        shapes = list(frame.geometry)
+        mask = rasterize(shapes, raster.grid.shape, transform=raster.grid.transform) > 0
         yield Labelled(group, raster, {kind: mask}, valid)
 
 
@@ -87,8 +89,7 @@ def by_words(raster: Raster) -> NDArray[np.int64]:
     searcher, engine = Searcher(raster, EmbeddingCache()), EmbeddedWords()
     area = find_area(raster.grid, None, None)
     view = searcher.view(area.frame(area.window, raster.grid))
-    table = engine.probabilities(view)
-    best = np.stack([enlarged(cells, view.shape, view.factor) for cells in table]).argmax(axis=0)
+    best = np.stack([engine.by_look(view, [n]) for n in range(len(CLASSES))]).argmax(axis=0)
     size = raster.grid.shape[::-1]
     return cv2.resize(best.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(int)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         get_model,
         load_model,
         model_names,
+        name_then,
     )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "get_model",
     "load_model",
     "model_names",
+    "name_then",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -39,6 +41,6 @@ __getattr__, __dir__ = lazy(
     {
         "options": ["ModelOptions"],
         "protocol": ["BatchModel", "Candidates", "Embedding", "Masks", "Model", "ModelInfo"],
-        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names"],
+        "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },
 )

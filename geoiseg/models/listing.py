@@ -75,7 +75,7 @@ def built_in() -> tuple[Listed, ...]:
         for name, text in _CLASSIC.items()
     ]
     tiny = Path(__file__).parent / "tiny"
-    return (*classic, _shipped("tiny", tiny), _shipped("tiny-2", tiny / "second"))
+    return (*classic, _shipped("tiny", tiny), _shipped("tiny-1", tiny / "first"))
 
 
 def _shipped(name: str, folder: Path) -> Listed:

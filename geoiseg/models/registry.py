@@ -27,9 +27,9 @@ DEFAULT_MODEL = "tiny"
 
 TINY = {
     "tiny": "geoiseg.models.tiny.model:TinyModel",
-    "tiny-2": "geoiseg.models.tiny.model:second_generation",
+    "tiny-1": "geoiseg.models.tiny.model:first_generation",
 }
-"""The small network that ships, and its second generation, which knows no words yet."""
+"""The small network that ships, and its first generation for what was made with it."""
 
 MODELS = {**ENGINES, **TINY}
 """``module:Class`` of each model that ships with the package; a class takes no arguments."""
@@ -100,6 +100,22 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
         if key not in _loaded:
             _loaded[key] = _load(model, options)
         return _loaded[key]
+
+
+def name_then(name: str, weights: str) -> str:
+    """Return the name of the model that had these weights, for what was made with it.
+
+    A name whose weights have changed since is that of an earlier generation where that
+    ships, too; else it stays.
+
+    Args:
+        name: What the model was called.
+        weights: Its hash then; empty where nobody wrote it down.
+    """
+    if name != "tiny" or get_model(name).info.weights_hash == weights:
+        return name
+    first = "tiny-1"
+    return first if get_model(first).info.weights_hash == weights else name
 
 
 def _load(model: str | Path, options: ModelOptions) -> Model:

@@ -17,7 +17,7 @@ from geoiseg.files import (
     export_qgis_project,
     style_of,
 )
-from geoiseg.models import DEFAULT_MODEL, Model, get_model
+from geoiseg.models import DEFAULT_MODEL, Model, get_model, name_then
 from geoiseg.outline import OutlineOptions
 from geoiseg.outline.coverage import CleanOptions, clean
 from geoiseg.prompting import level_for_gsd, localise
@@ -156,7 +156,7 @@ class Session(Sharing):
                 raster = open_raster(raster, project.bands, project.stretch)
         session = cls(
             open_raster(raster),
-            project.model if model is None else model,
+            name_then(project.model, project.weights) if model is None else model,
             gsd=project.gsd,
             outline=project.options,
             cache=cache,

@@ -69,6 +69,8 @@ def open_session(
     shown, why = _as_saved(source, raster, path), ""
     try:
         session = Session.load(path, raster=shown, model=model, cache=cache)
+        if model is None and session.model.info.name != load_project(path).model:
+            why = f" with {session.model.info.name}, the weights that it was made with"
     except (UnknownModelError, WeightsError, MissingExtraError) as error:
         if model is not None:
             raise

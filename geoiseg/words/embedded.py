@@ -15,6 +15,7 @@ from geoiseg.models.tiny.pixel_features import CELL
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
 from geoiseg.raster import Raster
 from geoiseg.segment.physics import NEEDS, conditions_for, said_of
+from geoiseg.words.colours import told_by_colour
 from geoiseg.words.engine import THRESHOLD, Asked, Labels, Views, mosaic
 from geoiseg.words.objects import ObjectOptions, find_objects
 from geoiseg.words.view import Area, View
@@ -24,6 +25,8 @@ FloatArray = NDArray[np.float32]
 
 KEPT = 16
 """Chips whose probabilities are kept."""
+WATER = CLASSES.index("water")
+"""The class that colours tell, too: the others differ by their texture more."""
 SHAPES = {
     "field": ObjectOptions(neck=0.5, min_area=256),
     "building": ObjectOptions(neck=0.5),
@@ -126,14 +129,29 @@ class EmbeddedWords:
         """Return ``(y, x)`` how likely each pixel is of any of some classes, 0..1."""
         told = {name: odds for name in names if (odds := view.odds(name)) is not None}
         own = [CLASSES.index(name) for name in names if name not in told]
-        if own:
-            cells = self.probabilities(view)[own].sum(axis=0)
-            likely = enlarged(cells, view.shape, view.factor)
-        else:
-            likely = np.zeros(view.shape, np.float32)
+        likely = self.by_look(view, own)
         for odds in told.values():
             likely = np.maximum(likely, 1 / (1 + np.exp(-odds)))
         return likely
+
+    def by_look(self, view: View, classes: Sequence[int]) -> FloatArray:
+        """Return ``(y, x)`` how likely each pixel is of any of some classes, indices apart.
+
+        Args:
+            view: A chip.
+            classes: Numbers of :data:`~geoiseg.models.tiny.words.CLASSES`.
+        """
+        likely = np.zeros(view.shape, np.float32)
+        if not classes:
+            return likely
+        cells = self.probabilities(view)
+        others = [number for number in classes if number != WATER]
+        if others:
+            likely += enlarged(cells[others].sum(axis=0), view.shape, view.factor)
+        if WATER in classes:
+            water = enlarged(cells[WATER], view.shape, view.factor)
+            likely += told_by_colour(water, view.rgb, view.valid)
+        return np.minimum(likely, 1)
 
     def probabilities(self, view: View) -> FloatArray:
         """Return ``(class, rows, columns)`` probabilities of the cells of a chip.

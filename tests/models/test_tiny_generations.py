@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import numpy as np
 
 import geoiseg
 from geoiseg.models.protocol import Masks
+from geoiseg.models.registry import name_then
 from geoiseg.models.tiny.look import LESS, SAME, Look
+from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import Window
 
@@ -36,8 +41,8 @@ def test_an_empty_reading_is_none():
 
 
 def test_both_generations_answer_a_click_and_know_their_own_embeddings():
-    now, then = geoiseg.get_model("tiny-2"), geoiseg.get_model("tiny")
-    assert (now.info.name, then.info.name) == ("tiny-2", "tiny")
+    now, then = geoiseg.get_model("tiny"), geoiseg.get_model("tiny-1")
+    assert (now.info.name, then.info.name) == ("tiny", "tiny-1")
     image = np.full((96, 128, 3), 60, np.uint8)
     image[20:60, 30:80] = (200, 180, 90)
     said = PixelPrompts(np.array([[55.0, 40.0]]), np.array([True]))
@@ -49,3 +54,30 @@ def test_both_generations_answer_a_click_and_know_their_own_embeddings():
         assert masks.scores.argmax() == 0
         found = masks.logits[0] > 0
         assert (found & truth).sum() > 0.8 * (found | truth).sum()
+
+
+def test_weights_of_old_have_their_name_now():
+    now, then = TinyModel(), first_generation()
+    assert now.info.weights_hash != then.info.weights_hash
+    assert name_then("tiny", then.info.weights_hash) == "tiny-1"
+    assert name_then("tiny", now.info.weights_hash) == "tiny"
+    assert name_then("tiny", "") == "tiny"
+    assert name_then("tiny", "f" * 64) == "tiny"
+    assert name_then("grabcut", "2") == "grabcut"
+
+
+def test_a_project_of_the_first_generation_goes_on_with_it_and_says_so(disk, tmp_path):
+    path = tmp_path / "old.gpkg"
+    session = geoiseg.Session(disk.path, "tiny-1")
+    session.add_point(*disk.centre)
+    before = session.geometry
+    session.save(path)
+    with contextlib.closing(sqlite3.connect(path)) as database:  # as it was called then
+        database.execute("UPDATE geoiseg SET value = ? WHERE key = 'model'", ('"tiny"',))
+        database.commit()
+    again = geoiseg.Session.load(path)
+    assert again.model.info.name == "tiny-1"
+    assert again.geometry.equals(before)
+    with contextlib.closing(geoiseg.SegmentMap(disk.path, project=path)) as shown:
+        assert shown.model == "tiny-1"
+        assert "with tiny-1, the weights that it was made with" in shown.toolbar.status["note"]

@@ -356,9 +356,9 @@ class TinyModel:
         return f"{self.info.name}:{self.info.weights_hash}"
 
 
-def second_generation() -> TinyModel:
-    """Return the network with a pre-trained trunk, dense heads and further readings."""
-    return TinyModel(Path(__file__).parent / "second", name="tiny-2")
+def first_generation() -> TinyModel:
+    """Return the network that shipped first, for what was made with it."""
+    return TinyModel(Path(__file__).parent / "first", name="tiny-1")
 
 
 def _is_vague(prompts: PixelPrompts) -> bool:

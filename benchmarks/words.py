@@ -74,7 +74,8 @@ def scenes(folder: Path, work: Path) -> Iterator[Labelled]:
         frame = gpd.read_file(path.parent / "labels.geojson").to_crs(raster.grid.crs)
         _, valid = raster.read(raster.grid.whole, 0)
         kind, group = {
-            "coast": ("water", "coast"), "coastmb": ("water", "coasts, 5 of Sentinel-2"), "river": ("water", "river, 5 dates"),
+            "coast": ("water", "coast"), "coastmb": ("water", "coasts, 5 of Sentinel-2"),
+            "river": ("water", "river, 5 dates"),
             "fields": ("field", "fields, 6 scenes"), "bldg": ("building", "buildings, 2 scenes"),
         }[name.split("_")[0]]  # fmt: skip
         if "class" in frame:

@@ -43,8 +43,11 @@ def told_by_colour(likely: FloatArray, rgb: NDArray[np.uint8], valid: BoolArray)
     side = 256 // STEP
     place = (levels[..., 0] * side + levels[..., 1]) * side + levels[..., 2]
     places, index = np.unique(place[valid], return_inverse=True)
-    counts = np.bincount(index).astype(np.float32)
-    sums = np.bincount(index, weights=likely[valid]).astype(np.float32)
+    # Next to what has no data the blurred colours are none of the scene's.
+    inner = cv2.erode(valid.view(np.uint8), np.ones((3, 3), np.uint8))[valid]
+    weights = inner.astype(float) if inner.any() else np.ones(len(index))
+    counts = np.bincount(index, weights).astype(np.float32)
+    sums = np.bincount(index, weights * likely[valid]).astype(np.float32)
     colours = np.stack([places // side**2, places // side % side, places % side], 1)
     lab = _lab(colours)
     odds = _odds_of_colours(lab, counts, sums)

@@ -61,7 +61,7 @@ def told_by_colour(likely: FloatArray, rgb: NDArray[np.uint8], valid: BoolArray)
 def _lab(colours: NDArray[np.int64]) -> FloatArray:
     """Return ``(n, 3)`` CIELAB as 8-bit numbers of colours counted in steps."""
     middle = (colours * STEP + STEP // 2).astype(np.uint8)[None]
-    return cv2.cvtColor(middle, cv2.COLOR_RGB2LAB)[0].astype(np.float32)
+    return np.asarray(cv2.cvtColor(middle, cv2.COLOR_RGB2LAB)[0], np.float32)
 
 
 def _odds_of_colours(lab: FloatArray, counts: FloatArray, sums: FloatArray) -> FloatArray:

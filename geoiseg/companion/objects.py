@@ -170,11 +170,14 @@ def step_of(given: Any) -> Step:
     """
     fields = Fields(given)
     prompts = tuple(map(_prompt, fields.items("prompts")))
-    gsd, grow = fields.number("gsd", None), fields.whole("grow", 0)
+    gsd = fields.number("gsd", None)
+    grow, sharp = fields.whole("grow", 0), fields.whole("sharpen", 0)
     fields.done()
-    if bool(prompts) == bool(grow):
-        raise RequestError(f"a step has prompts or says how far to follow, got {given!r:.60}")
-    return Step(prompts, None if gsd is None else float(gsd), grow)
+    if bool(prompts) + bool(grow) + bool(sharp) != 1:
+        raise RequestError(
+            f"a step has prompts, or says how far to follow or to sharpen, got {given!r:.60}"
+        )
+    return Step(prompts, None if gsd is None else float(gsd), grow, sharpen=sharp)
 
 
 def _prompt(given: Any) -> Any:

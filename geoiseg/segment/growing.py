@@ -69,14 +69,14 @@ class Canvas:
         mask, known = np.zeros(shape, bool), np.zeros(shape, bool)
         inside = window.intersection(self.window)
         if inside.height > 0 and inside.width > 0:
-            there, here = _slices(inside, window), _slices(inside, self.window)
+            there, here = slices(inside, window), slices(inside, self.window)
             mask[there], known[there] = self.mask[here], self.known[here]
         return mask, known
 
     def put(self, window: Window, mask: BoolArray) -> None:
         """Decide for all pixels of a window that are not known yet."""
         self._reach(window)
-        here = _slices(window, self.window)
+        here = slices(window, self.window)
         unknown = ~self.known[here]
         self.mask[here] |= mask & unknown
         self.known[here] = True
@@ -112,7 +112,7 @@ def grow(
     level = grid.level(frame.level)
     lattice = Lattice(level.shape, chip_size)
     core = _core(frame, grid, chip_size)
-    own = mask[_slices(core, frame.window)]
+    own = mask[slices(core, frame.window)]
     canvas = Canvas.of(core, own)
     waiting = deque(dict.fromkeys(lattice.beyond(canvas, core)))
     seen = set(waiting)
@@ -128,7 +128,7 @@ def grow(
         if answer is None:
             canvas.lost += 1
             continue
-        canvas.put(owned, answer[_slices(owned, window)])
+        canvas.put(owned, answer[slices(owned, window)])
         for cell in lattice.beyond(canvas, owned):
             if cell not in seen:
                 seen.add(cell)
@@ -157,7 +157,7 @@ def amend(
     mask = np.where(ring & known, mask, answer & valid)
     changed = Canvas(canvas.window, canvas.mask.copy(), canvas.known.copy())
     changed.put(frame.window, mask)
-    changed.mask[_slices(frame.window, changed.window)] = mask
+    changed.mask[slices(frame.window, changed.window)] = mask
     return changed
 
 
@@ -188,7 +188,8 @@ class Lattice:
     def _bound(self, index: int) -> int:
         return index * (self.size // 2) + self.size // 4
 
-    def _cell(self, places: NDArray[np.intp], axis: int) -> NDArray[np.intp]:
+    def cell(self, places: NDArray[np.intp], axis: int) -> NDArray[np.intp]:
+        """Return the rows or columns of the chips that decide on rows or columns of pixels."""
         count = ChipPlan(self.shape, self.size).count[axis]
         return np.clip((places - self.size // 4) // (self.size // 2), 0, count - 1)
 
@@ -211,7 +212,7 @@ class Lattice:
         held = on & (y >= top) & (y < canvas.window.stop[0])
         held &= (x >= left) & (x < canvas.window.stop[1])
         on[held] &= ~canvas.known[y[held] - top, x[held] - left]
-        cells = zip(self._cell(y[on], 0).tolist(), self._cell(x[on], 1).tolist(), strict=True)
+        cells = zip(self.cell(y[on], 0).tolist(), self.cell(x[on], 1).tolist(), strict=True)
         yield from dict.fromkeys(cells)
 
 
@@ -237,15 +238,15 @@ def _prompts(
     mask: BoolArray, known: BoolArray, frame: Frame, said: Prompts, grid: Grid
 ) -> PixelPrompts:
     """Return points on what is known, with what the user said within the chip."""
-    on = _deep_points(mask & known, POSITIVES)
-    off = _deep_points(~mask & known, NEGATIVES)
-    own = _said_within(said, frame, grid)
+    on = deep_points(mask & known, POSITIVES)
+    off = deep_points(~mask & known, NEGATIVES)
+    own = said_within(said, frame, grid)
     points = np.concatenate([on, off, own.points])
     signs = np.concatenate([np.ones(len(on), bool), np.zeros(len(off), bool), own.positive])
     return PixelPrompts(points, signs, scribbles=own.scribbles)
 
 
-def _said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
+def said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
     """Return the points and strokes that lie on a chip."""
     chip = frame.grid(grid)
     whole = chip.whole
@@ -258,7 +259,7 @@ def _said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
     return Prompts(kept).to_pixel(chip)
 
 
-def _deep_points(region: BoolArray, most: int) -> NDArray[np.float64]:
+def deep_points(region: BoolArray, most: int) -> NDArray[np.float64]:
     """Return ``(n, 2)`` the deepest places of a region, apart from each other."""
     padded = np.pad(region.astype(np.uint8), 1)
     depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3))[1:-1, 1:-1].copy()
@@ -295,7 +296,7 @@ def _keep_joined(canvas: Canvas, core: Window, own: BoolArray) -> None:
         return
     _, parts = cv2.connectedComponents(canvas.mask.astype(np.uint8), connectivity=4)
     held = np.zeros(int(parts.max()) + 1, bool)
-    held[np.unique(parts[_slices(core, canvas.window)][own])] = True
+    held[np.unique(parts[slices(core, canvas.window)][own])] = True
     held[0] = False
     canvas.mask &= held[parts]
 
@@ -306,6 +307,7 @@ def _around(a: Window, b: Window) -> Window:
     return Window(top, left, bottom - top, right - left)
 
 
-def _slices(part: Window, whole: Window) -> tuple[slice, slice]:
+def slices(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Return where a window lies in an array of a window that holds it."""
     top, left = part.row - whole.row, part.col - whole.col
     return slice(top, top + part.height), slice(left, left + part.width)

@@ -44,6 +44,7 @@ from geoiseg.segment.masks import (
     roughly_clean,
     touched_border,
 )
+from geoiseg.segment.sharpening import Refine, SharpenOptions, sharpen
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
 
@@ -68,6 +69,9 @@ class Step:
     """Chips up to which the object is followed beyond its own; 0 where that is not the step."""
     spectral: int = VERSION
     """Which version of the model in all bands is asked besides the network; 0 asks none."""
+    sharpen: int = 0
+    """Chips up to which the border is looked at more finely than the object was seen; 0 where
+    that is not the step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +176,8 @@ class Segmenter:
         if self.asking != bool(steps[-1].spectral):
             return replace(self, asking=not self.asking).run(steps, before, watch)
         gsd = steps[-1].gsd
+        if steps[-1].sharpen:
+            return self._sharpened(steps, prompts, before, watch)
         if steps[-1].grow or (before is not None and before.grown is not None):
             return self._beyond(steps, prompts, before, watch)
         taken = _taken(steps)
@@ -254,9 +260,48 @@ class Segmenter:
         nothing = np.zeros((0, 0), np.float16)
         return Outcome(mask, nothing, frame, dict(watch.milliseconds), changes, canvas)
 
+    def _sharpened(
+        self, steps: tuple[Step, ...], said: Prompts, before: Outcome | None, watch: Watch
+    ) -> Outcome:
+        """Return the object with its border as fine as the raster has it."""
+        if before is None:
+            raise PromptError("there is no object to sharpen yet: add a point or a box first")
+        grid, size = self.raster.grid, self.model.info.chip_size
+        options = SharpenOptions(level_for_gsd(grid, steps[-1].gsd), steps[-1].sharpen)
+        refine = self._refining(watch)
+        found = sharpen(before.frame, before.mask.array, said, grid, refine, size, options)
+        mask = Mask(found.canvas.mask, found.frame.grid(grid), before.mask.score)
+        nothing, changes = np.zeros((0, 0), np.float16), (*before.changes, 1.0)
+        return Outcome(mask, nothing, found.frame, dict(watch.milliseconds), changes, found.canvas)
+
+    def _refining(self, watch: Watch) -> Refine:
+        """Return what answers prompts on the chips along a border."""
+        count = 0
+
+        def refine(
+            frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32]
+        ) -> tuple[BoolArray, BoolArray]:
+            nonlocal count
+            count += 1
+            watch.phase(f"sharpening, chip {count}")
+            try:
+                embedding, valid = self.embed(frame, watch)
+            except PromptError:  # nothing but nodata there
+                nothing = np.zeros(frame.window.shape, bool)
+                return nothing, nothing
+            started = time.perf_counter()
+            logits, _ = choose(self.model.decode(embedding, pixel, thought))
+            logits = self._with_bands(frame, logits, valid, pixel)
+            watch.spent("decode", started)
+            return np.asarray((logits > 0) & valid), valid
+
+        return refine
+
     def _start_of(self, steps: tuple[Step, ...], watch: Watch) -> Outcome:
         """Return the object on one chip again, before it was followed."""
-        start = self.replay(tuple(step for step in steps if not step.grow), watch)
+        start = self.replay(
+            tuple(step for step in steps if not step.grow and not step.sharpen), watch
+        )
         if start is None:
             raise PromptError("there is no object to follow yet: add a point or a box first")
         return start

@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the project file's structure."""
-GROW = "grow"
+GROW, SHARPEN = "grow", "sharpen"
 """Kind of the row that says that an object was followed beyond its chip."""
 STORED = ("text", "bool", "date", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32")  # fmt: skip
@@ -215,6 +215,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
     """Yield kind, sign, definition and geometry of all that a step consists of."""
     if step.grow:
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
+    if step.sharpen:
+        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen}, None
     for prompt in step.prompts:
         place = None if isinstance(prompt, Text) else prompt.geometry(crs)
         yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
@@ -235,17 +237,19 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     version = 0 if spectral is None else int(spectral)
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
-    chips = 0
+    chips = {GROW: 0, SHARPEN: 0}
     prompts = []
     for one in said:
-        if isinstance(one, dict) and one.get("kind") == GROW:
+        kind = one.get("kind") if isinstance(one, dict) else None
+        if kind in chips:
             count = one.get("chips")
             if not isinstance(count, int) or not 0 < count <= MOST_CHIPS:
-                raise PromptError(f"an object is followed through 1 to {MOST_CHIPS} chips: {one}")
-            chips = count
+                done = "followed" if kind == GROW else "sharpened"
+                raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
+            chips[kind] = count
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips, version)
+    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN])
 
 
 def load_project(path: Path) -> Project:

@@ -17,6 +17,7 @@ from geoiseg.prompting import (
     Scribble,
     Text,
     check_inside,
+    level_for_gsd,
     localise,
 )
 from geoiseg.raster import eastward
@@ -152,6 +153,53 @@ class Prompting(Core):
             outcome = self.segmenter.run(steps, state.outcome, watch)
             self._history.push(replace(state, steps=steps, outcome=outcome))
             return outcome.grown is None or not outcome.grown.full
+
+    def sharpen(self, chips: int = 1000, *, watch: Watch | None = None) -> bool:
+        """Look along the border of an object seen from further away: one step to undo.
+
+        A large object is found on a coarse level; this goes along its border alone, at the
+        raster's own resolution or at ``gsd``, from the first prompt outwards. Stopped in the
+        middle, what is sharp stays and the rest is as it was seen; called again, all of it
+        is looked at.
+
+        Args:
+            chips: How many chips to look at, at most.
+            watch: To follow or stop the work; stopped before the first chip, the object is
+                as before.
+
+        Returns:
+            Whether the whole border is as fine as it can be.
+
+        Raises:
+            SessionError: There is no object in progress, or ``chips`` is not positive.
+            CancelledError: ``watch`` asked to stop before anything was done.
+        """
+        if not 1 <= chips <= MOST_CHIPS:
+            raise SessionError(f"chips is a number of chips to look at, got {chips}")
+        with self._lock:
+            state = self._state
+            if state.outcome is None:
+                raise SessionError("there is no object to sharpen yet: add a point or a box first")
+            if not self.is_coarse:
+                return True
+            last = state.steps[-1]
+            step = Step((), last.gsd, spectral=last.spectral, sharpen=chips)
+            outcome = self.segmenter.run((*state.steps, step), state.outcome, watch)
+            grown = outcome.grown
+            if grown is not None and grown.full:  # the same again at replay
+                step = replace(step, sharpen=max(1, grown.chips))
+            steps = (*state.steps, step)
+            self._history.push(replace(state, steps=steps, outcome=outcome))
+            return grown is None or not grown.full
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the object was seen from further away than was asked: see ``sharpen``."""
+        outcome = self.outcome
+        if outcome is None or outcome.mask.is_empty:
+            return False
+        wanted = level_for_gsd(self.raster.grid, self.steps[-1].gsd)
+        return outcome.frame.level > wanted
 
     @property
     def goes_on(self) -> bool:

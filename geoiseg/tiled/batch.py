@@ -88,6 +88,8 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
                     lost += _add(session, step, item.origins[number : number + 1])
                 if step.grow:
                     session.grow(step.grow)
+                if step.sharpen:
+                    session.sharpen(step.sharpen)
                 for phase, spent in (
                     session.outcome.milliseconds if session.outcome else {}
                 ).items():

@@ -41,7 +41,7 @@ SHAPE = "geoiseg shape"
 """What the column of shapes is called while rows are read: as no column of a user's is."""
 BOXES = {"", "box", "polygon", "bbox"}
 """Kinds of a polygon that is a box."""
-KINDS = {"region", "point", "scribble", "text", "line", "grow", *BOXES}
+KINDS = {"region", "point", "scribble", "text", "line", "grow", "sharpen", *BOXES}
 """What a column ``kind`` says."""
 FALSE_WORDS = {"0", "false", "no", "n", "f", "negative", "-", "-1"}
 TRUE_WORDS = {"1", "true", "yes", "y", "t", "positive", "+"}
@@ -242,7 +242,7 @@ def _object(
     known = table.crs if getattr(target, "crs", target) is not None else None
     for _, group in rows.groupby(order, sort=True, dropna=False):
         said: list[tuple[Prompt, int]] = []
-        scale, grow, spectral = gsd, 0, 0
+        scale, grow, spectral, sharp = gsd, 0, 0, 0
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -254,10 +254,11 @@ def _object(
             if not said and own_gsd is not None:
                 scale = own_gsd
             said += [(prompt, number) for prompt in moved]
-            grow = max(grow, step.grow)
+            grow, sharp = max(grow, step.grow), max(sharp, step.sharpen)
             spectral = max(spectral, step.spectral)
-        if said or grow:
-            steps.append(Step(tuple(prompt for prompt, _ in said), scale, grow, spectral))
+        if said or grow or sharp:
+            prompts = tuple(prompt for prompt, _ in said)
+            steps.append(Step(prompts, scale, grow, spectral, sharp))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))

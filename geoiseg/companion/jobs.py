@@ -31,6 +31,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     shape = OutlineOptions(
         float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
     )
+    sharp = fields.text("detail", "native") == "native"
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = _model(fields)
     more = _becoming(fields, out)
@@ -54,7 +55,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         _heed(watch)
 
     _heed(watch)
-    segment_objects(session, objects, keep)
+    segment_objects(session, objects, keep, sharpen=sharp)
     lost = [result for result in results if result.feature_id is None]
     if len(lost) == len(results):
         raise PromptError(f"no object was found: {lost[0].error if lost else 'there are none'}")

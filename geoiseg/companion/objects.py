@@ -108,6 +108,8 @@ class Objects:
             "gsd": mask.grid.pixel_size_metres(),
             "settled": outcome.settled,
             "goes_on": goes_on,
+            "coarse": outcome.frame.level
+            > level_for_gsd(raster.grid, view.steps[-1].gsd if view.steps else None),
             "model": view.segmenter.model.info.name,
             "milliseconds": {name: round(t, 1) for name, t in outcome.milliseconds.items()},
         }

@@ -188,6 +188,7 @@ def _status(work: ObjectInProgress) -> str:
         f"{facts['area_m2']:,.0f} m²" if facts.get("area_m2") else None,
         f"score {facts['score']:.2f}" if facts.get("score") is not None else None,
         "goes on: F follows it" if facts.get("goes_on") else None,
+        "seen from afar: D sharpens its border" if facts.get("coarse") else None,
         "settled" if facts.get("settled") else None,
     ]
     return " " + " · ".join(word for word in words if word)

@@ -20,8 +20,8 @@ class ObjectTool(QgsMapTool):
     """Left click: on the object; right or Ctrl click: off it; drag: a box around it.
 
     Enter accepts, Esc discards, Ctrl+Z or Backspace takes the last mark back, Ctrl+Y or
-    Ctrl+Shift+Z puts it there again, F follows the object beyond its chip, H asks where to
-    click next.
+    Ctrl+Shift+Z puts it there again, F follows the object beyond its chip, D sharpens the
+    border of one that was seen from afar, H asks where to click next.
     """
 
     accept = pyqtSignal()
@@ -115,6 +115,7 @@ class ObjectTool(QgsMapTool):
             Qt.Key.Key_Escape: work.clear,
             Qt.Key.Key_H: work.suggest,
             Qt.Key.Key_F: lambda: work.add(Mark("follow")),
+            Qt.Key.Key_D: lambda: work.add(Mark("sharpen")),
         }
         return keys.get(key)
 

@@ -25,13 +25,15 @@ from .rasters import Raster
 
 FOLLOW_CHIPS = 300
 """Chips that an object is followed through at one keystroke."""
+SHARPEN_CHIPS = 1000
+"""Chips along its border that an object is sharpened by, at most."""
 
 
 class Mark(NamedTuple):
     """One thing the user did on the map."""
 
     kind: str
-    """``point``, ``box`` or ``follow``."""
+    """``point``, ``box``, ``follow`` or ``sharpen``."""
     xy: Tuple[float, ...] = ()
     """``x, y`` or ``xmin, ymin, xmax, ymax``, in ``crs``."""
     positive: bool = True
@@ -114,8 +116,8 @@ class ObjectInProgress(QObject):
         if self.raster is None:
             self.trouble.emit("there is no raster to segment: choose a raster layer of a file")
             return
-        if mark.kind == "follow" and (self.found is None or self.busy):
-            self.trouble.emit("there is no object to follow yet: click on one first")
+        if mark.kind in ("follow", "sharpen") and (self.found is None or self.busy):
+            self.trouble.emit(f"there is no object to {mark.kind} yet: click on one first")
             return
         self._marks.append(mark)
         self._undone.clear()
@@ -185,6 +187,8 @@ class ObjectInProgress(QObject):
         if mark.kind == "follow":
             before = sum(other.kind == "follow" for other in self._marks[:place])
             return {"prompts": [], "grow": FOLLOW_CHIPS * (before + 1)}
+        if mark.kind == "sharpen":
+            return {"prompts": [], "sharpen": SHARPEN_CHIPS, "gsd": self._marks[0].gsd}
         move = self._to_raster(mark)
         if mark.kind == "box":
             box = move.transformBoundingBox(QgsRectangle(*mark.xy))

@@ -56,6 +56,8 @@ def segment_objects(
     session: Session,
     objects: Iterable[PromptedObject],
     on_done: Callable[[ObjectResult], Any] = lambda _: None,
+    *,
+    sharpen: bool = False,
 ) -> list[ObjectResult]:
     """Return what became of each object; those found are accepted in the session.
 
@@ -65,17 +67,19 @@ def segment_objects(
         session: Without an object in progress.
         objects: What a prompts file says.
         on_done: Called after each object.
+        sharpen: Whether the borders of objects that were seen from further away are gone along
+            at the raster's resolution; not of those whose steps say how they were made.
     """
     results = []
     for item in objects:
         session.know_kinds(item.kinds)
-        result = _segment(session, item)
+        result = _segment(session, item, sharpen=sharpen)
         results.append(result)
         on_done(result)
     return results
 
 
-def _segment(session: Session, item: PromptedObject) -> ObjectResult:
+def _segment(session: Session, item: PromptedObject, *, sharpen: bool) -> ObjectResult:
     session.clear()
     times: dict[str, float] = {}
     lost = list(item.faults)
@@ -90,10 +94,11 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
                     session.grow(step.grow)
                 if step.sharpen:
                     session.sharpen(step.sharpen)
-                for phase, spent in (
-                    session.outcome.milliseconds if session.outcome else {}
-                ).items():
-                    times[phase] = times.get(phase, 0.0) + spent
+                _add_times(times, session)
+            told = any(step.grow or step.sharpen for step in item.steps)
+            if sharpen and not told and session.is_coarse:
+                session.sharpen()
+                _add_times(times, session)
         finally:
             session.gsd = gsd
         started = time.perf_counter()
@@ -111,6 +116,11 @@ def _segment(session: Session, item: PromptedObject) -> ObjectResult:
     return ObjectResult(
         item.name, item.label, feature_id, None, score, times, item.title, tuple(lost)
     )
+
+
+def _add_times(times: dict[str, float], session: Session) -> None:
+    for phase, spent in (session.outcome.milliseconds if session.outcome else {}).items():
+        times[phase] = times.get(phase, 0.0) + spent
 
 
 def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> list[str]:

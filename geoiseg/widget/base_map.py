@@ -180,6 +180,7 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             "models": [[name, self._about(name)] for name in self.model_choices],
             "words": self.words_state(),
             "can_grow": session.goes_on,
+            "can_sharpen": session.is_coarse,
             "simplify": self.simplify,
             "snap": self.snap,
             "snap_unit": self._snap_unit,

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 REACH = 6
 """Screen pixels around the cursor in which a feature is hit."""
 METHODS = {
-    **{name: name for name in ("undo", "redo", "cancel", "edit", "delete", "grow", "save")},
+    **{
+        name: name
+        for name in ("undo", "redo", "cancel", "edit", "delete", "grow", "sharpen", "save")
+    },
     "suggest": "suggest_click",
 }
 """Methods of the map that do what a command asks for."""

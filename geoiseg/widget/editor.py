@@ -156,6 +156,27 @@ class Editor(Requests):
 
         self._ask(change, wait=wait, stoppable=True)
 
+    def sharpen(self, *, wait: bool = True) -> None:
+        """Look along the border of an object seen from further away; undone in one step.
+
+        Stopped in the middle, what is sharp stays.
+
+        Raises:
+            SessionError: There is no object in progress.
+        """
+
+        def change(watch: Watch) -> None:
+            if self.session.outcome is not None and not self.session.is_coarse:
+                self._say("The border is as sharp as the raster already")
+                return
+            whole = self.session.sharpen(watch=watch)
+            grown = self.session.outcome.grown if self.session.outcome else None
+            chips = grown.chips if grown else 0
+            more = "" if whole else "; the rest is as it was seen: undo and sharpen again for all"
+            self._say(f"Looked at {chips} chips along the border{more}")
+
+        self._ask(change, wait=wait, stoppable=True)
+
     # -- the next click --------------------------------------------------------------
 
     def suggest_click(self, *, wait: bool = True) -> Suggestion | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import cv2
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
 
-from geoiseg import Session
+from geoiseg import SegmentMap, Session
+from geoiseg.cli import main
 from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.prompting.framing import Frame
 from geoiseg.prompting.prompts import Point, Prompts
@@ -17,7 +23,7 @@ from geoiseg.segment.sharpening import SharpenOptions, sharpen
 from geoiseg.session.project import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
-from tests.conftest import write_raster
+from tests.conftest import UTM, write_raster
 from tests.flood_model import FloodModel
 
 SIZE = 1800
@@ -209,6 +215,34 @@ def test_an_object_cut_by_its_chip_is_not_cut_there_again(tmp_path: Path) -> Non
     assert grid.shape == seen.shape
     top, left = found.frame.window.row, found.frame.window.col
     rows, cols = found.canvas.mask.shape
-    np.testing.assert_array_equal(
-        found.canvas.mask, truth[top : top + rows, left : left + cols]
+    np.testing.assert_array_equal(found.canvas.mask, truth[top : top + rows, left : left + cols])
+
+
+def test_on_the_map(lake: tuple[Path, np.ndarray]) -> None:
+    session = start(lake[0])
+    with contextlib.closing(SegmentMap(session=session)) as m:
+        assert m.toolbar.state["can_sharpen"]
+        m.sharpen()
+        assert not m.toolbar.state["can_sharpen"]
+        assert "chips along the border" in m.toolbar.status["note"]
+        m.sharpen()
+        assert "as sharp as the raster already" in m.toolbar.status["note"]
+        m.undo()
+        assert m.toolbar.state["can_sharpen"]
+
+
+def test_from_the_command_line(lake: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    rows, cols = (np.flatnonzero(lake[1].any(axis)) for axis in (1, 0))
+    box = shapely.box(
+        5e5 + 2 * cols[0], 45e5 - 2 * rows[-1], 5e5 + 2 * cols[-1], 45e5 - 2 * rows[0]
     )
+    gpd.GeoDataFrame(geometry=[box], crs=UTM).to_file(tmp_path / "box.gpkg")
+    found = {}
+    for detail in ("native", "seen"):
+        out = tmp_path / f"{detail}.gpkg"
+        main(["segment", str(lake[0]), str(tmp_path / "box.gpkg"), str(out), "--model",
+              "grabcut", "--detail", detail])  # fmt: skip
+        (shape,) = gpd.read_file(out).geometry
+        burned = rasterize([shape], (SIZE, SIZE), transform=Affine(2, 0, 5e5, 0, -2, 45e5)) > 0
+        found[detail] = wrong(burned, lake[1])
+    assert found["native"] < found["seen"] / 4

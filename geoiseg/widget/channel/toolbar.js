@@ -26,6 +26,7 @@ const ICONS = {
   plus: '<path d="M10 4v12M4 10h12"/>',
   edit: '<path d="M4 16l1-4 8.500-8.500 3 3L8 15z"/>',
   suggest: '<circle cx="10" cy="10" r="2.500" fill="currentColor"/><circle cx="10" cy="10" r="7" opacity=".5"/>',
+  sharpen: '<path d="M3 13c2-5 4-7 7-7s5 2 7 7M3 16h14M8 3l2-1 2 1"/>',
   grow: '<rect x="3" y="6" width="7" height="8"/><path d="M12 10h6M15.500 7.500L18 10l-2.500 2.500"/>',
 };
 const icon = (name) =>
@@ -152,7 +153,7 @@ class Ui {
     }
     this.part("classes", [state.label, state.labels], () => this.classes(state));
     this.find(state.words);
-    this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow], () => this.bar(state));
+    this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow, state.can_sharpen], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
     const { model, models, simplify, snap, preview, preview_possible, layers, project, folder, count } = state;
@@ -251,7 +252,7 @@ class Ui {
     chip.replaceWith(h("span", { className: "gs-chip gs-on gs-editing", style: `--gs-colour:${colour}` }, pick, field));
   }
 
-  bar({ label, labels, has_object, selected, editing, can_grow }) {
+  bar({ label, labels, has_object, selected, editing, can_grow, can_sharpen }) {
     const { bar } = this.parts;
     bar.hidden = !has_object && selected === null;
     const colour = Object.fromEntries(labels)[label] ?? "#fff";
@@ -266,6 +267,7 @@ class Ui {
       return [
         h("span", { className: "gs-what" }, h("i", { style: `background:${colour}` }), `${what}: ${label}`),
         can_grow ? text("grow", "Follow beyond the border") : null,
+        can_sharpen ? text("sharpen", "Sharpen the border") : null,
         text("suggest", "Where next?"),
         text("cancel", "Cancel"),
         text("accept", "Accept", true),

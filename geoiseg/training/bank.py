@@ -22,6 +22,9 @@ from geoiseg.training.paste import paste_some
 from geoiseg.training.scene import UNKNOWN, Scene
 from geoiseg.training.stored import CLASSES_AT, IMAGE, LABELS, LEVELS, Store, weights_of
 
+WIDEST = 6.0
+"""Greatest extent of an object in crops not fitted to it, in sides of the crop: of a sea most crops
+show nothing but water, and all of that is the object."""
 NO_MAP: Any = None
 """Second map of OpenCV where the first holds both coordinates."""
 
@@ -113,7 +116,7 @@ class SceneBank:
         free = torch.exp(low + (high - low) * self._rand(generator, count))
         kind = self._rand(generator, count)
         wanted = torch.where(kind < options.native, native, free)
-        fits = (extent * wanted < 2 * size) & (extent * wanted > 0.04 * size)
+        fits = (extent * wanted < WIDEST * size) & (extent * wanted > 0.04 * size)
         return torch.where((kind < options.native + options.free) & fits, wanted, fitted)
 
     def _centre(

@@ -33,7 +33,7 @@ from geoiseg.training.prompt_maps import Prompt
 
 KEPT = Path(geoiseg.training.__file__).parent / "record" / "weights2.npz"
 """The weights that ship: every one of them matters."""
-SECOND = Path(geoiseg.models.tiny.__file__).parent / "second"
+SHIPPED = Path(geoiseg.models.tiny.__file__).parent
 
 
 def shipped():
@@ -93,13 +93,13 @@ def test_graphs_and_torch_agree(pair, shape):
 
 def test_what_ships_are_the_kept_weights(pair):
     _, folder = pair
-    card = json.loads((SECOND / "card.json").read_text())
+    card = json.loads((SHIPPED / "card.json").read_text())
     for name, wanted in card["sha256"].items():
         ours, theirs = (
             {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
-            for path in (folder / name, SECOND / name)
+            for path in (folder / name, SHIPPED / name)
         )
-        assert digest(SECOND / name) == wanted
+        assert digest(SHIPPED / name) == wanted
         assert ours.keys() == theirs.keys()
         for key, values in ours.items():
             # Norms are folded into convolutions before these are halved, or after.

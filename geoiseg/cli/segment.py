@@ -15,7 +15,7 @@ from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
 from geoiseg.files import check_apart, check_format, check_layer_free, check_replaceable
-from geoiseg.outline import OutlineOptions
+from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 from geoiseg.session import Session
@@ -37,6 +37,13 @@ from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
 @click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
 @click.option("--square", is_flag=True, help="Make right angles, for buildings.")
+@click.option("--outline", "line", type=click.Choice(["pixels", "contour"]), default="pixels",
+              show_default=True,
+              help="Along the edges of pixels, or between their centres without stairs.",
+              )  # fmt: skip
+@click.option("--holes", default=0.0, help="Fill holes of less ground, in square metres.")
+@click.option("--parts", default=0.0, help="Drop parts of less ground, in square metres.")
+@click.option("--grow", default=0.0, help="Move outlines outwards by metres; below 0: inwards.")
 @click.option("--project", type=click.Path(path_type=Path), help="Also keep a project file.")
 @click.option("--schema", type=click.Path(path_type=Path),
               help="JSON file with the fields of each class.")  # fmt: skip
@@ -58,6 +65,10 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     simplify: float,
     smooth: int,
     square: bool,
+    line: Line,
+    holes: float,
+    parts: float,
+    grow: float,
     project: Path | None,
     schema: Path | None,
     snap: float,
@@ -75,7 +86,9 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         open_raster(raster, bands),
         chosen_model(model),
         gsd=gsd,
-        outline=OutlineOptions(simplify, smooth, square),
+        outline=OutlineOptions(
+            simplify, smooth, square, line=line, holes=holes, parts=parts, grow=grow
+        ),
     )
     session.snap = snap
     if schema is not None:

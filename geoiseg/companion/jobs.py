@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.companion.fields import Fields
+from geoiseg.companion.shapes import shape_of
 from geoiseg.errors import CancelledError, ExportError, GeoreferenceError, PromptError
 from geoiseg.models import DEFAULT_MODEL, ModelOptions, get_model
-from geoiseg.outline import OutlineOptions
 from geoiseg.raster import open_raster
 from geoiseg.segment import Watch
 
@@ -28,9 +28,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
     bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
-    shape = OutlineOptions(
-        float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
-    )
+    shape = shape_of(fields)
     sharp = fields.text("detail", "native") == "native"
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = _model(fields)

@@ -16,9 +16,10 @@ import shapely
 
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
+from geoiseg.companion.shapes import shape_of
 from geoiseg.features import compactness
 from geoiseg.models import DEFAULT_MODEL, get_model
-from geoiseg.outline import OutlineOptions, outline
+from geoiseg.outline import outline
 from geoiseg.prompting import Prompts, check_inside, level_for_gsd, prompt_from_dict
 from geoiseg.raster import measure, open_raster
 from geoiseg.segment import (
@@ -80,9 +81,7 @@ class Objects:
         nothing was found.
         """
         view = self._view(fields)
-        options = OutlineOptions(
-            float(fields.number("simplify", 0.0)), fields.whole("smooth", 0), fields.flag("square")
-        )
+        options = shape_of(fields)
         fields.done()
         watch.tell = lambda text: tell(None, text)
         outcome = self._outcome(view, watch)

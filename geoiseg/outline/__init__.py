@@ -12,16 +12,16 @@ from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
     from geoiseg.outline.connected import parts_of
-    from geoiseg.outline.draw import OutlineOptions, outline
+    from geoiseg.outline.draw import Line, OutlineOptions, outline
     from geoiseg.outline.vectorize import polygons_from_labels
 
-__all__ = ["OutlineOptions", "outline", "parts_of", "polygons_from_labels"]
+__all__ = ["Line", "OutlineOptions", "outline", "parts_of", "polygons_from_labels"]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         "connected": ["parts_of"],
-        "draw": ["OutlineOptions", "outline"],
+        "draw": ["Line", "OutlineOptions", "outline"],
         "vectorize": ["polygons_from_labels"],
     },
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import ipyleaflet
 import numpy as np
 
 from geoiseg.errors import SessionError
-from geoiseg.outline import OutlineOptions
 from geoiseg.raster import Stretch, chosen_bands, open_raster
 from geoiseg.segment import Watch
 from geoiseg.widget.contrast import contrast_of_raster, contrast_of_view
@@ -183,7 +183,7 @@ class Looks(Editor):
     @simplify.setter
     def simplify(self, pixels: float) -> None:
         old = self.session.options
-        options = OutlineOptions(pixels, old.smooth, old.square, old.max_area_change)
+        options = replace(old, simplify=pixels)
         self.use_outline(options, wait=False)
 
     @property

@@ -38,6 +38,10 @@ class SegmentFromPrompts(CompanionAlgorithm):
         self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
+        self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", False))
+        self.add_number("HOLES", "Fill holes of fewer square metres", 0.0, least=0.0, advanced=True)
+        self.add_number("PARTS", "Drop parts of fewer square metres", 0.0, least=0.0, advanced=True)
+        self.add_number("GROW", "Move outlines outwards by metres", 0.0, advanced=True)
         self.add_number(
             "SNAP", "Metres within which neighbours share their border", 0.0, least=0.0,
             advanced=True,
@@ -66,6 +70,12 @@ class SegmentFromPrompts(CompanionAlgorithm):
                 "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
                 "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),
+                "line": "contour"
+                if self.parameterAsBoolean(parameters, "CONTOUR", context)
+                else "pixels",
+                "holes": self.parameterAsDouble(parameters, "HOLES", context),
+                "parts": self.parameterAsDouble(parameters, "PARTS", context),
+                "grow": self.parameterAsDouble(parameters, "GROW", context),
                 "snap": self.parameterAsDouble(parameters, "SNAP", context),
                 "schema": self.parameterAsFile(parameters, "SCHEMA", context) or None,
             },

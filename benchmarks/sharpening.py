@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import geopandas as gpd
 import numpy as np
+from held_out import load
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
@@ -68,10 +69,10 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=2, help="Largest objects of a scene.")
     given = parser.parse_args()
     rows: dict[str, list[tuple[float, ...]]] = {}
+    model = load(given.model)
     for pattern in PLACES:
         for path in sorted(given.data.glob(f"{pattern}/image.tif")):
-            bands = None
-            raster = open_raster(path, bands)
+            raster = open_raster(path)
             frame = gpd.read_file(path.parent / "labels.geojson").to_crs(raster.grid.crs)
             shapes = sorted(frame.geometry, key=lambda one: -one.area)[: given.objects]
             for shape in shapes:
@@ -81,7 +82,7 @@ def main() -> None:
                     continue
                 depth = cv2.distanceTransform(np.pad(truth, 1).astype(np.uint8), cv2.DIST_L2, 5)
                 row, col = np.unravel_index(int(depth[1:-1, 1:-1].argmax()), truth.shape)
-                session = geoiseg.Session(raster, given.model, cache=EmbeddingCache())
+                session = geoiseg.Session(raster, model, cache=EmbeddingCache())
                 start = time.perf_counter()
                 session.add_point(*raster.grid.to_crs([[col + 0.5, row + 0.5]])[0])
                 first = time.perf_counter() - start

@@ -21,6 +21,7 @@ COMMANDS = {
     "embed": "geoiseg.cli.embed:embed",
     "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",
+    "web": "geoiseg.cli.web:web",
     "lab": "geoiseg.cli.lab:lab",
     "evaluate": "geoiseg.cli.evaluate:evaluate",
     "models": "geoiseg.cli.models:models",

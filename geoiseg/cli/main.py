@@ -29,6 +29,7 @@ COMMANDS = {
     "clean": "geoiseg.cli.clean:clean",
     "shoreline": "geoiseg.cli.shoreline:shoreline",
     "check": "geoiseg.cli.check:check",
+    "doctor": "geoiseg.cli.doctor:doctor",
     "qgis-project": "geoiseg.cli.qgis_project:qgis_project",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""

@@ -96,7 +96,8 @@ def _gdal() -> Finding:
     if "GTiff" not in there:
         return Finding(BROKEN, "rasters", f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF;"
                                           " run: pip install --force-reinstall rasterio")  # fmt: skip
-    return Finding(OK, "rasters", f"GDAL {rasterio.__gdal_version__}, {len(there)} kinds of files")
+    text = f"GDAL {rasterio.__gdal_version__}, {len(there)} kinds of files"
+    return Finding(OK, "rasters", text)
 
 
 def _model() -> Finding:

@@ -80,3 +80,9 @@ def test_a_cache_that_can_not_be_written_is_said(
     monkeypatch.setenv("GEOISEG_HOME", str(tmp_path / "kept"))
     assert run("--json") == 0
     assert "GEOISEG_HOME" in told(capsys)["cache"]["text"]
+
+
+def test_what_is_cited_is_this_version() -> None:
+    text = (Path(__file__).parents[2] / "CITATION.cff").read_text()
+    assert f"\nversion: {__version__}\n" in text
+    assert "\nlicense: Apache-2.0\n" in text

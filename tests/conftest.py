@@ -60,6 +60,19 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of a process: there can be no second one."""
+    from tests.widget.browser.harness import CHROMIUM, FLAGS
+
+    if not Path(CHROMIUM).exists():
+        missing(f"there is no Chromium at {CHROMIUM}: install it, or set GEOISEG_CHROMIUM")
+    with needed("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     folder = data_folder()
     if not (folder / "scenes").is_dir():

@@ -31,7 +31,7 @@ LEVELS = [
     {"words"},
     {"session"},
     {"tiled"},
-    {"demo", "evaluate", "training"},
+    {"demo", "evaluate", "training", "web"},
     {"widget", "cli", "companion", "qgis"},
 ]
 """The rooms in the order in which data flows: a file imports from its own room or earlier ones."""

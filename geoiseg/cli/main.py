@@ -21,6 +21,7 @@ COMMANDS = {
     "embed": "geoiseg.cli.embed:embed",
     "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",
+    "web": "geoiseg.cli.web:web",
     "lab": "geoiseg.cli.lab:lab",
     "evaluate": "geoiseg.cli.evaluate:evaluate",
     "models": "geoiseg.cli.models:models",
@@ -28,6 +29,7 @@ COMMANDS = {
     "clean": "geoiseg.cli.clean:clean",
     "shoreline": "geoiseg.cli.shoreline:shoreline",
     "check": "geoiseg.cli.check:check",
+    "doctor": "geoiseg.cli.doctor:doctor",
     "qgis-project": "geoiseg.cli.qgis_project:qgis_project",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geoiseg.files.fitting import FORMS, fitted, storable
     from geoiseg.files.keeping import begin_with, check_apart, check_layer_free, is_project
     from geoiseg.files.qgis_project import check_replaceable, export_qgis_project
+    from geoiseg.files.review import write_review
     from geoiseg.files.shore_layer import (
         LineOptions,
         TideOptions,
@@ -82,6 +83,7 @@ __all__ = [
     "usable",
     "write_frames",
     "write_picture",
+    "write_review",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -91,6 +93,7 @@ __getattr__, __dir__ = lazy(
         "fitting": ["FORMS", "fitted", "storable"],
         "keeping": ["begin_with", "check_apart", "check_layer_free", "is_project"],
         "qgis_project": ["check_replaceable", "export_qgis_project"],
+        "review": ["write_review"],
         "shore_layer": [
             "LineOptions",
             "TideOptions",

@@ -16,6 +16,7 @@ from geoiseg.files import (
     export_features,
     export_qgis_project,
     style_of,
+    write_review,
 )
 from geoiseg.models import DEFAULT_MODEL, Model, get_model, name_then
 from geoiseg.outline import OutlineOptions
@@ -227,6 +228,21 @@ class Session(Sharing):
             shown = [] if target.suffix.lower() == ".tif" else [target]
             export_qgis_project(Path(place), shown, self.raster)
         return target
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the accepted features as one page to send: picture, outlines, table, filter.
+
+        It needs no other file and no network. Classes have their colours.
+
+        Args:
+            path: Ends in .html.
+
+        Raises:
+            ExportError: It can not be written; an older file stays as it was.
+            RasterError: The raster can not be read.
+        """
+        check_apart(Path(path), self.raster.name)
+        return write_review(Path(path), self.raster, self.features, dict(self.classes))
 
 
 def _as_written(steps: tuple[Step, ...], grid: Grid) -> tuple[Step, ...]:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import missing, needed
+from tests.conftest import missing
 from tests.widget.browser.harness import (
     CHROMIUM,
-    FLAGS,
     HERE,
     MapPage,
     Server,
@@ -47,14 +46,6 @@ def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = launch("voila", tmp_path_factory.mktemp("voila"))
     yield server
     stop(server)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    with needed("playwright.sync_api").sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Opener:

@@ -1,0 +1,167 @@
+/** All the work of the page: reading, the network, outlines. Answers messages one at a time. */
+
+/** @import {Bits, Frame, Geometry} from "./types.js" */
+/** @import {Outcome, Step} from "./engine/segmenter.js" */
+import { inverse } from "./grid.js";
+import { outline } from "./outline.js";
+import { bits } from "./planes.js";
+import { Raster } from "./raster.js";
+import { Graphs } from "./engine/graphs.js";
+import { Segmenter } from "./engine/segmenter.js";
+import { Tiny } from "./engine/tiny.js";
+import { loadVision } from "./engine/vision.js";
+
+const HERE = new URL(".", import.meta.url).href;
+
+/** @type {Promise<Tiny> | null} */
+let model = null;
+/** @type {Raster | null} */
+let raster = null;
+/** @type {Segmenter | null} */
+let segmenter = null;
+/** @type {{step: Step, outcome: Outcome}[]} */
+let history = [];
+
+/**
+ * An object in progress as the map shows it.
+ * @typedef {{mask: Bits, place: import("./types.js").Affine, score: number, level: number,
+ *   points: {x: number, y: number, positive: boolean}[], milliseconds: number}} Shown
+ *   `place` goes from the mask's pixels to those of the raster
+ */
+
+async function loadModel() {
+  model ??= (async () => {
+    const vendor = `${HERE}vendor/`;
+    await loadVision(`${vendor}opencv.js`);
+    return new Tiny(await Graphs.load(`${HERE}model/`, vendor));
+  })();
+  return model;
+}
+
+function opened() {
+  if (!raster) throw new Error("open a raster first");
+  return raster;
+}
+
+/** @returns {Shown | null} */
+function shown(milliseconds = 0) {
+  const last = history[history.length - 1];
+  if (!last) return null;
+  const { mask, frame, score } = last.outcome;
+  return {
+    mask,
+    place: inverse(opened().grid.toFrame(frame)),
+    score,
+    level: frame.level,
+    points: history.flatMap(({ step }) => step.points),
+    milliseconds,
+  };
+}
+
+export const calls = {
+  /** @param {{source: Blob | string, name: string}} asked */
+  async open({ source, name }) {
+    const found = await Raster.open(source, name);
+    [raster, segmenter, history] = [found, null, []];
+    void loadModel();
+    const { grid, about, bands, count } = raster;
+    const { rows, cols, topLevel } = grid;
+    return { name, rows, cols, topLevel, bands, count, ...about };
+  },
+
+  /** @param {Frame} frame */
+  async picture(frame) {
+    const { rows, cols } = opened().grid.shape(frame.level);
+    const { row, col, height, width } = frame.window;
+    const window = {
+      row,
+      col,
+      height: Math.min(height, rows - row),
+      width: Math.min(width, cols - col),
+    };
+    if (row < 0 || col < 0 || window.height <= 0 || window.width <= 0)
+      return null;
+    const { image, valid } = await opened().chip({
+      level: frame.level,
+      window,
+    });
+    const rgba = new Uint8ClampedArray(4 * valid.data.length);
+    for (let i = 0; i < valid.data.length; i++) {
+      rgba.set(image.data.subarray(3 * i, 3 * i + 3), 4 * i);
+      rgba[4 * i + 3] = valid.data[i] ? 255 : 0;
+    }
+    return new ImageData(rgba, window.width, window.height);
+  },
+
+  /** @param {Step} step */
+  async add(step) {
+    segmenter ??= new Segmenter(opened(), await loadModel());
+    const started = performance.now();
+    const steps = [...history.map((one) => one.step), step];
+    const before = history[history.length - 1]?.outcome ?? null;
+    const outcome = await segmenter.run(steps, before);
+    history.push({ step, outcome });
+    return shown(performance.now() - started);
+  },
+
+  async undo() {
+    history.pop();
+    return shown();
+  },
+
+  async clear() {
+    history = [];
+    return null;
+  },
+
+  /**
+   * The outline of the object in progress, which is done with.
+   * @returns {Promise<{geometry: Geometry, score: number, clicks: number, pixels: number}>}
+   */
+  async accept() {
+    const last = history[history.length - 1];
+    const geometry =
+      last &&
+      outline(last.outcome.mask, opened().grid.fromFrame(last.outcome.frame));
+    if (!geometry)
+      throw new Error(
+        "there is nothing to accept yet: click on an object first",
+      );
+    const pixels = last.outcome.mask.data.reduce((sum, bit) => sum + bit, 0);
+    const about = {
+      geometry,
+      score: last.outcome.score,
+      clicks: history.length,
+      pixels,
+    };
+    history = [];
+    return about;
+  },
+
+  /**
+   * The outline of a mask in its own pixels, as `accept` draws it.
+   * @param {{rows: number, cols: number, pixels: number[]}} asked
+   */
+  async outline({ rows, cols, pixels }) {
+    const mask = bits(rows, cols);
+    mask.data.set(pixels);
+    return outline(mask, [1, 0, 0, 0, 1, 0]);
+  },
+};
+
+let last = Promise.resolve();
+
+self.addEventListener("message", ({ data }) => {
+  const { id, call, asked } = data;
+  last = last.then(async () => {
+    try {
+      const answer = await /** @type {any} */ (calls)[call](asked);
+      self.postMessage({ id, answer });
+    } catch (error) {
+      self.postMessage({
+        id,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  });
+});

@@ -1,0 +1,214 @@
+"""The page in a real Chromium: it says what Python says, and a user gets files out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+
+import geoiseg
+from geoiseg.models import get_model
+from geoiseg.outline.vectorize import geometry_from_mask
+from geoiseg.web.site import write_site
+from tests.web.scenes import Scene, scenes, serving
+
+pytestmark = pytest.mark.browser
+
+ASK = """async ([call, asked]) => {
+  const { ask } = await import("./engine.js");
+  const answer = await ask(call, asked);
+  if (answer && answer.mask) answer.mask.data = Array.from(answer.mask.data).join("");
+  return answer;
+}"""
+WIDTH, HEIGHT = 1100, 800
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    site = write_site(tmp_path_factory.mktemp("web") / "site")
+    with serving(site.folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
+    return scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    shown = context.new_page()
+    shown.set_default_timeout(60_000)
+    outside: list[str] = []
+    wrong: list[str] = []
+    own = (address, "data:", "blob:")
+    shown.on("request", lambda one: None if one.url.startswith(own) else outside.append(one.url))
+    shown.on("pageerror", lambda error: wrong.append(str(error)))
+    shown.goto(address)
+    yield shown
+    context.close()
+    assert not outside
+    assert not wrong
+
+
+def opened(page: Any, path: Path) -> None:
+    page.set_input_files("#file", path)
+    says(page, f"{path.name}: ")
+
+
+def says(page: Any, text: str) -> str:
+    """Return what the page says once it says something with a text."""
+    page.wait_for_function(
+        "text => document.querySelector('#status').textContent.includes(text)", arg=text
+    )
+    return str(page.locator("#status").text_content())
+
+
+def step(one: tuple[Any, ...]) -> dict[str, Any]:
+    if len(one) == 4:
+        return {"points": [], "box": list(one), "level": None}
+    x, y, positive = one
+    return {"points": [{"x": x, "y": y, "positive": positive}], "box": None, "level": None}
+
+
+def told(session: geoiseg.Session, one: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Say in Python what a prompt says, and return it in the pixels that it means there."""
+    grid = session.raster.grid
+    if len(one) == 3:
+        session.add_point(*grid.to_crs([one[:2]])[0], positive=one[2])
+        return one
+    x, y = grid.to_crs(np.reshape(one, (2, 2))).T
+    box = (x.min(), y.min(), x.max(), y.max())
+    session.add_box(*box)
+    return grid.box_to_pixel(box)
+
+
+@pytest.mark.parametrize(
+    "name", ["utm, seen from further away", "geographic", "rotated", "16 bits", "nodata"]
+)
+def test_the_page_says_what_python_says(page: Any, every: dict[str, Scene], name: str) -> None:
+    scene, model = every[name], get_model("tiny")
+    opened(page, scene.path)
+    levels = set()
+    for prompts in scene.prompts:
+        session = geoiseg.Session(geoiseg.open_raster(scene.path), model=model)
+        page.evaluate(ASK, ["clear", None])
+        for one in prompts:
+            shown = page.evaluate(ASK, ["add", step(told(session, one))])
+        mask = np.frombuffer(shown["mask"]["data"].encode(), np.uint8) == ord("1")
+        ours = session.mask.array
+        theirs = mask.reshape(shown["mask"]["rows"], -1)
+        assert theirs.shape == ours.shape
+        assert ours.any()
+        assert (ours & theirs).sum() >= 0.995 * (ours | theirs).sum()
+        levels.add(shown["level"])
+        accepted = page.evaluate(ASK, ["accept", None])
+        grid = session.mask.grid
+        wanted = geometry_from_mask(theirs, grid.transform)
+        found = shapely.geometry.shape(accepted["geometry"])
+        assert found.geom_type == wanted.geom_type
+        vertices = [shapely.get_coordinates(shape) for shape in (found, wanted)]
+        assert vertices[0].shape == vertices[1].shape
+        pixels = [grid.to_pixel(some) for some in vertices]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 0.01
+    assert (1 in levels) == (name == "utm, seen from further away")
+
+
+def random_masks() -> list[np.ndarray]:
+    """Return masks with holes, islands in them, and parts and holes that touch at corners."""
+    rng = np.random.default_rng(3)
+    dense = [rng.random((24, 31)) < share for share in (0.3, 0.5, 0.7, 0.9)]
+    rings = np.zeros((15, 15), bool)
+    for inset, value in ((1, True), (3, False), (5, True), (7, False)):
+        rings[inset : 15 - inset, inset : 15 - inset] = value
+    return [*dense, rings, np.ones((4, 5), bool), np.eye(6, dtype=bool)]
+
+
+def test_outlines_are_those_of_python(page: Any) -> None:
+    from affine import Affine
+
+    for mask in random_masks():
+        rows, cols = mask.shape
+        asked = {"rows": rows, "cols": cols, "pixels": mask.ravel().astype(int).tolist()}
+        found = shapely.geometry.shape(page.evaluate(ASK, ["outline", asked]))
+        wanted = geometry_from_mask(mask, Affine.identity())
+        assert found.is_valid
+        assert shapely.equals_exact(found.normalize(), wanted.normalize(), 0)
+        assert shapely.equals_exact(found, wanted, 0)
+
+
+def place(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Return where a place of the raster is on the screen, as Leaflet's own tiles show it."""
+    left, top, scale = page.evaluate("""() => {
+      const home = document.querySelector("#map").getBoundingClientRect();
+      const tile = document.querySelector(".leaflet-tile").getBoundingClientRect();
+      const all = [...document.querySelectorAll(".leaflet-tile")].map(
+        (one) => one.getBoundingClientRect());
+      return [Math.min(...all.map((one) => one.left)), Math.min(...all.map((one) => one.top)),
+              Number(getComputedStyle(document.querySelector("#map")).zoom) || 1];
+    }""")
+    zoom = 2.0 ** page.evaluate("async () => (await import('./app.js')).map.map.getZoom()")
+    return left + x * zoom * scale, top + y * zoom * scale
+
+
+def test_a_user_gets_files(page: Any, every: dict[str, Scene], tmp_path: Path) -> None:
+    path = every["rotated"].path
+    opened(page, path)
+    page.wait_for_selector(".leaflet-tile-loaded")
+    page.mouse.click(*place(page, 90.5, 80.5))
+    says(page, "score")
+    assert page.locator(".leaflet-image-layer").count() == 1
+    page.keyboard.down("Shift")
+    page.mouse.click(*place(page, 150.5, 80.5))
+    page.keyboard.up("Shift")
+    page.wait_for_function("document.querySelectorAll('path.leaflet-interactive').length === 2")
+    page.click("#undo")
+    page.wait_for_function("document.querySelectorAll('path.leaflet-interactive').length === 1")
+    page.fill("#label", "pond")
+    page.click("#accept")
+    says(page, "accepted: 1")
+    layers = {}
+    for button, suffix in (("geojson", ".geojson"), ("flatgeobuf", ".fgb")):
+        with page.expect_download() as waited:
+            page.click(f"#{button}")
+        target = tmp_path / f"objects{suffix}"
+        waited.value.save_as(target)
+        assert waited.value.suggested_filename == f"turned{suffix}"
+        layers[suffix] = gpd.read_file(target)
+    own, world = layers[".fgb"], layers[".geojson"]
+    assert own.crs.to_epsg() == 32633
+    assert world.crs.to_epsg() == 4326
+    assert own.label.tolist() == world.label.tolist() == ["pond"]
+    moved = world.to_crs(own.crs).geometry[0]
+    assert moved.hausdorff_distance(own.geometry[0]) < 0.001  # metres; a pixel has half a metre
+    disc = own.geometry[0]
+    assert 0.9 < disc.area / (np.pi * 18**2) < 1.1
+    centre = geoiseg.open_raster(path).grid.to_crs([(90.5, 80.5)])[0]
+    assert disc.centroid.distance(shapely.Point(centre)) < 1
+
+
+def test_it_works_without_a_network(page: Any, every: dict[str, Scene]) -> None:
+    page.evaluate("navigator.serviceWorker.ready")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.context.set_offline(True)
+    page.reload()
+    opened(page, every["nodata"].path)
+    shown = page.evaluate(ASK, ["add", step((90.5, 80.5, True))])
+    assert shown["mask"]["data"].count("1") > 1000
+    with pytest.raises(Exception, match="there is no data under the prompts"):
+        page.evaluate(ASK, ["add", step((120.5, 115.5, True))])
+
+
+def test_what_the_page_can_not_read_is_said(page: Any, tmp_path: Path) -> None:
+    wrong = tmp_path / "notes.tif"
+    wrong.write_bytes(b"these are no pixels at all")
+    page.set_input_files("#file", wrong)
+    page.wait_for_selector("#status.is-wrong")
+    page.click("#accept")
+    says(page, "there is nothing to accept yet")

@@ -1,0 +1,1 @@
+export * from "flatgeobuf/lib/mjs/geojson.js";

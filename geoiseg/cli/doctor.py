@@ -94,8 +94,9 @@ def _gdal() -> Finding:
 
     there = set(raster_driver_extensions().values())
     if "GTiff" not in there:
-        return Finding(BROKEN, "rasters", f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF;"
-                                          " run: pip install --force-reinstall rasterio")  # fmt: skip
+        lacks = f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF"
+        again = "run: pip install --force-reinstall rasterio"
+        return Finding(BROKEN, "rasters", f"{lacks}; {again}")
     text = f"GDAL {rasterio.__gdal_version__}, {len(there)} kinds of files"
     return Finding(OK, "rasters", text)
 

@@ -203,7 +203,9 @@ def test_an_interrupt_keeps_what_is_done(wide: Path, tmp_path: Path) -> None:
     report = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == 130
     assert report["stopped"]
-    assert len(entries(tmp_path)) == report["made"] >= 1
+    # One may have been kept whole and not been counted when the interrupt came.
+    assert 0 <= len(entries(tmp_path)) - report["made"] <= 1
+    assert entries(tmp_path)
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 

@@ -94,8 +94,8 @@ def _gdal() -> Finding:
 
     there = set(raster_driver_extensions().values())
     if "GTiff" not in there:
-        return Finding(BROKEN, "rasters", f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF;"
-                                          " run: pip install --force-reinstall rasterio")  # fmt: skip
+        text = f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF; run: pip install -U rasterio"
+        return Finding(BROKEN, "rasters", text)
     text = f"GDAL {rasterio.__gdal_version__}, {len(there)} kinds of files"
     return Finding(OK, "rasters", text)
 

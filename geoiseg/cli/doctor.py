@@ -94,9 +94,8 @@ def _gdal() -> Finding:
 
     there = set(raster_driver_extensions().values())
     if "GTiff" not in there:
-        lacks = f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF"
-        again = "run: pip install --force-reinstall rasterio"
-        return Finding(BROKEN, "rasters", f"{lacks}; {again}")
+        text = f"GDAL {rasterio.__gdal_version__} reads no GeoTIFF; run: pip install -U rasterio"
+        return Finding(BROKEN, "rasters", text)
     text = f"GDAL {rasterio.__gdal_version__}, {len(there)} kinds of files"
     return Finding(OK, "rasters", text)
 

@@ -124,10 +124,12 @@ export class PixelMap {
       color: "#ffdc28",
       weight: 2,
     });
-    if (label)
-      shape.bindTooltip(
-        document.createTextNode(label).data.replace(/[<&]/g, ""),
-      );
+    if (label) {
+      // As text: what a user types is never markup.
+      const name = document.createElement("span");
+      name.textContent = label;
+      shape.bindTooltip(name);
+    }
     shape.addTo(this.accepted);
   }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.raster import BoolArray
-from geoiseg.words.flood import flooded
+from geoiseg.segment import flooded
 
 FloatArray = NDArray[np.float32]
 

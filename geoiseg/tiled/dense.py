@@ -11,6 +11,7 @@ from geoiseg.outline import parts_of
 from geoiseg.raster import BoolArray
 from geoiseg.segment import CutOptions, cut_objects, drawn
 from geoiseg.tiled.automatic import View
+from geoiseg.tiled.doubt import LEAST, asked_again
 from geoiseg.tiled.options import DenseOptions
 
 LEAST_PART = 0.1
@@ -36,9 +37,13 @@ def find_dense(
     view, embedding = seen
     maps = model.dense(embedding)
     ground = maps.interior * cells_of(view.valid, maps.interior.shape, maps.scale)
-    cut = cut_objects(maps, ground, CutOptions(min_score=options.min_score))
+    least = min(LEAST, options.min_score) if options.best else options.min_score
+    cut = cut_objects(maps, ground, CutOptions(min_score=least))
     labels = _on_window(drawn(cut.labels, maps.scale, view.rgb), view, allowed)
-    return in_parts(labels, cut.scores, min_area)
+    found = in_parts(labels, cut.scores, min_area)
+    if not options.best:
+        return found
+    return asked_again(model, seen, found, allowed, (options.min_score, min_area))
 
 
 def cells_of(valid: BoolArray, shape: tuple[int, ...], scale: int) -> NDArray[np.float32]:

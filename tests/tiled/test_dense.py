@@ -13,7 +13,10 @@ from geoiseg.cli.main import cli
 from geoiseg.errors import PromptError
 from geoiseg.models import DenseMaps, DenseModel, ModelInfo, get_model
 from geoiseg.tiled import AutomaticOptions, MapOptions
+from geoiseg.tiled.automatic import View
+from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.dense import cells_of, in_parts
+from geoiseg.tiled.doubt import asked_again, expected
 from tests.flood_model import FloodModel
 from tests.mosaic import PIXEL, Mosaic, write_mosaic
 
@@ -150,3 +153,37 @@ def test_parts_of_an_object_are_objects_and_crumbs_are_none():
     found, scores = in_parts(labels, np.array([0.5, 0.8]), 4)
     assert scores.tolist() == [0.5, 0.8, 0.8]
     assert np.bincount(found.ravel()).tolist() == [600 - 121, 1, 60, 60]
+
+
+def test_what_is_in_doubt_is_asked_for_and_what_is_not_stays():
+    truth = np.zeros((100, 120), np.int32)
+    truth[10:40, 10:110] = 1
+    truth[50:90, 10:110] = 2
+    picture = np.stack([truth * 90] * 3, axis=-1).astype(np.uint8)
+    regions = np.zeros_like(truth)
+    regions[12:38, 12:50], regions[12:38, 60:100] = 1, 2  # two halves of the first, in doubt
+    regions[52:70, 12:108] = 3  # a part of the second, and sure of it
+    model, allowed = FloodModel(), np.ones(truth.shape, bool)
+    view = View(picture, allowed, Placement((1.0, 1.0), (0.0, 0.0)))
+    seen = (view, model.embed(picture, allowed))
+    scores = np.array([0.3, 0.5, 0.9])
+    labels, found = asked_again(model, seen, (regions, scores), allowed, (0.35, 64))
+    assert len(found) == 2
+    assert sorted(found) == pytest.approx([expected(0.9), 0.9])
+    assert len(set(labels[truth == 1])) == 1
+    assert (labels[12:38, 12:108] > 0).all()
+    assert not labels[75:, :].any()
+    assert (labels[52:70, 12:108] == labels[60, 60]).all()
+
+
+def test_best_maps_as_seamlessly_as_fast(fields, tmp_path):
+    results = []
+    for mode in ("fast", "best"):
+        out = tmp_path / f"{mode}.gpkg"
+        geoiseg.segment_raster(
+            fields.path, out, model=DenseFlood(), options=MapOptions(mode=mode, **FEW)
+        )
+        results.append(gpd.read_file(out))
+    fast, best = results
+    assert len(best) == len(fast) == len(np.unique(fields.truth)) - 1
+    assert best.area.max() == pytest.approx(300 * 40 * PIXEL, rel=0.05)

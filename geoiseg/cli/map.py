@@ -110,6 +110,9 @@ def _automatic() -> dict[str, Any]:
               help="Keep what is encoded on disk for the next run; see geoiseg cache.",
               )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
+@click.option("--labels", type=click.Path(path_type=Path),
+              help="Drawn objects, by which to report precision, recall, F1 and mAP.",
+              )  # fmt: skip
 @click.option("--quicklook", type=click.Path(path_type=Path), help="Also write a PNG to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def map_raster(  # noqa: PLR0913 - click hands options over one by one
@@ -137,6 +140,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     workers: int | None,
     keep_embeddings: bool,
     resume: bool,
+    labels: Path | None,
     quicklook: Path | None,
     as_json: bool,
 ) -> None:
@@ -150,7 +154,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
         gsd=gsd, window=window, overlap=overlap, tile=tile, min_area=min_area, aoi=aoi,
         label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
         words=_words(text, negative, engine, threshold, (like, taught)),
-        keep_embeddings=keep_embeddings,
+        labels=labels, keep_embeddings=keep_embeddings,
     )  # fmt: skip
     again = _again()
     try:

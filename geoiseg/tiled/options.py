@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import PromptError
@@ -106,6 +107,8 @@ class MapOptions:
     said of the lattice, and ``lattice`` for others."""
     words: WordsOptions | None = None
     """What is looked for in words or by example, instead of all objects."""
+    labels: str | Path | None = None
+    """A vector file of drawn objects, by which the report says how good the map is."""
     keep_embeddings: bool = False
     """Whether what the model makes of a window is written to the cache of embeddings, so that
     another run need not encode it. What is there is read in any case."""
@@ -170,6 +173,6 @@ class MapOptions:
     def deciding(self) -> dict[str, Any]:
         """Return, ready for JSON, the options on which the result depends."""
         values = asdict(self)
-        for name in ("aoi", "attempts", "keep_embeddings", "mode", "tile", "window"):
+        for name in ("aoi", "attempts", "keep_embeddings", "labels", "mode", "tile", "window"):
             del values[name]
         return values

@@ -20,6 +20,7 @@ from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
+from geoiseg.tiled.judged import Judge, read_labels
 from geoiseg.tiled.ledger import ledger_path
 from geoiseg.tiled.options import SIDE, MapOptions
 from geoiseg.tiled.plan import WindowPlan
@@ -46,6 +47,8 @@ class Run:
     groups: tuple[Group, ...] | None
     """Where there are prompts."""
     job: Job
+    judge: Judge | None = None
+    """Where there are labels."""
 
     @property
     def grid(self) -> Grid:
@@ -99,7 +102,15 @@ def prepared(
     raster = open_raster(source)
     check_layer_free(out)
     look = options.words
-    check_apart(out, raster.name, prompts, options.aoi, look and look.like, look and look.project)
+    check_apart(
+        out,
+        raster.name,
+        prompts,
+        options.aoi,
+        options.labels,
+        look and look.like,
+        look and look.project,
+    )
     driver, threads = driving
     loaded = _model(model, options, driver)
     level = level_for_gsd(raster.grid, options.gsd)
@@ -109,6 +120,11 @@ def prepared(
     words = None if options.words is None else read_wording(options.words, raster, level, loaded)
     if words is not None and prompts is not None:
         raise PromptError("give prompts, or words and examples, not both")
+    if options.labels is not None and prompts is not None:
+        raise PromptError(
+            "labels judge a map of all objects, or of words; leave them or prompts out"
+        )
+    judge = None if options.labels is None else Judge(read_labels(Path(options.labels), grid))
     side = options.side_for(loaded.info) if words is None else options.window_for(SIDE)
     plan = WindowPlan(grid.shape, side, options.overlap)
     groups = None
@@ -126,7 +142,7 @@ def prepared(
         work = GroupJob(raster, options.gsd)
     job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
               options.running, threads)  # fmt: skip
-    return Run(raster, loaded, out, options, level, plan, numbers, groups, job)
+    return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)
 
 
 def _model(model: str | Model, options: MapOptions, driver: Driver) -> Model:

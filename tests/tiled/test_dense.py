@@ -6,6 +6,7 @@ import cv2
 import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 from click.testing import CliRunner
 
 import geoiseg
@@ -174,6 +175,23 @@ def test_what_is_in_doubt_is_asked_for_and_what_is_not_stays():
     assert (labels[12:38, 12:108] > 0).all()
     assert not labels[75:, :].any()
     assert (labels[52:70, 12:108] == labels[60, 60]).all()
+
+
+def test_the_report_says_how_good_a_map_is(fields, tmp_path):
+    raster, out, labels = (tmp_path / name for name in ("fields.tif", "out.gpkg", "labels.gpkg"))
+    told = geoiseg.segment_raster(raster, out, model=DenseFlood(), options=MapOptions(**FEW))
+    assert told.quality is None
+    assert "labels" not in told.text()
+    mapped = gpd.read_file(out).to_crs("EPSG:4326")
+    mapped.iloc[:-2].to_file(labels)
+    options = MapOptions(labels=labels, **FEW)
+    told = geoiseg.segment_raster(raster, tmp_path / "2.gpkg", model=DenseFlood(), options=options)
+    assert (told.quality.labels, told.quality.judged) == (len(mapped) - 2,) * 2
+    assert told.to_dict()["quality"]["f1"] == 1
+    assert f"by {len(mapped) - 2} labels: precision 1.00, recall 1.00" in told.text()
+    gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32631").to_file(labels)
+    with pytest.raises(PromptError, match="is its CRS right"):
+        geoiseg.segment_raster(raster, tmp_path / "3.gpkg", model=DenseFlood(), options=options)
 
 
 def test_best_maps_as_seamlessly_as_fast(fields, tmp_path):

@@ -98,7 +98,8 @@ def quality(arguments: argparse.Namespace, folder: Path) -> None:
         print(
             f"| {tile} | {told['objects']} | {precision:.2f} | {recall:.2f} | {f1:.2f}"
             f" | {good.ap50:.2f} | {good.ap:.2f} | {hit[hit > 0.5].mean():.2f}"
-            f" | {told['megapixels_per_second']:.2f} | {effort:.2f} | {told['peak_mb']:.0f} | {phases['read'] / sum(phases.values()):.1%} |",
+            f" | {told['megapixels_per_second']:.2f} | {effort:.2f} | {told['peak_mb']:.0f}"
+            f" | {phases['read'] / sum(phases.values()):.1%} |",
             flush=True,
         )
     for one, other in zip(arguments.tiles, arguments.tiles[1:], strict=False):
@@ -205,7 +206,7 @@ def accidents(arguments: argparse.Namespace, folder: Path) -> None:
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("part", choices=["quality", "memory", "workers", "accidents"])
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", type=Path, help="folder of labelled scenes to join")

@@ -45,6 +45,8 @@ class CutOptions:
     """Least mean probability of the ground that an object is made of."""
     min_score: float = 0.35
     """Least score, 0..1."""
+    trim: bool = True
+    """Whether cells of a region that are none of the ground are left out of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,8 @@ def cut_objects(maps: DenseMaps, ground: FloatArray, options: CutOptions | None 
     chosen, scores = _chosen(tree, (made, weight), options)
     number = np.concatenate([[0], chosen]).astype(np.int32)
     labels = number[basins]
-    labels[(ground < options.likely) & (maps.border < STRONG)] = 0
+    if options.trim:
+        labels[(ground < options.likely) & (maps.border < STRONG)] = 0
     return Cut(labels, scores)
 
 

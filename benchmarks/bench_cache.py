@@ -43,7 +43,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
     store = DiskStore(folder / "cache")
     segmenter = Segmenter(raster, get_model(asked.model), EmbeddingCache(disk=store))
     grid, size = raster.grid, segmenter.model.info.chip_size
-    frames = chips_to_encode(grid, size, EmbedOptions(levels=(0,)))
+    frames = chips_to_encode(grid, segmenter.model.info, EmbedOptions(levels=(0,)))
     frames = frames[:: max(1, len(frames) // (asked.chips + 1))][: asked.chips + 1]
     spent: dict[str, list[float]] = {"read": [], "encode": [], "write": [], "load": []}
     nbytes = 0

@@ -15,7 +15,7 @@ from geoiseg.cli.options import Bands, bands_option, chosen_options, gsd_option,
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
-from geoiseg.tiled import MapOptions, MapReport, ledger_path, segment_raster
+from geoiseg.tiled import MODES, MapOptions, MapReport, ledger_path, segment_raster
 from geoiseg.words import WordsOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -100,12 +100,19 @@ def _automatic() -> dict[str, Any]:
     "--min-area", default=64, show_default=True, help="Least area of an object in pixels."
 )
 @automatic_options
+@click.option("--mode", type=click.Choice(MODES),
+              help="fast: one look at each window; best: and what is in doubt asked for again;"
+              " lattice: points asked one by one. [default: fast, if the model has dense heads]",
+              )  # fmt: skip
 @click.option("--scheduler", help="serial, threads, processes, dask, or tcp://host:port.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many. [default: 1]")
 @click.option("--keep-embeddings", is_flag=True,
               help="Keep what is encoded on disk for the next run; see geoiseg cache.",
               )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
+@click.option("--labels", type=click.Path(path_type=Path),
+              help="Drawn objects, by which to report precision, recall, F1 and mAP.",
+              )  # fmt: skip
 @click.option("--quicklook", type=click.Path(path_type=Path), help="Also write a PNG to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def map_raster(  # noqa: PLR0913 - click hands options over one by one
@@ -128,10 +135,12 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     overlap: int,
     tile: int,
     min_area: int,
+    mode: str | None,
     scheduler: str | None,
     workers: int | None,
     keep_embeddings: bool,
     resume: bool,
+    labels: Path | None,
     quicklook: Path | None,
     as_json: bool,
 ) -> None:
@@ -143,9 +152,9 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     """
     options = MapOptions(
         gsd=gsd, window=window, overlap=overlap, tile=tile, min_area=min_area, aoi=aoi,
-        label=label, automatic=_automatic(), running=chosen_options(),
+        label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
         words=_words(text, negative, engine, threshold, (like, taught)),
-        keep_embeddings=keep_embeddings,
+        labels=labels, keep_embeddings=keep_embeddings,
     )  # fmt: skip
     again = _again()
     try:

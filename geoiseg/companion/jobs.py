@@ -70,7 +70,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
 def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     """Write the objects of a whole raster, and return how many there are."""
-    from geoiseg.tiled import AutomaticOptions, MapOptions, ledger_path, segment_raster
+    from geoiseg.tiled import MapOptions, ledger_path, segment_raster
 
     raster, out = fields.text("raster"), fields.path("out")
     bands, resume = fields.bands("bands") or None, fields.flag("resume")
@@ -91,6 +91,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         "overlap": fields.whole("overlap", 128),
         "tile": fields.whole("tile", 1024),
         "min_area": fields.whole("min_area", 64),
+        "mode": fields.text("mode", None),
         "aoi": fields.path("aoi", None),
         "label": fields.text("label", ""),
         "words": _words(fields),
@@ -99,9 +100,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     fields.done()
     tell(0.0, f"opening {raster}")
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
-    family = get_model(name, running).info.family
-    automatic = AutomaticOptions.for_family(family, **given)
-    options = MapOptions(automatic=automatic, running=running, **cutting)
+    options = MapOptions(automatic=given, running=running, **cutting)
 
     def progress(done: int, total: int, text: str) -> None:
         tell(done / total if total else 1.0, text)

@@ -12,7 +12,16 @@ from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
     from geoiseg.models.options import ModelOptions
-    from geoiseg.models.protocol import BatchModel, Candidates, Embedding, Masks, Model, ModelInfo
+    from geoiseg.models.protocol import (
+        BatchModel,
+        Candidates,
+        DenseMaps,
+        DenseModel,
+        Embedding,
+        Masks,
+        Model,
+        ModelInfo,
+    )
     from geoiseg.models.registry import (
         DEFAULT_MODEL,
         get_model,
@@ -25,6 +34,8 @@ __all__ = [
     "DEFAULT_MODEL",
     "BatchModel",
     "Candidates",
+    "DenseMaps",
+    "DenseModel",
     "Embedding",
     "Masks",
     "Model",
@@ -40,7 +51,16 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "options": ["ModelOptions"],
-        "protocol": ["BatchModel", "Candidates", "Embedding", "Masks", "Model", "ModelInfo"],
+        "protocol": [
+            "BatchModel",
+            "Candidates",
+            "DenseMaps",
+            "DenseModel",
+            "Embedding",
+            "Masks",
+            "Model",
+            "ModelInfo",
+        ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },
 )

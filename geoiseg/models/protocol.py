@@ -43,6 +43,9 @@ class ModelInfo:
     exact_embedding: bool = False
     """Whether embeddings stay as they are; else, where there are parameters, they are features,
     which are kept in half precision."""
+    dense: bool = False
+    """Whether it says of all pixels at once what they are, without a prompt: a
+    :class:`DenseModel`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +113,21 @@ class Candidates:
     """Chip pixels per mask pixel; the masks cover the whole chip, and may end beyond it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseMaps:
+    """What a model says of every place of a chip without being asked; probabilities, 0..1."""
+
+    interior: NDArray[np.float32]
+    """``(v, u)`` that a cell lies on an object of any kind. The first cell's outer corner is
+    the chip's; the last ones may reach beyond it."""
+    border: NDArray[np.float32]
+    """``(v, u)`` that an outline passes the cell."""
+    classes: Mapping[str, NDArray[np.float32]]
+    """``(v, u)`` that a cell is of a class, by name; classes do not add up to 1."""
+    scale: int
+    """Chip pixels per cell."""
+
+
 @runtime_checkable
 class Model(Protocol):
     """An engine that turns a chip and prompts into masks."""
@@ -160,5 +178,21 @@ class BatchModel(Model, Protocol):
 
         Raises:
             PromptError: A prompt of a kind the model does not take, or an empty one.
+        """
+        ...
+
+
+@runtime_checkable
+class DenseModel(Model, Protocol):
+    """A model that may also say of a whole chip what it shows; see :attr:`ModelInfo.dense`."""
+
+    def dense(self, embedding: Embedding) -> DenseMaps:
+        """Return what it says of every place of a chip.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+
+        Raises:
+            ModelError: The embedding is another model's, or of one without dense heads.
         """
         ...

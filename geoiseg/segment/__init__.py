@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
+    from geoiseg.segment.drawn import drawn
     from geoiseg.segment.embeddings import (
         DiskStore,
         EmbeddingCache,
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
         default_cache,
         default_store,
     )
+    from geoiseg.segment.flood import flooded
+    from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
 
 __all__ = [
     "CleanOptions",
+    "Cut",
+    "CutOptions",
     "DiskStore",
     "EmbeddingCache",
     "LookOptions",
@@ -37,8 +42,11 @@ __all__ = [
     "Watch",
     "choose",
     "clean",
+    "cut_objects",
     "default_cache",
     "default_store",
+    "drawn",
+    "flooded",
     "look",
     "suggest",
     "touched_border",
@@ -47,6 +55,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "drawn": ["drawn"],
         "embeddings": [
             "DiskStore",
             "EmbeddingCache",
@@ -54,6 +63,8 @@ __getattr__, __dir__ = lazy(
             "default_cache",
             "default_store",
         ],
+        "flood": ["flooded"],
+        "hierarchy": ["Cut", "CutOptions", "cut_objects"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from geoiseg.tiled.batch import ObjectResult, segment_objects
     from geoiseg.tiled.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
     from geoiseg.tiled.ledger import ledger_path
-    from geoiseg.tiled.options import AutomaticOptions, MapOptions
+    from geoiseg.tiled.options import MODES, AutomaticOptions, MapOptions
     from geoiseg.tiled.prompt_file import PromptedObject, read_prompts
     from geoiseg.tiled.report import MapReport
     from geoiseg.tiled.run import segment_raster
     from geoiseg.words import WordsOptions
 
 __all__ = [
+    "MODES",
     "AutomaticOptions",
     "EmbedOptions",
     "EmbedSummary",
@@ -44,7 +45,7 @@ __getattr__, __dir__ = lazy(
         "batch": ["ObjectResult", "segment_objects"],
         "encode": ["EmbedOptions", "EmbedSummary", "Estimate", "embed_raster", "read_area"],
         "ledger": ["ledger_path"],
-        "options": ["AutomaticOptions", "MapOptions", "WordsOptions"],
+        "options": ["MODES", "AutomaticOptions", "MapOptions", "WordsOptions"],
         "prompt_file": ["PromptedObject", "read_prompts"],
         "report": ["MapReport"],
         "run": ["segment_raster"],

@@ -110,8 +110,8 @@ def _at_scale(
     while len(xy):
         now, xy = xy[: options.batch], xy[options.batch :]
         inside = np.clip(view.place.inside(now), 0, np.nextafter(view.valid.shape[::-1], 0))
-        answers = _answers(model, embedding, inside)
-        for survivor in survivors(answers, now, allowed, view.place, options):
+        said = answers(model, embedding, inside)
+        for survivor in survivors(said, now, allowed, view.place, options):
             found.append(survivor)
             covered[survivor.window.slices] |= survivor.mask
         xy = xy[_open(xy, covered)]
@@ -148,7 +148,8 @@ def _open(xy: NDArray[np.float64], covered: BoolArray) -> BoolArray:
     return np.asarray(~covered[y, x])
 
 
-def _answers(model: Model, embedding: Embedding, xy: NDArray[np.float64]) -> Candidates:
+def answers(model: Model, embedding: Embedding, xy: NDArray[np.float64]) -> Candidates:
+    """Return what a model answers to each of ``(n, 2)`` points in pixels of its chip."""
     positive = np.ones(1, bool)
     prompts = [PixelPrompts(point[None], positive) for point in xy]
     if isinstance(model, BatchModel):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from geoiseg.models import ModelInfo
 from geoiseg.prompting import Frame, level_for_gsd
 from geoiseg.raster import Grid, Window
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.candidates import Placement
-from geoiseg.tiled.options import MapOptions
+from geoiseg.tiled.options import AutomaticOptions, MapOptions
 from geoiseg.tiled.plan import WindowPlan
 
 MARGIN = 64
@@ -55,12 +56,12 @@ def look_at(grid: Grid, level: int, window: Window, factor: int, margin: int = M
     return Look(Frame(reduced, around), Placement(zoom, corner))
 
 
-def frames_of_map(grid: Grid, chip_size: int, options: MapOptions) -> list[Frame]:
+def frames_of_map(grid: Grid, model: ModelInfo, options: MapOptions) -> list[Frame]:
     """Return all that a map without prompts or words may show the model, each once.
 
     Args:
         grid: The raster's full-resolution grid.
-        chip_size: Of the model.
+        model: Of the map.
         options: Of the map.
 
     Raises:
@@ -68,8 +69,9 @@ def frames_of_map(grid: Grid, chip_size: int, options: MapOptions) -> list[Frame
     """
     level = level_for_gsd(grid, options.gsd)
     at_level = grid.level(level)
-    plan = WindowPlan(at_level.shape, options.window_for(chip_size), options.overlap)
-    scales = options.automatic_for("").scales
+    plan = WindowPlan(at_level.shape, options.side_for(model), options.overlap)
+    finding = options.finding(model)
+    scales = finding.scales if isinstance(finding, AutomaticOptions) else (1,)
     frames = {
         look_at(grid, level, plan.window(number), factor).frame: None
         for number in windows_in(plan, read_aoi(options.aoi, at_level))

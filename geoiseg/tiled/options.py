@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import PromptError
-from geoiseg.models import ModelOptions
+from geoiseg.models import ModelInfo, ModelOptions
 from geoiseg.words import WordsOptions
 
 STRICT = ("sam", "mobilesam", "edgetam")
 """Families of models whose scores and logits are those of segment-anything, whose automatic
 masks ask for a score of 0.88; most of what they answer is good."""
+MODES = ("lattice", "fast", "best")
+"""Ways to find all objects: a lattice of points is asked; the dense heads of one look at each
+window say it; these, and what is doubtful is asked again."""
+SIDE = 1024
+"""Side of the windows that are looked at as a whole, unless another is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,24 @@ class AutomaticOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DenseOptions:
+    """How objects are found by what a model says of all pixels at once."""
+
+    min_score: float = 0.35
+    """Least IoU with an object that a region must be expected to have, 0..1."""
+    best: bool = False
+    """Whether objects that are in doubt are asked for one by one."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_score <= 1:
+            raise PromptError(f"min_score is 0 to 1, got {self.min_score}")
+
+
+Finding = AutomaticOptions | DenseOptions
+"""How all objects are found."""
+
+
+@dataclass(frozen=True, slots=True)
 class MapOptions:
     """How a raster is cut and what is kept."""
 
@@ -78,8 +102,13 @@ class MapOptions:
     """How often a window is tried before it is given up and reported."""
     automatic: AutomaticOptions | Mapping[str, Any] | None = None
     """How objects are found without prompts; what is not given, by name, suits the model."""
+    mode: str | None = None
+    """One of :data:`MODES`; by default ``fast`` for models with dense heads, unless something is
+    said of the lattice, and ``lattice`` for others."""
     words: WordsOptions | None = None
     """What is looked for in words or by example, instead of all objects."""
+    labels: str | Path | None = None
+    """A vector file of drawn objects, by which the report says how good the map is."""
     keep_embeddings: bool = False
     """Whether what the model makes of a window is written to the cache of embeddings, so that
     another run need not encode it. What is there is read in any case."""
@@ -93,12 +122,47 @@ class MapOptions:
             raise PromptError(f"min_area is at least 1 pixel, got {self.min_area}")
         if self.attempts < 1:
             raise PromptError(f"a window is tried at least once, got {self.attempts} attempts")
+        if self.mode is not None and self.mode not in MODES:
+            raise PromptError(f"the mode is {', '.join(MODES)}, got {self.mode!r}")
         if self.gsd is not None and not (math.isfinite(self.gsd) and self.gsd > 0):
             raise PromptError(f"gsd is a positive number of metres per pixel, got {self.gsd!r}")
 
-    def window_for(self, chip_size: int) -> int:
-        """Return the side of a window for a model with chips of that size."""
-        return max(chip_size, 64, 2 * self.overlap) if self.window is None else self.window
+    def window_for(self, side: int) -> int:
+        """Return the side of a window where ``side`` is what suits the model."""
+        return max(side, 64, 2 * self.overlap) if self.window is None else self.window
+
+    def side_for(self, model: ModelInfo) -> int:
+        """Return the side of a window in which a model looks for all objects."""
+        dense = isinstance(self.finding(model), DenseOptions)
+        return self.window_for(SIDE if dense else model.chip_size)
+
+    def finding(self, model: ModelInfo) -> Finding:
+        """Return how a model finds all objects.
+
+        Raises:
+            PromptError: It has no dense heads, or what was said of the lattice is of no use.
+        """
+        lattice = self._of_lattice()
+        mode = self.mode or ("fast" if model.dense and not lattice else "lattice")
+        if mode == "lattice":
+            return self.automatic_for(model.family)
+        if not model.dense:
+            raise PromptError(
+                f"{model.name} has no dense heads, which mode {mode!r} goes by; take mode 'lattice'"
+            )
+        if lattice:
+            raise PromptError(
+                f"{', '.join(lattice)}: of the lattice of points, which mode {mode!r} does not ask;"
+                " leave it out, or take mode 'lattice'"
+            )
+        given = self.automatic if isinstance(self.automatic, Mapping) else {}
+        return DenseOptions(best=mode == "best", **given)
+
+    def _of_lattice(self) -> list[str]:
+        """Return the names of what was said of the lattice."""
+        if isinstance(self.automatic, AutomaticOptions):
+            return ["AutomaticOptions"]
+        return [name for name in self.automatic or {} if name != "min_score"]
 
     def automatic_for(self, family: str) -> AutomaticOptions:
         """Return how objects are found by a model of a family."""
@@ -109,6 +173,6 @@ class MapOptions:
     def deciding(self) -> dict[str, Any]:
         """Return, ready for JSON, the options on which the result depends."""
         values = asdict(self)
-        for name in ("aoi", "attempts", "keep_embeddings", "tile", "window"):
+        for name in ("aoi", "attempts", "keep_embeddings", "labels", "mode", "tile", "window"):
             del values[name]
         return values

@@ -14,6 +14,7 @@ from geoiseg.errors import PromptError
 from geoiseg.files import begin_with, export_features, write_picture
 from geoiseg.raster import measure
 from geoiseg.tiled.assemble import number_objects, objects
+from geoiseg.tiled.judged import Quality
 from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.prepare import Run
 from geoiseg.tiled.prompted import items_frame
@@ -37,6 +38,8 @@ class Tally:
     peak: int = 0
     area_m2: float = 0.0
     objects: int = 0
+    quality: Quality | None = None
+    """By labels."""
 
 
 def write(run: Run, ledger: Ledger, tally: Tally, quicklook: Path | None) -> None:
@@ -49,6 +52,7 @@ def write(run: Run, ledger: Ledger, tally: Tally, quicklook: Path | None) -> Non
     look = None if quicklook is None else QuickLook(run.raster, run.level)
     if run.groups is None:
         tally.objects = _write_found(run, ledger, tally, look)
+        tally.quality = None if run.judge is None else run.judge.quality()
     else:
         tally.objects = _write_prompted(run, ledger, tally)
     if look is not None and quicklook is not None:
@@ -66,6 +70,8 @@ def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None)
                         weights=engine.weights, words=run.wording.label,
                         negative=said.negative, by=run.wording.by)  # fmt: skip
     found = objects(ledger)
+    if run.judge is not None:
+        found = run.judge.passing(found)
     if look is not None:
         found = look.passing(found)
     suffix = run.out.suffix.lower()
@@ -123,4 +129,5 @@ def report(run: Run, ledger: Ledger, tally: Tally, seconds: float) -> MapReport:
         phases=ledger.seconds(),
         failures=failures,
         missing=missing,
+        quality=tally.quality,
     )

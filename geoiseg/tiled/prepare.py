@@ -20,13 +20,14 @@ from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
+from geoiseg.tiled.judged import Judge, read_labels
 from geoiseg.tiled.ledger import ledger_path
-from geoiseg.tiled.options import AutomaticOptions, MapOptions
+from geoiseg.tiled.options import SIDE, MapOptions
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.tiled.prompted import Group, GroupJob, grouped
 from geoiseg.tiled.window import WindowJob
-from geoiseg.tiled.wording import SIDE, Wording, read_wording
+from geoiseg.tiled.wording import Wording, read_wording
 from geoiseg.tiled.worker import Job, StandIn
 from geoiseg.tiled.writer import check_mapped_format
 
@@ -46,6 +47,8 @@ class Run:
     groups: tuple[Group, ...] | None
     """Where there are prompts."""
     job: Job
+    judge: Judge | None = None
+    """Where there are labels."""
 
     @property
     def grid(self) -> Grid:
@@ -99,7 +102,15 @@ def prepared(
     raster = open_raster(source)
     check_layer_free(out)
     look = options.words
-    check_apart(out, raster.name, prompts, options.aoi, look and look.like, look and look.project)
+    check_apart(
+        out,
+        raster.name,
+        prompts,
+        options.aoi,
+        options.labels,
+        look and look.like,
+        look and look.project,
+    )
     driver, threads = driving
     loaded = _model(model, options, driver)
     level = level_for_gsd(raster.grid, options.gsd)
@@ -109,14 +120,19 @@ def prepared(
     words = None if options.words is None else read_wording(options.words, raster, level, loaded)
     if words is not None and prompts is not None:
         raise PromptError("give prompts, or words and examples, not both")
-    side = options.window_for(loaded.info.chip_size if words is None else SIDE)
+    if options.labels is not None and prompts is not None:
+        raise PromptError(
+            "labels judge a map of all objects, or of words; leave them or prompts out"
+        )
+    judge = None if options.labels is None else Judge(read_labels(Path(options.labels), grid))
+    side = options.side_for(loaded.info) if words is None else options.window_for(SIDE)
     plan = WindowPlan(grid.shape, side, options.overlap)
     groups = None
     work: WindowJob | GroupJob
     if prompts is None:
         numbers: Sequence[int] = windows_in(plan, aoi)
         area = None if aoi is None else shapely.to_wkb(aoi)
-        work = WindowJob(raster, level, plan, _automatic(options, loaded), options.min_area,
+        work = WindowJob(raster, level, plan, options.finding(loaded.info), options.min_area,
                          area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
     else:
         said = read_prompts(Path(prompts), raster.grid, options.gsd)
@@ -126,11 +142,7 @@ def prepared(
         work = GroupJob(raster, options.gsd)
     job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
               options.running, threads)  # fmt: skip
-    return Run(raster, loaded, out, options, level, plan, numbers, groups, job)
-
-
-def _automatic(options: MapOptions, model: Model) -> AutomaticOptions:
-    return options.automatic_for(model.info.family)
+    return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)
 
 
 def _model(model: str | Model, options: MapOptions, driver: Driver) -> Model:

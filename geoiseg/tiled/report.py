@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geoiseg.tiled.judged import Quality
+
 SHOWN = 20
 """Failures that the text lists; JSON has them all."""
 
@@ -55,6 +57,8 @@ class MapReport:
     """Seconds of all workers together, by phase, earlier runs included."""
     failures: tuple[FailedArea, ...] = ()
     missing: tuple[MissingObject, ...] = ()
+    quality: Quality | None = None
+    """By labels, where there are some."""
     redo: str = "segment_raster(..., resume=True)"
     """What to run to do the failed windows again."""
 
@@ -85,6 +89,8 @@ class MapReport:
             lines.append(f"objects cover {self.area_m2 / 1e4:.2f} ha")
         if self.peak_mb > 0:
             lines.append(f"peak memory of a process: {self.peak_mb:.0f} MB")
+        if self.quality is not None:
+            lines.append(self.quality.text())
         lines += self.problems()
         return "\n".join(lines)
 

@@ -14,16 +14,17 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from geoiseg.errors import RasterError
-from geoiseg.models import Embedding, Model
+from geoiseg.errors import ModelError, RasterError
+from geoiseg.models import DenseModel, Embedding, Model
 from geoiseg.outline import polygons_from_labels
 from geoiseg.raster import BoolArray, Chip, Raster, Window
 from geoiseg.segment import EmbeddingCache, Segmenter
 from geoiseg.segment.segmenter import unpacked
 from geoiseg.tiled.automatic import View, find_objects
 from geoiseg.tiled.candidates import Placement
+from geoiseg.tiled.dense import find_dense
 from geoiseg.tiled.looks import MARGIN, Look, look_at
-from geoiseg.tiled.options import AutomaticOptions
+from geoiseg.tiled.options import DenseOptions, Finding
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.wording import Wording, find_words
 
@@ -86,7 +87,8 @@ class WindowJob:
     raster: Raster
     level: int
     plan: WindowPlan
-    automatic: AutomaticOptions
+    automatic: Finding
+    """How all objects are found."""
     min_area: int
     aoi: bytes | None = None
     """Area of interest in pixels of the level, WKB."""
@@ -119,13 +121,7 @@ def segment_window(
     if not allowed.any():
         return WindowResult(number, seconds={"read": views.seconds})
     started = time.perf_counter() - views.seconds
-    if job.words is None:
-        labels, scores = find_objects(
-            model, views.encoded, allowed, (window.row, window.col), job.automatic, job.min_area
-        )
-    else:
-        ground = (job.raster, job.level, window, allowed)
-        labels, scores = find_words(job.words, model, views.seen(1), ground)
+    labels, scores = _found(job, model, views, allowed)
     found = time.perf_counter()
     core = job.plan.core(number)
     middle = _cut(labels, core, window)
@@ -141,6 +137,22 @@ def segment_window(
         "trace": time.perf_counter() - found,
     }
     return WindowResult(number, pieces, bands, kept, spent)
+
+
+def _found(
+    job: WindowJob, model: Model, views: _Views, allowed: BoolArray
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return labels of a window's objects and the scores of these, by the way of the job."""
+    window, how = views.window, job.automatic
+    if job.words is not None:
+        ground = (job.raster, job.level, window, allowed)
+        return find_words(job.words, model, views.seen(1), ground)
+    if not isinstance(how, DenseOptions):
+        origin = (window.row, window.col)
+        return find_objects(model, views.encoded, allowed, origin, how, job.min_area)
+    if not isinstance(model, DenseModel):
+        raise ModelError(f"{model.info.name} says it has dense heads, but has no method for them")
+    return find_dense(model, views.whole(), allowed, how, job.min_area)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,13 +172,13 @@ class _Views:
     """A window at the reductions that are asked for; counts the time that reading takes."""
 
     def __init__(self, job: WindowJob, window: Window, segmenter: Segmenter) -> None:
-        self._job, self._window, self._segmenter = job, window, segmenter
+        self._job, self.window, self._segmenter = job, window, segmenter
         self.seconds = 0.0
 
     def allowed(self) -> BoolArray:
         """Return ``(y, x)`` where objects may be; little work where there is no data."""
-        _, valid = self._timed(lambda: self._job.raster.read(self._window, self._job.level))
-        return valid & _within(self._job.aoi, self._window) if valid.any() else valid
+        _, valid = self._timed(lambda: self._job.raster.read(self.window, self._job.level))
+        return valid & _within(self._job.aoi, self.window) if valid.any() else valid
 
     def seen(self, factor: int) -> View:
         """Return the window and its surroundings at a reduction.
@@ -188,6 +200,12 @@ class _Views:
         except RasterError:
             return self._encoded(self._look(factor, 0))
 
+    def whole(self) -> tuple[View, Embedding]:
+        """Return the window and its surroundings at its own scale, and the same encoded."""
+        view = self.seen(1)
+        margin = MARGIN if view.valid.shape == self._look(1, MARGIN).frame.window.shape else 0
+        return view, self._encoded(self._look(1, margin)).kept
+
     def _encoded(self, look: Look) -> Encoded:
         segmenter, cache = self._segmenter, self._segmenter.cache
         key = segmenter.key(look.frame)
@@ -199,7 +217,7 @@ class _Views:
         return Encoded(*unpacked(kept), look.place)
 
     def _look(self, factor: int, margin: int) -> Look:
-        return look_at(self._job.raster.grid, self._job.level, self._window, factor, margin)
+        return look_at(self._job.raster.grid, self._job.level, self.window, factor, margin)
 
     def _read(self, look: Look) -> Chip:
         raster = self._job.raster

@@ -36,9 +36,6 @@ from geoiseg.words.concept import Examples
 from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.examples import under_outlines
 
-SIDE = 1024
-"""Side of the windows in which words are looked for, unless another is asked for."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wording:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
+from geoiseg.models.tiny.dense import dense_maps
 from geoiseg.models.tiny.pixel_features import CELL
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
 from geoiseg.raster import Raster
 from geoiseg.segment.physics import NEEDS, conditions_for, said_of
 from geoiseg.words.colours import told_by_colour
 from geoiseg.words.engine import THRESHOLD, Asked, Labels, Views, mosaic
-from geoiseg.words.objects import ObjectOptions, find_objects
+from geoiseg.words.objects import ObjectOptions, find_instances, find_objects
 from geoiseg.words.view import Area, View
 from geoiseg.words.vocabulary import TITLES, Reading, read_words
 
@@ -33,8 +34,14 @@ SHAPES = {
     "road": ObjectOptions(min_area=96),
 }
 """How objects of a class are told from each other."""
+APART = ("field", "building")
+"""Classes whose objects lie side by side. A lake or a wood is one however much it varies."""
 CRISP = ObjectOptions(likely=0.5, spurs=True)
 """The same of what an index tells pixel by pixel: a river of one pixel's width is one."""
+
+
+Seen = tuple[FloatArray, FloatArray]
+"""``(class, rows, columns)`` probabilities of cells, and ``(rows, columns)`` those of borders."""
 
 
 class EmbeddedWords:
@@ -49,7 +56,8 @@ class EmbeddedWords:
 
     def __init__(self, head: WordsHead | None = None) -> None:
         self._head = head or words_head()
-        self._kept: OrderedDict[str, FloatArray] = OrderedDict()
+        self._kept: OrderedDict[str, Seen] = OrderedDict()
+        self._last: tuple[View, Seen] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -80,11 +88,16 @@ class EmbeddedWords:
             views: Cores and chips of the area.
         """
         wanted, unwanted = asked.wanted, asked.unwanted
-        parts, crisp = [], True
+        parts, lines, crisp = [], [], True
         for core, view in views:
             crisp = crisp and all(view.odds(name) is not None for name in wanted.classes)
             parts.append((core, view, self.likelihood(view, wanted, unwanted)))
+            if wanted.classes[0] in APART and len(wanted.classes) == 1:
+                lines.append((core, view, self.border(view)))
         likelihood, valid = mosaic(parts, area)
+        if lines and not crisp:
+            border, _ = mosaic(lines, area)
+            return find_instances(likelihood, border, valid, self.options(wanted))
         return find_objects(likelihood, valid, CRISP if crisp else self.options(wanted))
 
     def by(self, asked: Asked, raster: Raster) -> str:
@@ -158,19 +171,31 @@ class EmbeddedWords:
 
         They are kept: another word costs no inference.
         """
-        if not view.key:  # nobody will ask for it again
-            return self._head.probabilities(view.embed(view.factor))
+        return self._seen(view)[0]
+
+    def border(self, view: View) -> FloatArray:
+        """Return ``(y, x)`` how likely an outline of any object passes each pixel, 0..1."""
+        return enlarged(self._seen(view)[1], view.shape, view.factor)
+
+    def _seen(self, view: View) -> Seen:
+        """Return what the head and the network say of the cells of a chip."""
+        if not view.key and self._last is not None and self._last[0] is view:
+            return self._last[1]
         with self._lock:
             known = self._kept.get(view.key)
             if known is not None:
                 self._kept.move_to_end(view.key)
                 return known
-        table = self._head.probabilities(view.embed(view.factor))
+        embedding = view.embed(view.factor)
+        seen = self._head.probabilities(embedding), dense_maps(embedding).border
         with self._lock:
-            self._kept[view.key] = table
+            if view.key:
+                self._kept[view.key] = seen
+            else:  # nobody will ask for it again, once this view is done
+                self._last = (view, seen)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return table
+        return seen
 
 
 def enlarged(cells: FloatArray, shape: tuple[int, int], factor: int = 1) -> FloatArray:

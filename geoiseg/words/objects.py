@@ -8,10 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.models import DenseMaps
+from geoiseg.outline import parts_of
 from geoiseg.raster import BoolArray
-from geoiseg.words.flood import flooded
+from geoiseg.segment import CutOptions, cut_objects, drawn, flooded
 
 FloatArray = NDArray[np.float32]
+
+CELL = 4
+"""Pixels per cell in which ground is cut along outlines."""
+LEAST = 0.2
+"""Least score of a region that is cut out: lower than where nothing is known of the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +48,51 @@ def find_objects(
         valid: ``(y, x)`` True where there is data and objects are wanted.
         options: What counts as an object.
     """
-    mask = ((likelihood > options.likely) & valid).astype(np.uint8)
-    mask = mask if options.spurs else _opened(mask)
-    _fill(mask, options.min_hole)
-    mask &= valid.view(np.uint8)
+    mask = _ground(likelihood, valid, options)
     _, labels = cv2.connectedComponents(mask, connectivity=4)
     numbers = np.asarray(labels, np.int32)
     if options.neck:
         numbers = _split(mask, numbers, options.neck)
     return _numbered(numbers, likelihood, options.min_area)
+
+
+def find_instances(
+    likelihood: FloatArray, border: FloatArray, valid: BoolArray, options: ObjectOptions
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the same where it is known besides where outlines pass: neighbours are apart.
+
+    Args:
+        likelihood: ``(y, x)`` in 0..1.
+        border: ``(y, x)`` that an outline of any object passes, in 0..1.
+        valid: ``(y, x)`` True where there is data and objects are wanted.
+        options: What counts as an object.
+    """
+    mask = _ground(likelihood, valid, options) > 0
+    ground, lines = (_cells(np.where(valid, plane, 0)) for plane in (likelihood, border))
+    rule = CutOptions(options.likely, LEAST, trim=False)
+    cut = cut_objects(DenseMaps(ground, lines, {}, CELL), ground, rule)
+    # Within a cell, the outline between neighbours runs along the crest of the borders.
+    crest = np.repeat((border * 255).astype(np.uint8)[..., None], 3, axis=2)
+    labels = drawn(cut.labels, CELL, crest)
+    labels[labels == 0] = len(cut.scores) + 1  # ground that is in no region is kept, too
+    parts = parts_of(np.where(mask, labels, 0))
+    return _numbered(parts.astype(np.int32), likelihood, options.min_area)
+
+
+def _cells(plane: FloatArray) -> FloatArray:
+    """Return ``(v, u)`` the means of cells; the last ones may reach beyond the plane."""
+    rows, columns = (-side % CELL for side in plane.shape)
+    padded = np.pad(plane, ((0, rows), (0, columns)), mode="edge")
+    size = (padded.shape[1] // CELL, padded.shape[0] // CELL)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _ground(likelihood: FloatArray, valid: BoolArray, options: ObjectOptions) -> NDArray[np.uint8]:
+    """Return ``(y, x)`` 1 on what objects are made of, without specks in it."""
+    mask = ((likelihood > options.likely) & valid).astype(np.uint8)
+    mask = mask if options.spurs else _opened(mask)
+    _fill(mask, options.min_hole)
+    return mask & valid.view(np.uint8)
 
 
 def _opened(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

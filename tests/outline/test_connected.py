@@ -20,7 +20,7 @@ from geoiseg.outline.connected import components, parts_of
 from geoiseg.outline.shoreline.student import interval, within
 from geoiseg.outline.vectorize import rings
 from geoiseg.outline.vectorize.corners import find_corners
-from geoiseg.words.flood import flooded
+from geoiseg.segment.flood import flooded
 
 IMAGES = npst.arrays(np.int32, npst.array_shapes(min_dims=2, max_dims=2, max_side=12),
                      elements=st.integers(0, 3))  # fmt: skip

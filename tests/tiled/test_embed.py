@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import geoiseg
 from geoiseg.errors import CacheError, PromptError
+from geoiseg.models import ModelInfo
 from geoiseg.models.registry import get_model
 from geoiseg.prompting.framing import around, coarsest_level, place
 from geoiseg.prompting.prompts import Point, Prompts
@@ -61,12 +62,16 @@ grids = st.builds(
 )
 
 
+def sized(side: int) -> ModelInfo:
+    return ModelInfo("any", "any", "MIT", "", chip_size=side)
+
+
 @settings(max_examples=60, deadline=None)
 @given(grids, st.sampled_from([64, 512, 1024]), st.data())
 def test_every_click_finds_its_chip(grid: Grid, size: int, data: st.DataObject) -> None:
     frames = set(
         chips_to_encode(
-            grid, size, EmbedOptions(levels=tuple(range(min(2, coarsest_level(grid)) + 1)))
+            grid, sized(size), EmbedOptions(levels=tuple(range(min(2, coarsest_level(grid)) + 1)))
         )
     )
     assert len(frames) == len(set(frames))
@@ -89,7 +94,7 @@ def test_an_area_takes_the_chips_of_clicks_in_it_and_no_others(
     y1 = data.draw(st.floats(y0 + 0.5, grid.height))
     area = shapely.Polygon(grid.to_crs([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
     level = data.draw(st.integers(0, min(3, coarsest_level(grid))))
-    frames = chips_to_encode(grid, 128, EmbedOptions(levels=(level,), area=area))
+    frames = chips_to_encode(grid, sized(128), EmbedOptions(levels=(level,), area=area))
     xs, ys = np.linspace(x0, x1, 23), np.linspace(y0, y1, 23)
     asked = {around(grid, level, 128, (x, y, x, y)) for x in xs for y in ys}
     inner = {around(grid, level, 128, (x, y, x, y)) for x in xs[1:-1] for y in ys[1:-1]}
@@ -103,8 +108,8 @@ def test_an_area_takes_the_chips_of_clicks_in_it_and_no_others(
 
 def test_no_overlap_is_a_quarter_and_covers_the_raster() -> None:
     grid = Grid(UTM, Affine(2, 0, 5e5, 0, -2, 4e6), (4096, 6144))
-    every = chips_to_encode(grid, 512, EmbedOptions(levels=(0,)))
-    quarter = chips_to_encode(grid, 512, EmbedOptions(levels=(0,), overlap=False))
+    every = chips_to_encode(grid, sized(512), EmbedOptions(levels=(0,)))
+    quarter = chips_to_encode(grid, sized(512), EmbedOptions(levels=(0,), overlap=False))
     assert (len(every), len(quarter)) == (15 * 23, 8 * 12)
     covered = np.zeros(grid.shape, int)
     for frame in quarter:
@@ -115,9 +120,9 @@ def test_no_overlap_is_a_quarter_and_covers_the_raster() -> None:
 def test_wrong_choices_are_one_line() -> None:
     grid = Grid(UTM, Affine(2, 0, 5e5, 0, -2, 4e6), (1000, 1000))
     with pytest.raises(PromptError, match="levels 0 to 5, got 9"):
-        chips_to_encode(grid, 512, EmbedOptions(levels=(9,)))
+        chips_to_encode(grid, sized(512), EmbedOptions(levels=(9,)))
     with pytest.raises(PromptError, match="does not meet"):
-        chips_to_encode(grid, 512, EmbedOptions(area=shapely.box(0, 0, 1, 1)))
+        chips_to_encode(grid, sized(512), EmbedOptions(area=shapely.box(0, 0, 1, 1)))
     with pytest.raises(PromptError, match="either levels or a gsd"):
         EmbedOptions(levels=(0,), gsd=2)
     with pytest.raises(PromptError, match="got 0"):

@@ -245,7 +245,11 @@ def test_tiny_finds_the_same_whatever_the_tiles(tmp_path):
     for tile in (512, 1024, 2048):
         out = tmp_path / f"{tile}.gpkg"
         report = geoiseg.segment_raster(
-            scene.path, out, model="tiny", options=MapOptions(tile=tile), progress=False
+            scene.path,
+            out,
+            model="tiny",
+            options=MapOptions(tile=tile, window=512),
+            progress=False,
         )
         results.append(gpd.read_file(out))
         assert report.windows == 9

@@ -28,7 +28,7 @@ from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.training.words.labels import bit, drawn
 from geoiseg.words.like import prototypes
-from geoiseg.words.objects import ObjectOptions, find_objects
+from geoiseg.words.objects import ObjectOptions, find_instances, find_objects
 from geoiseg.words.view import MOST_PIXELS, SIDE, find_area
 from geoiseg.words.vocabulary import read_words, vocabulary
 from tests.conftest import write_raster
@@ -167,6 +167,23 @@ def test_necks_split_objects_where_asked() -> None:
     labels, _ = find_objects(likelihood, valid, ObjectOptions(neck=0.5))
     assert labels.max() == 2
     assert labels[40, 40] != labels[40, 150]
+
+
+def test_neighbours_are_apart_where_an_outline_passes_between_them() -> None:
+    likely = np.zeros((90, 122), np.float32)
+    likely[5:85, 4:118] = 0.9
+    border = np.zeros_like(likely)
+    border[2:88, [3, 4, 5, 6, 116, 117, 118, 119]] = border[[3, 4, 5, 85, 86]] = 1
+    valid = np.ones(likely.shape, bool)
+    whole, _ = find_instances(likely, border, valid, ObjectOptions())
+    assert set(whole[10:80, 10:110].ravel()) == {1}
+    border[:, 60:64] = 1
+    apart, scores = find_instances(likely, border, valid, ObjectOptions())
+    assert scores == pytest.approx([0.9, 0.9])
+    assert len({apart[40, 20], apart[40, 100], 0}) == 3
+    assert set(apart[10:80, 10:57].ravel()) == {apart[40, 20]}
+    assert set(apart[10:80, 67:110].ravel()) == {apart[40, 100]}
+    assert ((apart > 0) == (whole > 0)).all()  # no ground of the class is lost
 
 
 def test_an_area_is_covered_once_by_its_chips() -> None:

@@ -38,7 +38,7 @@ class Graphs:
         self._encoder, self._decoder = (
             _session(folder / name, str(self.card["sha256"][name]), threads) for name in FILES
         )
-        self._features = [output.name for output in self._encoder.get_outputs()]
+        self.features = [output.name for output in self._encoder.get_outputs()]
         self._reads = {given.name for given in self._decoder.get_inputs()}
         told = {output.name for output in self._decoder.get_outputs()}
         self.has_others = told.issuperset(OTHERS)
@@ -48,7 +48,7 @@ class Graphs:
 
     def encode(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the features by name, each ``(1, channels, y, x)``."""
-        return dict(zip(self._features, self._encoder.run(None, given), strict=True))
+        return dict(zip(self.features, self._encoder.run(None, given), strict=True))
 
     def decode(self, given: Mapping[str, NDArray[Any]], *, others: bool) -> list[NDArray[Any]]:
         """Return what the decoder says, in the order of :data:`ANSWER` and :data:`OTHERS`.

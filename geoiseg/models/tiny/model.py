@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
-from geoiseg.models.protocol import Candidates, Embedding, Masks, ModelInfo
+from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
 from geoiseg.models.tiny import DESCRIPTION
 from geoiseg.models.tiny.batch import (
     LEAST,
@@ -26,6 +26,7 @@ from geoiseg.models.tiny.batch import (
 )
 from geoiseg.models.tiny.boxed import CLEAR, surroundings
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
+from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import (
     PIXELS,
@@ -88,6 +89,7 @@ class TinyModel:
             chip_size=512,
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),
+            dense=DENSE in self._graphs.features,
         )
 
     def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
@@ -265,6 +267,19 @@ class TinyModel:
         """
         self._check(embedding)
         return decode_many(embedding, prompts, self._piece)
+
+    def dense(self, embedding: Embedding) -> DenseMaps:
+        """Return what the dense heads say of every cell of four pixels.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+
+        Raises:
+            ModelError: The embedding is another model's, or of the first generation, which has
+                no dense heads.
+        """
+        self._check(embedding)
+        return dense_maps(embedding)
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model != self._identity:

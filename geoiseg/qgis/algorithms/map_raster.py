@@ -16,6 +16,9 @@ from qgis.core import (
 
 from .base import CompanionAlgorithm
 
+MODES = ["default", "fast", "best", "lattice"]
+"""The first leaves the choice to the model."""
+
 
 class MapRaster(CompanionAlgorithm):
     """All objects of a raster of any size, tile by tile, without seams."""
@@ -35,6 +38,11 @@ class MapRaster(CompanionAlgorithm):
         self.add(QgsProcessingParameterVectorLayer("AOI", "Area of interest", polygons, None, True))
         self.add(QgsProcessingParameterString("LABEL", "Label of every object", "", False, True))
         self.add_number("MIN_AREA", "Least area of an object in pixels", 64, whole=True, least=1)
+        self.add_choice(
+            "MODE", "How objects are found", MODES,
+            text="In one look at each window (fast), with what is in doubt asked for again (best),"
+            " or point by point of a lattice; by default fast for models that can.",
+        )  # fmt: skip
         self.add_number(
             "SPACING", "Pixels between the points asked", None, whole=True, least=4, most=4096,
             text="Fewer pixels find more, smaller objects, and take longer. By default 64.",
@@ -94,6 +102,7 @@ class MapRaster(CompanionAlgorithm):
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802
         """Return the layer of objects with their number and area, and the windows that failed."""
         out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        mode = self.parameterAsString(parameters, "MODE", context)
         look = self.parameterAsFileOutput(parameters, "QUICKLOOK", context)
         result = self.carry_out(
             "map",
@@ -108,6 +117,7 @@ class MapRaster(CompanionAlgorithm):
                 "threshold": self.number(parameters, "THRESHOLD", context),
                 "label": self.parameterAsString(parameters, "LABEL", context),
                 "min_area": self.parameterAsInt(parameters, "MIN_AREA", context),
+                "mode": None if mode in ("", MODES[0]) else mode,
                 "spacing": self.whole(parameters, "SPACING", context),
                 "min_score": self.number(parameters, "MIN_SCORE", context),
                 "min_stability": self.number(parameters, "MIN_STABILITY", context),

@@ -9,6 +9,7 @@ from typing import Any
 import shapely
 
 from geoiseg.errors import PromptError
+from geoiseg.models import ModelInfo
 from geoiseg.prompting import Frame, coarsest_level, level_for_gsd
 from geoiseg.raster import ChipPlan, Grid
 from geoiseg.tiled.looks import frames_of_map
@@ -44,19 +45,19 @@ class EmbedOptions:
             raise PromptError("for a map, give gsd, aoi and overlap as its MapOptions")
 
 
-def chips_to_encode(grid: Grid, chip_size: int, options: EmbedOptions) -> list[Frame]:
+def chips_to_encode(grid: Grid, model: ModelInfo, options: EmbedOptions) -> list[Frame]:
     """Return the chips that clicks can ask for, the coarsest level first; or those of a map.
 
     Args:
         grid: The raster's full-resolution grid.
-        chip_size: Side of the model's chips in pixels.
+        model: That encodes them.
         options: Which of them.
 
     Raises:
         PromptError: There is no such level, or the area is off the raster.
     """
     if options.for_map is not None:
-        return frames_of_map(grid, chip_size, options.for_map)
+        return frames_of_map(grid, model, options.for_map)
     coarsest = coarsest_level(grid)
     levels: Sequence[int] = range(coarsest + 1)
     if options.gsd is not None:
@@ -69,7 +70,7 @@ def chips_to_encode(grid: Grid, chip_size: int, options: EmbedOptions) -> list[F
     frames = [
         frame
         for level in sorted(set(levels), reverse=True)
-        for frame in _chips_of_level(grid, level, chip_size, options)
+        for frame in _chips_of_level(grid, level, model.chip_size, options)
     ]
     if not frames:
         raise PromptError("the area does not meet the raster; is its CRS right?")

@@ -116,7 +116,7 @@ class _Work:
 
     def run(self, approve: Callable[[Estimate], bool]) -> EmbedSummary:
         raster, model = self.segmenter.raster, self.segmenter.model
-        frames = chips_to_encode(raster.grid, model.info.chip_size, self.options)
+        frames = chips_to_encode(raster.grid, model.info, self.options)
         if self.segmenter.key(frames[0]).origin is None:
             what = f"the model {model.info.name}" if raster.lasting else raster.name
             raise CacheError(f"{what} has no name that lasts, so nothing can be kept of it on disk")

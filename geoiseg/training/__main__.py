@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 @click.option("--thaw", type=(float, float), help="Shares of the run at which the trunk learns.")
 @click.option("--earlier", type=click.Path(path_type=Path), help="Weights (.npz) that still fit.")
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
+@click.option("--share", type=(str, float), multiple=True,
+              help="A family, and how many times as often as usual its objects come.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
 @click.option("--bank", type=click.Path(path_type=Path), help="File that keeps all scenes ready.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
@@ -123,6 +125,8 @@ def _train(given: dict[str, object]) -> None:
     folder = Path(str(given["run"]))
     kept = None if given["bank"] is None else Path(str(given["bank"]))
     bank = _bank(options, data, rank, folder, kept)
+    shares = cast("tuple[tuple[str, float], ...]", given["share"])
+    bank.reweigh(dict(shares))
     trainer = Trainer(options, bank, folder)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():

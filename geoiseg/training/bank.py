@@ -7,7 +7,7 @@ weighted sum, on a CPU or a GPU alike. The same image may carry several layers o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geoiseg.errors import ModelError
 from geoiseg.training.crops import Crops
 from geoiseg.training.paste import paste_some
 from geoiseg.training.scene import UNKNOWN, Scene
@@ -69,6 +70,25 @@ class SceneBank:
         self.kinds = [row.kind for row in store.objects]
         self.cumulative = torch.from_numpy(np.cumsum(weights_of(store.objects))).to(device)
         self.device = device
+
+    def reweigh(self, factors: Mapping[str, float]) -> None:
+        """Draw objects of some families so many times as often as before.
+
+        Args:
+            factors: By family.
+
+        Raises:
+            ModelError: There is no such family here, or a factor is negative.
+        """
+        unknown = sorted(set(factors) - set(self.families))
+        if unknown or min(factors.values(), default=0) < 0:
+            raise ModelError(
+                f"shares are of {', '.join(sorted(set(self.families)))}, each 0 or more;"
+                f" got {', '.join(f'{name} {factor}' for name, factor in factors.items())}"
+            )
+        chances = torch.diff(self.cumulative, prepend=self.cumulative.new_zeros(1))
+        each = [factors.get(family, 1.0) for family in self.families]
+        self.cumulative = (chances * chances.new_tensor(each)).cumsum(0)
 
     def sample(
         self, count: int, size: int, options: CropOptions, generator: torch.Generator

@@ -11,6 +11,7 @@ from tests.conftest import needed
 
 torch = needed("torch")
 
+from geoiseg.errors import ModelError
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import CropOptions, SceneBank
 from geoiseg.training.crops import Crops
@@ -180,3 +181,39 @@ def test_another_is_another():
     ids = torch.zeros(2, 8, 8, dtype=torch.long)
     ids[0, :4], ids[0, 4:], ids[1, :4] = 1, 2, 1
     assert another(ids, torch.tensor([1, 1]), generator()).tolist() == [2, 0]
+
+
+def test_shares_say_how_often_a_family_comes():
+    (scene,) = disks(1)[-1:]
+    families = ("field", "lake")
+    bank = SceneBank([replace(scene, family=name, name=name) for name in families], CPU)
+
+    def chances():
+        each = np.diff(bank.cumulative.numpy(), prepend=0)
+        return [each[np.array(bank.families) == name].sum() for name in families]
+
+    before = chances()
+    bank.reweigh({"lake": 0.25})
+    after = chances()
+    assert after[0] == pytest.approx(before[0])
+    assert after[1] == pytest.approx(before[1] / 4)
+    bank.reweigh({"field": 0})
+    crops = bank.sample(12, 64, CropOptions(pasted=0), torch.Generator().manual_seed(0))
+    assert len(crops.image) == 12
+    with pytest.raises(ModelError, match="shares are of field, lake"):
+        bank.reweigh({"sea": 2})
+
+
+def test_crops_may_lie_wholly_inside_what_is_larger():
+    image = np.full((900, 900, 3), 90, np.uint8)
+    ids = np.ones((900, 900), np.int32)
+    ids[:, :60] = 0
+    (one,) = disks(1)[-1:]
+    sea = replace(
+        one, image=image, ids=ids, valid=np.ones((900, 900), bool), known=None, present=None
+    )
+    bank = SceneBank([sea], CPU)
+    crops = bank.sample(64, 128, CropOptions(pasted=0), torch.Generator().manual_seed(1))
+    filled = [(ids == target).float().mean().item() for ids, target in
+              zip(crops.ids, crops.target, strict=True)]  # fmt: skip
+    assert sum(share > 0.99 for share in filled) > 6

@@ -19,7 +19,7 @@ CLUSTERS = 16
 """Colours that a chip is thought to have."""
 SPREAD = 6.0
 """Standard deviation within which colours are alike, in CIELAB as 8-bit numbers."""
-WEIGHT = 1.0
+WEIGHT = 2.0
 """Of the log-odds of colours beside those of the head; chosen on held-out places."""
 SURE = 1e-3
 """No colour is surer than this."""

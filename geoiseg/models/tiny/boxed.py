@@ -22,8 +22,8 @@ RING, NARROWEST = 0.12, 3
 """Width of the ring as a share of the box's longer side, and at least, at half resolution."""
 FEWEST = 16
 """Pixels at half resolution of a ring or a part that tell something."""
-CLEAR = 0.15
-"""Contrast of a mask from which on nothing else is tried, and by which another mask must be
+ENOUGH, CLEAR = 0.3, 0.15
+"""Contrast of a mask from which on nothing else is tried, and by how much another mask's must be
 better."""
 UNLIKE = 0.35
 """Likeness to the ring below which a pixel may be the object's."""

@@ -24,7 +24,7 @@ from geoiseg.models.tiny.batch import (
     goes_on,
     moved,
 )
-from geoiseg.models.tiny.boxed import CLEAR, surroundings
+from geoiseg.models.tiny.boxed import CLEAR, ENOUGH, surroundings
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
@@ -339,7 +339,7 @@ class TinyModel:
         around = None
         if prompts.box is not None:
             around = surroundings(features["colour"], prompts.box, valid)
-        if around is None or (contrast := around.contrast(answer[0])) >= CLEAR:
+        if around is None or (contrast := around.contrast(answer[0])) >= ENOUGH:
             return answer
         odd = around.odd_part()
         if odd is None:

@@ -19,6 +19,7 @@ const NARROWEST = 3;
 const FEWEST = 16;
 const UNLIKE = 0.35;
 /** Contrast of a mask from which on nothing else is tried, and by which another is better. */
+export const ENOUGH = 0.3;
 export const CLEAR = 0.15;
 
 export class Surroundings {

@@ -4,7 +4,7 @@
 /** @import {Features, Graphs} from "./graphs.js" */
 /** @import {Seeds} from "./prompts.js" */
 import { above, any, bits, clamped, cut, paste, plane } from "../planes.js";
-import { CLEAR, surroundings } from "./boxed.js";
+import { CLEAR, ENOUGH, surroundings } from "./boxed.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
@@ -307,7 +307,7 @@ export class Tiny {
       prompts.box && surroundings(features.colour, prompts.box, valid);
     if (!around) return answer;
     const contrast = around.contrast(answer.logits);
-    if (contrast >= CLEAR) return answer;
+    if (contrast >= ENOUGH) return answer;
     const wanted = around.oddPart(valid.rows, valid.cols);
     if (!wanted) return answer;
     const other = await again(wanted, { logits: wanted, score: first.score });

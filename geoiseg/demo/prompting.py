@@ -69,7 +69,14 @@ def suggest(truth: tuple[TruthRow, ...], plan: Plan, transform: Affine) -> tuple
     if "lake" in outlines:
         prompts.append(_row("lake", "lake", "point", (_middle(outlines["lake"]),)))
     scene = shapely.box(*_bounds(plan, transform))
-    styles: tuple[tuple[Kind, ...], ...] = (("box",), ("point",), ("point", "box"), ("scribble",))
+    styles: tuple[tuple[Kind, ...], ...] = (
+        ("box",),
+        ("point",),
+        ("point", "box"),
+        ("scribble", "box"),
+        ("box",),
+        ("point", "box"),
+    )
     for row, kinds in zip(_pick(truth, scene), itertools.cycle(styles)):
         for kind in kinds:
             xy_crs = _place(row.geometry, kind, scene)

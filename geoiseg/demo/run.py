@@ -98,7 +98,7 @@ def run_demo(
         done.append(result)
         on_done(len(done), len(objects))
 
-    results = segment_objects(session, objects, count)
+    results = segment_objects(session, objects, count, sharpen=True)
     if not any(result.feature_id for result in results):
         raise PromptError(f"no object was found: {results[0].error}")
     tell("writing layers, picture and report")

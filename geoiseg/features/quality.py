@@ -123,9 +123,13 @@ def _free(names: list[str], taken: set[str]) -> dict[str, str]:
 def irregularity(shapes: NDArray[Any], crs: Any = None) -> Shares:
     """Return ``(n,)`` the length of each outline over that of its parts' convex hulls.
 
-    1 for convex shapes; NaN for empty ones. Holes count as outline.
+    1 for convex shapes; NaN for empty ones, and those with a coordinate that is no finite
+    number. Holes count as outline.
     """
-    alone = np.where(shapely.is_missing(shapes), shapely.Polygon(), shapes)
+    coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
+    endless = np.zeros(len(shapes), bool)
+    endless[owner[~np.isfinite(coordinates).all(1)]] = True
+    alone = np.where(shapely.is_missing(shapes) | endless, shapely.Polygon(), shapes)
     framed = Frame.of(alone, crs, 0.0).into(alone)
     parts, owner = shapely.get_parts(framed, return_index=True)
     around = np.bincount(owner, shapely.length(shapely.convex_hull(parts)), len(shapes))

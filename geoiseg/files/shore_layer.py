@@ -80,6 +80,8 @@ def usable(
         dates = frame[options.date]
         blank = dates.isna() | (dates.astype(str).str.strip() == "")
         without(blank.to_numpy(bool), f"no date in {options.date!r}")
+        many = [isinstance(date, (list, tuple, dict, set)) for date in dates]
+        without(np.array(many, dtype=bool), f"what is no date in {options.date!r}")
         if with_rates:
             odd = [keep and not _is_date(date) for keep, date in zip(left, dates, strict=True)]
             without(np.array(odd, dtype=bool), f"what is no date in {options.date!r}")

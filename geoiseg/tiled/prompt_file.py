@@ -281,7 +281,7 @@ def _gsd(value: Any) -> float | None:
     plain = plain_value(value)
     try:
         return None if plain is None else float(plain)
-    except ValueError:
+    except (TypeError, ValueError):
         raise PromptError(f"gsd is a number of metres, got {plain!r:.40}") from None
 
 

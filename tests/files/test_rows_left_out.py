@@ -16,6 +16,7 @@ import shapely
 
 import geoiseg
 from geoiseg.errors import NoDataError, PromptError
+from geoiseg.features import checked
 from geoiseg.files import rows_said
 from geoiseg.files.vectors import read_frame
 from geoiseg.files.vectors.geopackage import read_frame as read_without_gdal
@@ -488,3 +489,33 @@ def test_rows_are_named_in_plain_words() -> None:
     assert rows_said([], "no date") == []
     assert rows_said([6], "no date") == ["row 7 has no date"]
     assert rows_said(np.array([0, 1, 4]), "no date") == ["rows 1, 2 and 5 have no date"]
+
+
+def test_lists_where_a_date_or_a_number_is_meant_are_named(capsys, tmp_path: Path) -> None:
+    square = shapely.box(5e5, 45e5, 5e5 + 100, 45e5 + 100)
+    shores = collection(
+        tmp_path / "shores.geojson",
+        [({"date": "2019-05-01"}, square), ({"date": ["2020", "2021"]}, square)],
+    )
+    code, _, err = run(capsys, "shoreline", shores, tmp_path / "lines.gpkg")
+    assert code == 0
+    assert "row 2" in err
+    assert "no date" in err
+    place = shapely.Point(5e5, 45e5)
+    marks = collection(
+        tmp_path / "marks.geojson",
+        [({"object": "a", "gsd": 2.0}, place), ({"object": "b", "gsd": [2, 3]}, place)],
+    )
+    objects = read_prompts(marks, UTM)
+    assert [bool(item.steps) for item in objects] == [True, False]
+    assert "gsd is a number of metres" in objects[1].faults[0]
+
+
+def test_check_flags_what_has_no_finite_coordinates() -> None:
+    good = shapely.box(0, 0, 10, 10)
+    endless = shapely.Polygon([(0, 0), (10, 0), (np.nan, 10), (0, 10), (0, 0)])
+    frame = gpd.GeoDataFrame(geometry=[good, endless], crs=UTM)
+    found = checked(frame)
+    assert found["flags"].tolist() == ["", "invalid"]
+    assert found["irregularity"][0] == pytest.approx(1)
+    assert np.isnan(found["irregularity"][1])

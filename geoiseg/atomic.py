@@ -173,7 +173,10 @@ def settle(path: Path) -> None:
         for log in logs:
             log.unlink(missing_ok=True)
         return
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as base:
+    with (
+        contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
+        contextlib.closing(sqlite3.connect(path)) as base,
+    ):
         base.execute("SELECT count(*) FROM sqlite_master")
         base.execute("PRAGMA journal_mode = DELETE")
     if any(map(_has_content, logs)):

@@ -34,3 +34,13 @@ def test_the_damage_of_a_number_is_always_the_same(sound: Path, tmp_path: Path) 
             told = fuzz.damaged(kind, 7, sound, tmp_path / name)
             made.append((told, (tmp_path / name).read_bytes()))
         assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("geojson", 52), ("geojson", 83), ("geojson", 210), ("gpkg", 218), ("gpkg", 826)],
+)
+def test_what_once_was_a_traceback_is_none(sound: Path, kind: str, number: int) -> None:
+    found = fuzz.run(kind, 1, sound, number)
+    assert found
+    assert not [item for item in found if item[3].startswith("BAD")]

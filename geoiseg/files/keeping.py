@@ -31,7 +31,7 @@ def is_project(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
             found = base.execute("select 1 from sqlite_master where name = ?", (META,)).fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # SQLite quotes what is damaged
         return False
     return found is not None
 

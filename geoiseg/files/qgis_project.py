@@ -184,7 +184,7 @@ def _own_style(path: Path, layer: str) -> str:
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
                 row = base.execute(query, (layer,)).fetchone()
-        except sqlite3.Error:  # it has no table of styles
+        except (sqlite3.Error, UnicodeDecodeError):  # it has no table of styles
             row = None
         if row is not None:
             return str(row[0])

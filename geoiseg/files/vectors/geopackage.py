@@ -128,7 +128,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             if not base.execute(known).fetchone()[0]:
                 raise VectorError("it is no GeoPackage")
             yield base
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         raise VectorError(" ".join(str(error).split())) from error
 
 

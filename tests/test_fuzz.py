@@ -38,7 +38,14 @@ def test_the_damage_of_a_number_is_always_the_same(sound: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("geojson", 52), ("geojson", 83), ("geojson", 210), ("gpkg", 218), ("gpkg", 826)],
+    [
+        ("geojson", 52),
+        ("geojson", 83),
+        ("geojson", 210),
+        ("gpkg", 218),
+        ("gpkg", 826),
+        ("tiff", 268),
+    ],
 )
 def test_what_once_was_a_traceback_is_none(sound: Path, kind: str, number: int) -> None:
     found = fuzz.run(kind, 1, sound, number)

@@ -79,6 +79,15 @@ class RasterioRaster(Raster):
         self._shared, self._path = _own_or_shared(source)
         self.name = name or self._path
         self._init_handles()
+        try:
+            self._see(bands)
+        except (RasterioError, CPLE_BaseError) as error:
+            raise RasterError(
+                f"can not read the header of {self.name}: {_cause(error)}; the file may be damaged"
+            ) from error
+
+    def _see(self, bands: Sequence[int] | None) -> None:
+        """Take over what the header says, and choose the bands."""
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
             self._count = dataset.count - _added_alpha(dataset)

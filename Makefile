@@ -22,7 +22,7 @@ lint: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/mypy
 
 docs: $(TEST_ENV)/dev
-	$(TEST_ENV)/bin/mkdocs build --strict
+	$(TEST_ENV)/bin/zensical build --strict
 
 bench: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,rounds

@@ -18,7 +18,7 @@ from geoiseg.files import check_apart, check_format, check_layer_free, check_rep
 from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
-from geoiseg.session import Session
+from geoiseg.session import Session, line_of_project
 from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
 
@@ -37,9 +37,9 @@ from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
 @click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
 @click.option("--square", is_flag=True, help="Make right angles, for buildings.")
-@click.option("--outline", "line", type=click.Choice(["pixels", "contour"]), default="pixels",
-              show_default=True,
-              help="Along the edges of pixels, or between their centres without stairs.",
+@click.option("--outline", "line", type=click.Choice(["contour", "pixels"]),
+              help="Between the centres of pixels without stairs, or along their edges."
+              " [default: contour; for a project, its own]",
               )  # fmt: skip
 @click.option("--holes", default=0.0, help="Fill holes of less ground, in square metres.")
 @click.option("--parts", default=0.0, help="Drop parts of less ground, in square metres.")
@@ -65,7 +65,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     simplify: float,
     smooth: int,
     square: bool,
-    line: Line,
+    line: Line | None,
     holes: float,
     parts: float,
     grow: float,
@@ -82,6 +82,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     .shp, .geojson, .fgb, .parquet, or .tif for a mask.
     """
     _check_outputs((out, project, qgis), (raster, prompts), layer)
+    line = line or line_of_project(prompts) or "contour"
     session = Session(
         open_raster(raster, bands),
         chosen_model(model),

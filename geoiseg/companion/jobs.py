@@ -23,12 +23,12 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     from geoiseg.atomic import check_place
     from geoiseg.features import read_schema
     from geoiseg.files import check_apart, check_format, check_layer_free
-    from geoiseg.session import Session
+    from geoiseg.session import Session, line_of_project
     from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
     bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
-    shape = shape_of(fields)
+    shape = shape_of(fields, line_of_project(prompts) or "contour")
     sharp = fields.text("detail", "native") == "native"
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = _model(fields)

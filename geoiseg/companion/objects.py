@@ -88,7 +88,7 @@ class Objects:
         if outcome is None:
             return {"wkb": None}
         mask, raster = outcome.mask, view.segmenter.raster
-        shape = outline(mask, options)
+        shape = outline(mask, options, outcome.told)
         if shape is None:
             return {"wkb": None}
         area, perimeter = measure(shape, raster.grid.crs)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from geoiseg.segment.flood import flooded
     from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
-    from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
+    from geoiseg.segment.outcome import Outcome, Step
+    from geoiseg.segment.segmenter import Segmenter
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
+    from geoiseg.segment.watch import Watch
 
 __all__ = [
     "CleanOptions",
@@ -66,7 +68,9 @@ __getattr__, __dir__ = lazy(
         "flood": ["flooded"],
         "hierarchy": ["Cut", "CutOptions", "cut_objects"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
-        "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
+        "outcome": ["Outcome", "Step"],
+        "segmenter": ["Segmenter"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
+        "watch": ["Watch"],
     },
 )

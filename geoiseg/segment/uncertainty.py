@@ -17,7 +17,9 @@ from geoiseg.models import Embedding, Model
 from geoiseg.prompting import PixelPrompts, Prompts
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment.masks import choose, prompted_pixels
-from geoiseg.segment.segmenter import Outcome, Segmenter, Watch
+from geoiseg.segment.outcome import Outcome
+from geoiseg.segment.segmenter import Segmenter
+from geoiseg.segment.watch import Watch
 
 UNSURE = 0.5
 """Uncertainty from which a pixel is worth a click: probabilities from 0.15 to 0.85."""

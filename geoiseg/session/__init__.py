@@ -12,12 +12,16 @@ from geoiseg.lazy import lazy
 if TYPE_CHECKING:
     from geoiseg.files.keeping import is_project
     from geoiseg.session.core import State
-    from geoiseg.session.project import load_project
+    from geoiseg.session.project import line_of_project, load_project
     from geoiseg.session.session import Session
 
-__all__ = ["Session", "State", "is_project", "load_project"]
+__all__ = ["Session", "State", "is_project", "line_of_project", "load_project"]
 
 __getattr__, __dir__ = lazy(
     __name__,
-    {"core": ["State"], "project": ["is_project", "load_project"], "session": ["Session"]},
+    {
+        "core": ["State"],
+        "project": ["is_project", "line_of_project", "load_project"],
+        "session": ["Session"],
+    },
 )

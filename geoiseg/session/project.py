@@ -53,12 +53,13 @@ from geoiseg.files import (
     write_frames,
 )
 from geoiseg.files.keeping import FEATURES, META, PROMPTS, is_project
-from geoiseg.outline import OutlineOptions
+from geoiseg.outline import Line, OutlineOptions
 from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.raster import BETWEEN, Stretch, as_crs, moved_beside, raster_is_there
 from geoiseg.segment import Step
 from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.segment.spectral import VERSION
+from geoiseg.session.drawn import as_drawn, drawn_of
 from geoiseg.words import Classifier
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ def _meta(project: Project) -> dict[str, str]:
         "schema": project.schema.to_dict(),
         "snap": project.snap,
         "kinds": dict(project.kinds),
+        "drawn": drawn_of(project.features),
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -284,8 +286,10 @@ def load_project(path: Path) -> Project:
             model=values["model"],
             weights=values["weights"],
             gsd=values["gsd"],
-            options=OutlineOptions(**values["outline"]),
-            features=tuple(_features(table, kinds, schema, steps)),
+            options=_outline(values),
+            features=as_drawn(
+                tuple(_features(table, kinds, schema, steps)), values.get("drawn", {})
+            ),
             steps=steps.get(None, ()),
             classes=_classes(values.get("classes", [])),
             classifier=_classifier(values.get("classifier")),
@@ -302,6 +306,28 @@ def load_project(path: Path) -> Project:
         ValueError,
         RuntimeError,
     ) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
+
+
+def _outline(values: dict[str, Any]) -> OutlineOptions:
+    """Return how outlines are drawn; older files do not name the line and mean the pixels'."""
+    return OutlineOptions(**{"line": "pixels", **values["outline"]})
+
+
+def line_of_project(path: Path) -> Line | None:
+    """Return along what the outlines of a project run; None where a file is no project.
+
+    Raises:
+        ProjectError: It is damaged.
+    """
+    if not (path.exists() and is_project(path)):
+        return None
+    try:
+        meta = read_frame(path, META)
+        told = dict(zip(meta["key"], meta["value"], strict=True))
+        return _outline({"outline": json.loads(told["outline"])}).line
+    except (GeoisegError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
 

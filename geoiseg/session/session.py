@@ -55,7 +55,7 @@ class Session(Sharing):
             model: Name of a model, or a Model.
             gsd: Ground size in metres of the pixels to work at; None finds the finest
                 at which the object fits.
-            outline: How outlines are drawn; exactly along the pixels by default.
+            outline: How outlines are drawn; without stairs by default.
             project: A GeoPackage that is saved after every change of the features; a
                 new one, since an existing one comes back with ``Session.load``.
             cache: Where embeddings are kept; by default in memory and in the user's own

@@ -21,6 +21,7 @@ from geoiseg.errors import PromptError
 from geoiseg.features import FIXED_COLUMNS, Kinds, plain_value
 from geoiseg.features.kinds import typed_column
 from geoiseg.models import Model
+from geoiseg.outline import OutlineOptions
 from geoiseg.prompting import Prompts
 from geoiseg.raster import Grid, Raster
 from geoiseg.session import Session
@@ -71,7 +72,9 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
         group: The objects.
     """
     started = time.perf_counter()
-    session = Session(job.raster, model, gsd=job.gsd)
+    # As the outlines of all other maps: a run that is resumed has one sort of line.
+    along = OutlineOptions(line="pixels")
+    session = Session(job.raster, model, gsd=job.gsd, outline=along)
     results = segment_objects(session, group.objects)
     rows = {row["id"]: row for row in session.features.to_dict("records")}
     items = []

@@ -11,7 +11,7 @@ from geoiseg import Session
 from geoiseg.errors import CancelledError, SessionError
 from geoiseg.prompting.pixel import PixelPrompts
 from geoiseg.raster.grid import Grid
-from geoiseg.segment.segmenter import Watch
+from geoiseg.segment import Watch
 from geoiseg.segment.uncertainty import LookOptions, Uncertainty, suggest
 from tests.conftest import Disk
 

@@ -38,7 +38,7 @@ class SegmentFromPrompts(CompanionAlgorithm):
         self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
-        self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", False))
+        self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", True))
         self.add_number("HOLES", "Fill holes of fewer square metres", 0.0, least=0.0, advanced=True)
         self.add_number("PARTS", "Drop parts of fewer square metres", 0.0, least=0.0, advanced=True)
         self.add_number("GROW", "Move outlines outwards by metres", 0.0, advanced=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.outline.shoreline.clouds import clouds_of
+from geoiseg.outline.shoreline.clouds import clouds_of, hides_of
 from geoiseg.raster import BoolArray, Raster, Window
 from geoiseg.segment.physics import near_border, otsu
 
@@ -145,10 +145,13 @@ def _windows(shape: tuple[int, int], border: _Border | None) -> Iterator[Window]
 
 
 def _reader(raster: Raster, options: WaterlineOptions) -> Read:
+    hides = hides_of(raster)
+
     def read(window: Window) -> tuple[FloatArray, BoolArray]:
         values, valid = raster.read_bands(window, 0, [options.index])
-        cloudy = clouds_of(raster, window, options.clouds)
-        return values[0], valid if cloudy is None else valid & ~cloudy
+        if hides is None:
+            return values[0], valid
+        return values[0], valid & ~clouds_of(raster, window, hides, options.clouds)
 
     return read
 

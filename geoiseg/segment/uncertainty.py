@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import Embedding, Model
+from geoiseg.models import Augmented, Embedding, Model
 from geoiseg.prompting import PixelPrompts, Prompts
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment.masks import choose, prompted_pixels
@@ -120,6 +120,9 @@ def jittered(
 ) -> NDArray[np.float32]:
     """Return ``(y, x)`` the mean probability over the present answer and all looks.
 
+    An augmented model has looked from several sides already: its views take the place of looks,
+    and their variance is part of the uncertainty.
+
     Args:
         model: The model.
         embedding: What it made of the chip.
@@ -128,6 +131,8 @@ def jittered(
         options: How the prompts are varied.
         watch: Asked between the looks whether to stop.
     """
+    if isinstance(model, Augmented):
+        return _probability(choose(model.decode(embedding, prompts, logits))[0])
     rng = np.random.default_rng(options.seed)
     if logits is None:
         logits = choose(model.decode(embedding, prompts))[0]

@@ -306,6 +306,6 @@ def test_a_river_of_five_dates_has_the_area_of_its_labels(data: Path) -> None:
         [one] = at.session.accepted
         crs = at.session.raster.grid.crs
         assert measure(one.geometry, crs)[0] == pytest.approx(measure(river, crs)[0], rel=0.06)
-        assert iou(one.geometry, river) > 0.9
+        assert iou(one.geometry, river) > 0.88
         assert at.date in folder.name
         assert at.queue == (1,)

@@ -37,6 +37,9 @@ from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
 @click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
 @click.option("--square", is_flag=True, help="Make right angles, for buildings.")
+@click.option("--straight", default=0.0, show_default=True,
+              help="Straight edges at any angle, for parcels: how far outlines stray from them, in"
+              " pixels; 1.5 to 3.")  # fmt: skip
 @click.option("--outline", "line", type=click.Choice(["contour", "pixels"]),
               help="Between the centres of pixels without stairs, or along their edges."
               " [default: contour; for a project, its own]",
@@ -65,6 +68,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     simplify: float,
     smooth: int,
     square: bool,
+    straight: float,
     line: Line | None,
     holes: float,
     parts: float,
@@ -88,7 +92,14 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
         chosen_model(model),
         gsd=gsd,
         outline=OutlineOptions(
-            simplify, smooth, square, line=line, holes=holes, parts=parts, grow=grow
+            simplify,
+            smooth,
+            square,
+            line=line,
+            holes=holes,
+            parts=parts,
+            grow=grow,
+            straight=straight,
         ),
     )
     session.snap = snap

@@ -131,6 +131,7 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         gap=float(fields.number("gap", 0.0)),
         sliver=fields.number("sliver", None),
         simplify=float(fields.number("simplify", 0.0)),
+        straight=float(fields.number("straight", 0.0)),
         smooth=fields.whole("smooth", 0),
         square=fields.flag("square"),
         max_area_change=float(fields.number("max_change", 0.01)),

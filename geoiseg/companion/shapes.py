@@ -23,4 +23,5 @@ def shape_of(fields: Fields, line: Line = "contour") -> OutlineOptions:
         holes=float(fields.number("holes", 0.0)),
         parts=float(fields.number("parts", 0.0)),
         grow=float(fields.number("grow", 0.0)),
+        straight=float(fields.number("straight", 0.0)),
     )

@@ -17,6 +17,7 @@ from geoiseg.outline.vectorize import (
     regularize,
     simplify,
     smooth,
+    straighten,
 )
 from geoiseg.raster import BoolArray
 from geoiseg.segment import Mask
@@ -47,10 +48,15 @@ class OutlineOptions:
     """Parts of less ground than this are dropped, in square metres, but never the largest."""
     grow: float = 0.0
     """By how many metres the outline moves outwards; less than 0: inwards."""
+    straight: float = 0.0
+    """How far, in pixels of the mask, the outline strays from straight edges at any angle that it
+    is to have, for parcels; 0 for none. ``square`` comes before it, it before ``simplify``."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.simplify <= 100:
             raise PromptError(f"simplify is 0 to 100 pixels, got {self.simplify}")
+        if not 0 <= self.straight <= 100:
+            raise PromptError(f"straight is 0 to 100 pixels, got {self.straight}")
         if not 0 <= self.smooth <= 5:
             raise PromptError(f"smooth is 0 to 5 rounds, got {self.smooth}")
         if not 0 < self.max_area_change <= 1:
@@ -68,7 +74,7 @@ class OutlineOptions:
     @property
     def is_exact(self) -> bool:
         """Whether rasterising the outline gives the mask back."""
-        return not (self.simplify or self.smooth or self.square or self.reshapes)
+        return not (self.simplify or self.smooth or self.square or self.straight or self.reshapes)
 
     @property
     def reshapes(self) -> bool:
@@ -120,6 +126,8 @@ def outline(
             return None
     if options.square:
         shape = regularize(shape, max(options.max_area_change, 0.05))
+    elif options.straight:
+        shape = straighten(shape, options.straight, max(options.max_area_change, 0.02))
     elif options.simplify:
         shape = simplify(shape, options.simplify, options.max_area_change)
     if options.smooth:

@@ -31,6 +31,8 @@ class Step:
     sharpen: int = 0
     """Chips up to which the border is looked at more finely than the object was seen; 0 where
     that is not the step."""
+    choice: int | None = None
+    """Which of the alternatives to take, the smallest is 0; None where that is not the step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

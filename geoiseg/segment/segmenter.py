@@ -27,6 +27,7 @@ from geoiseg.prompting import (
     place,
 )
 from geoiseg.raster import BoolArray, Chip, Raster
+from geoiseg.segment.alternatives import by_size, each
 from geoiseg.segment.beyond import Beyond
 from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
@@ -88,8 +89,11 @@ class Segmenter:
             return replace(self, asking=not self.asking).run(steps, before, watch)
         last = steps[-1]
         gsd = last.gsd
-        if last.sharpen or last.grow or (before is not None and before.grown is not None):
+        followed = before is not None and before.grown is not None
+        if last.sharpen or last.grow or (followed and last.choice is None):
             return self._beyond(steps, prompts, before, watch)
+        if last.choice is not None:
+            return self._chosen(steps, before, watch)
         region = taken(steps)
         if region is not None:
             return self._as_given(region, gsd, watch)
@@ -137,6 +141,43 @@ class Segmenter:
         if in_use and (gsd is None or in_use.level == lowest) and holds(in_use, grid, prompts):
             return in_use
         return place(grid, prompts, self.model.info.chip_size, lowest)
+
+    def alternatives(
+        self, steps: tuple[Step, ...], outcome: Outcome, watch: Watch | None = None
+    ) -> tuple[Outcome, ...]:
+        """Return what else the steps may mean: a part, the whole, a group; the smallest first.
+
+        Those are the answers of the model on the object's chip to all that was said, without
+        those that are nearly another one.
+
+        Args:
+            steps: What was said.
+            outcome: The object in question; none of one that was followed beyond its chip.
+            watch: To follow or stop the work.
+        """
+        if outcome.grown is not None:
+            return ()
+        if taken(tuple(step for step in steps if step.prompts)) is not None:
+            return (outcome,)
+        if self.asking != bool(steps[-1].spectral):
+            return replace(self, asking=not self.asking).alternatives(steps, outcome, watch)
+        watch = watch or Watch()
+        said = Prompts(tuple(item for step in steps for item in step.prompts))
+        embedding, valid, pixel = self.view(outcome.frame, said, watch)
+        watch.phase("decoding")
+        return by_size(
+            self._read(outcome.frame, logits, score, valid, pixel)
+            for logits, score in each(self.model.decode(embedding, pixel))
+        )
+
+    def _chosen(self, steps: tuple[Step, ...], before: Outcome | None, watch: Watch) -> Outcome:
+        """Return one of the alternatives to the object before the last step."""
+        if before is None or before.grown is not None:
+            raise PromptError("choose among answers before the object is followed or sharpened")
+        found, number = self.alternatives(steps, before, watch), steps[-1].choice or 0
+        if number >= len(found):
+            raise PromptError(f"there are {len(found)} answers, from 0; got {number}")
+        return replace(found[number], empty=before.empty, changes=before.changes)
 
     @property
     def beyond(self) -> Beyond:
@@ -200,12 +241,24 @@ class Segmenter:
         previous = None if before is None or before.frame != frame else before.logits
         with_previous = None if previous is None else previous.astype(np.float32)
         logits, score = choose(self.model.decode(embedding, pixel, with_previous))
+        outcome = self._read(frame, logits, score, valid, pixel)
+        watch.spent("decode", started)
+        empty = () if valid.all() else tuple(without_data(prompts, grid, valid))
+        return replace(outcome, empty=empty)
+
+    def _read(
+        self,
+        frame: Frame,
+        logits: NDArray[np.float32],
+        score: float,
+        valid: BoolArray,
+        pixel: PixelPrompts,
+    ) -> Outcome:
+        """Return the object that ``(y, x)`` logits of the model stand for on a chip."""
         logits = self._with_bands(frame, logits, valid, pixel)
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
-        watch.spent("decode", started)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
-        empty = () if valid.all() else tuple(without_data(prompts, grid, valid))
-        return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
+        return Outcome(Mask(array, frame.grid(self.raster.grid), score), kept, frame)
 
     def _with_bands(
         self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts

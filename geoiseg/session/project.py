@@ -66,8 +66,10 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the project file's structure."""
-GROW, SHARPEN = "grow", "sharpen"
-"""Kind of the row that says that an object was followed beyond its chip."""
+GROW, SHARPEN, CHOOSE = "grow", "sharpen", "choose"
+"""Kinds of the rows that say that an object was followed beyond its chip, sharpened, or chosen."""
+MOST_ANSWERS = 100
+"""Answers that can be chosen from."""
 STORED = ("text", "bool", "date", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32")  # fmt: skip
 """Kinds of the user's columns that a GeoPackage has a type for that loses nothing."""
@@ -219,6 +221,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
     if step.sharpen:
         yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen}, None
+    if step.choice is not None:
+        yield CHOOSE, True, {"kind": CHOOSE, "answer": step.choice}, None
     for prompt in step.prompts:
         place = None if isinstance(prompt, Text) else prompt.geometry(crs)
         yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
@@ -240,7 +244,7 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = {GROW: 0, SHARPEN: 0}
-    prompts = []
+    prompts, choice = [], None
     for one in said:
         kind = one.get("kind") if isinstance(one, dict) else None
         if kind in chips:
@@ -249,9 +253,13 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
                 done = "followed" if kind == GROW else "sharpened"
                 raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
             chips[kind] = count
+        elif kind == CHOOSE:
+            choice = one.get("answer")
+            if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
+                raise PromptError(f"an answer is chosen by its number from 0: {one}")
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN])
+    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice)
 
 
 def load_project(path: Path) -> Project:

@@ -87,11 +87,12 @@ class Outcome:
     changes: tuple[float, ...] = ()
     """Of each step after the first, how much of the mask it changed: 1 less the IoU of
     the masks before and after it, 0..1."""
-
     grown: Canvas | None = None
     """The object beyond its chip, where it was followed; there are no logits then."""
     empty: tuple[Prompt, ...] = ()
     """Points and strokes that say where the object is, and lie where the chip has no data."""
+    asked: int = 0
+    """How bands were asked that the model does not see, as ``Step.spectral`` says it."""
 
     def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
         """Make sure that where prompts say the object is, there is data.
@@ -151,8 +152,8 @@ class Segmenter:
     cleaning: CleanOptions = field(default_factory=CleanOptions)
     spectra: Spectra = SHARED
     """All bands of chips, for steps that ask them."""
-    asking: bool = True
-    """Whether the step in hand asks them; ``run`` sees to it."""
+    asking: int = VERSION
+    """How the step in hand asks them, 0 not at all; ``run`` sees to it."""
 
     def run(
         self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
@@ -173,8 +174,8 @@ class Segmenter:
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
-        if self.asking != bool(steps[-1].spectral):
-            return replace(self, asking=not self.asking).run(steps, before, watch)
+        if self.asking != steps[-1].spectral:
+            return replace(self, asking=steps[-1].spectral).run(steps, before, watch)
         gsd = steps[-1].gsd
         if steps[-1].sharpen:
             return self._sharpened(steps, prompts, before, watch)
@@ -183,8 +184,7 @@ class Segmenter:
         taken = _taken(steps)
         if taken is not None:
             return self._as_given(taken, gsd, watch)
-        frame = self._frame(prompts, gsd, before)
-        outcome = self._decode(frame, prompts, before, watch)
+        outcome = self._decode(self._frame(prompts, gsd, before), prompts, before, watch)
         if gsd is None and not prompts.of(Box) and not prompts.of(Region):
             outcome = self._widen(outcome, prompts, watch)
         if watch.cancelled():  # what nobody waits for any more must not change anything
@@ -291,7 +291,7 @@ class Segmenter:
                 return nothing, nothing
             started = time.perf_counter()
             logits, _ = choose(self.model.decode(embedding, pixel, thought))
-            logits = self._with_bands(frame, logits, valid, pixel)
+            logits = self.with_bands(frame, logits, valid, pixel)
             watch.spent("decode", started)
             return np.asarray((logits > 0) & valid), valid
 
@@ -323,7 +323,7 @@ class Segmenter:
                 return nothing, nothing
             started = time.perf_counter()
             logits, _ = choose(self.model.decode(embedding, pixel))
-            logits = self._with_bands(frame, logits, valid, pixel)
+            logits = self.with_bands(frame, logits, valid, pixel)
             watch.spent("decode", started)
             return np.asarray((logits > 0) & valid), valid
 
@@ -347,29 +347,28 @@ class Segmenter:
         self, frame: Frame, prompts: Prompts, before: Outcome | None, watch: Watch
     ) -> Outcome:
         embedding, valid, pixel = self.view(frame, prompts, watch)
-        grid = frame.grid(self.raster.grid)
         _check_data_under(pixel, valid, prompts, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
         previous = None if before is None or before.frame != frame else before.logits
         with_previous = None if previous is None else previous.astype(np.float32)
         logits, score = choose(self.model.decode(embedding, pixel, with_previous))
-        logits = self._with_bands(frame, logits, valid, pixel)
+        logits = self.with_bands(frame, logits, valid, pixel)
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         watch.spent("decode", started)
-        kept = np.clip(logits, -1000, 1000).astype(np.float16)
+        kept, grid = np.clip(logits, -1000, 1000).astype(np.float16), frame.grid(self.raster.grid)
         empty = () if valid.all() else tuple(_without_data(prompts, grid, valid))
-        return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
+        return Outcome(Mask(array, grid, score), kept, frame, empty=empty, asked=self.asking)
 
-    def _with_bands(
+    def with_bands(
         self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts
     ) -> NDArray[np.float32]:
         """Return ``(y, x)`` log-odds joined with what the bands say that the model did not see."""
-        bands = self.spectra.of(self.raster, frame) if self.asking else None
+        bands = self.spectra.of(self.raster, frame, self.asking) if self.asking else None
         if bands is None:
             return logits
         mask = roughly_clean((logits > 0) & valid, valid, pixel, self.cleaning)
-        return joined(logits, mask, pixel, bands)
+        return joined(logits, mask, pixel, bands, self.asking)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None

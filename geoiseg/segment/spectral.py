@@ -84,7 +84,10 @@ def joined(
     wet = None if bands.water is None else by_water(mask, prompts, bands.water)
     total = logits
     if table is not None and bands.palette is not None:
-        total = total + np.where(bands.palette.valid, table[bands.palette.codes], np.float32(0))
+        total = np.take(table, bands.palette.codes)
+        if not bands.palette.valid.all():
+            total[~bands.palette.valid] = 0
+        total += logits
     if wet is None:
         return total
     if version > 1 and wet is bands.water and prompts.box is None and prompts.mask is None:

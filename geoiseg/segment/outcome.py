@@ -54,6 +54,8 @@ class Outcome:
     ended on its chip."""
     empty: tuple[Prompt, ...] = ()
     """Points and strokes that say where the object is, and lie where the chip has no data."""
+    asked: int = 0
+    """How bands were asked that the model does not see, as ``Step.spectral`` says it."""
 
     def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
         """Make sure that where prompts say the object is, there is data.

@@ -42,7 +42,7 @@ from geoiseg.segment.masks import (
 from geoiseg.segment.on_chip import check_data_under, inside, without_data
 from geoiseg.segment.outcome import Outcome, Step, changed, taken
 from geoiseg.segment.spectra import SHARED, Spectra
-from geoiseg.segment.spectral import joined
+from geoiseg.segment.spectral import VERSION, joined
 from geoiseg.segment.watch import Watch
 
 BORDER_SHARE = 0.02
@@ -63,8 +63,8 @@ class Segmenter:
     cleaning: CleanOptions = field(default_factory=CleanOptions)
     spectra: Spectra = SHARED
     """All bands of chips, for steps that ask them."""
-    asking: bool = True
-    """Whether the step in hand asks them; ``run`` sees to it."""
+    asking: int = VERSION
+    """How the step in hand asks them, 0 not at all; ``run`` sees to it."""
 
     def run(
         self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
@@ -85,8 +85,8 @@ class Segmenter:
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
-        if self.asking != bool(steps[-1].spectral):
-            return replace(self, asking=not self.asking).run(steps, before, watch)
+        if self.asking != steps[-1].spectral:
+            return replace(self, asking=steps[-1].spectral).run(steps, before, watch)
         last = steps[-1]
         gsd = last.gsd
         followed = before is not None and before.grown is not None
@@ -159,8 +159,8 @@ class Segmenter:
             return ()
         if taken(tuple(step for step in steps if step.prompts)) is not None:
             return (outcome,)
-        if self.asking != bool(steps[-1].spectral):
-            return replace(self, asking=not self.asking).alternatives(steps, outcome, watch)
+        if self.asking != steps[-1].spectral:
+            return replace(self, asking=steps[-1].spectral).alternatives(steps, outcome, watch)
         watch = watch or Watch()
         said = Prompts(tuple(item for step in steps for item in step.prompts))
         embedding, valid, pixel = self.view(outcome.frame, said, watch)
@@ -212,7 +212,7 @@ class Segmenter:
             return nothing, nothing
         started = time.perf_counter()
         logits, _ = choose(self.model.decode(embedding, pixel, thought))
-        logits = self._with_bands(frame, logits, valid, pixel)
+        logits = self.with_bands(frame, logits, valid, pixel)
         watch.spent("decode", started)
         return np.asarray((logits > 0) & valid), valid
 
@@ -255,20 +255,21 @@ class Segmenter:
         pixel: PixelPrompts,
     ) -> Outcome:
         """Return the object that ``(y, x)`` logits of the model stand for on a chip."""
-        logits = self._with_bands(frame, logits, valid, pixel)
+        logits = self.with_bands(frame, logits, valid, pixel)
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
-        return Outcome(Mask(array, frame.grid(self.raster.grid), score), kept, frame)
+        found = Mask(array, frame.grid(self.raster.grid), score)
+        return Outcome(found, kept, frame, asked=self.asking)
 
-    def _with_bands(
+    def with_bands(
         self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts
     ) -> NDArray[np.float32]:
         """Return ``(y, x)`` log-odds joined with what the bands say that the model did not see."""
-        bands = self.spectra.of(self.raster, frame) if self.asking else None
+        bands = self.spectra.of(self.raster, frame, self.asking) if self.asking else None
         if bands is None:
             return logits
         mask = roughly_clean((logits > 0) & valid, valid, pixel, self.cleaning)
-        return joined(logits, mask, pixel, bands)
+        return joined(logits, mask, pixel, bands, self.asking)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None

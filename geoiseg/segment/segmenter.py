@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,9 @@ class Outcome:
     """The object beyond its chip, where it was followed; there are no logits then."""
     empty: tuple[Prompt, ...] = ()
     """Points and strokes that say where the object is, and lie where the chip has no data."""
+    drawn: Any = None
+    """The outline as it was drawn by hand, a shapely geometry in the raster's CRS; None where
+    the mask says it."""
 
     def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
         """Make sure that where prompts say the object is, there is data.
@@ -170,12 +174,16 @@ class Segmenter:
             CancelledError: The user asked to stop.
         """
         watch = watch or Watch()
+        steps = _since_drawn(steps)
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
         if self.asking != bool(steps[-1].spectral):
             return replace(self, asking=not self.asking).run(steps, before, watch)
         gsd = steps[-1].gsd
+        by_hand = _drawn_in(steps[-1])
+        if by_hand is not None:
+            return replace(self._as_given(by_hand, gsd, watch), drawn=by_hand.polygon)
         if steps[-1].sharpen:
             return self._sharpened(steps, prompts, before, watch)
         if steps[-1].grow or (before is not None and before.grown is not None):
@@ -446,6 +454,18 @@ def _taken(steps: tuple[Step, ...]) -> Region | None:
     places = [item for item in steps[0].prompts if not isinstance(item, Text)]
     only = places[0] if len(places) == 1 else None
     return only if isinstance(only, Region) and only.given else None
+
+
+def _drawn_in(step: Step) -> Region | None:
+    """Return the outline that somebody drew by hand in a step."""
+    found = [item for item in step.prompts if isinstance(item, Region) and item.by]
+    return found[-1] if found else None
+
+
+def _since_drawn(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps from the last outline by hand on: what was said before is in it."""
+    drawn = [number for number, step in enumerate(steps) if _drawn_in(step) is not None]
+    return steps[drawn[-1] :] if drawn else steps
 
 
 def _place(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,9 @@ class Outcome:
     """Points and strokes that say where the object is, and lie where the chip has no data."""
     asked: int = 0
     """How bands were asked that the model does not see, as ``Step.spectral`` says it."""
+    drawn: Any = None
+    """The outline as it was drawn by hand, a shapely geometry in the raster's CRS; None where
+    the mask says it."""
 
     def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
         """Make sure that where prompts say the object is, there is data.
@@ -90,6 +94,18 @@ def taken(steps: tuple[Step, ...]) -> Region | None:
     places = [item for item in steps[0].prompts if not isinstance(item, Text)]
     only = places[0] if len(places) == 1 else None
     return only if isinstance(only, Region) and only.given else None
+
+
+def drawn_in(step: Step) -> Region | None:
+    """Return the outline that somebody drew by hand in a step."""
+    found = [item for item in step.prompts if isinstance(item, Region) and item.by]
+    return found[-1] if found else None
+
+
+def since_drawn(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps from the last outline by hand on: what was said before is in it."""
+    drawn = [number for number, step in enumerate(steps) if drawn_in(step) is not None]
+    return steps[drawn[-1] :] if drawn else steps
 
 
 def changed(before: Mask, after: Mask) -> float:

@@ -40,7 +40,7 @@ from geoiseg.segment.masks import (
     touched_border,
 )
 from geoiseg.segment.on_chip import check_data_under, inside, without_data
-from geoiseg.segment.outcome import Outcome, Step, changed, taken
+from geoiseg.segment.outcome import Outcome, Step, changed, drawn_in, since_drawn, taken
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
 from geoiseg.segment.watch import Watch
@@ -82,6 +82,7 @@ class Segmenter:
             CancelledError: The user asked to stop.
         """
         watch = watch or Watch()
+        steps = since_drawn(steps)
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
@@ -89,6 +90,9 @@ class Segmenter:
             return replace(self, asking=steps[-1].spectral).run(steps, before, watch)
         last = steps[-1]
         gsd = last.gsd
+        by_hand = drawn_in(last)
+        if by_hand is not None:
+            return replace(self._as_given(by_hand, gsd, watch), drawn=by_hand.polygon)
         followed = before is not None and before.grown is not None
         if last.sharpen or last.grow or (followed and last.choice is None):
             return self._beyond(steps, prompts, before, watch)
@@ -157,6 +161,7 @@ class Segmenter:
         """
         if outcome.grown is not None:
             return ()
+        steps = since_drawn(steps)
         if taken(tuple(step for step in steps if step.prompts)) is not None:
             return (outcome,)
         if self.asking != steps[-1].spectral:

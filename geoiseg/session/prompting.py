@@ -244,8 +244,8 @@ class Prompting(Core):
     def geometry(self) -> Any:
         """The object in progress as a shapely geometry in the raster's CRS, or None."""
         outcome = self.outcome
-        if outcome is None:
-            return None
+        if outcome is None or outcome.drawn is not None:
+            return None if outcome is None else outcome.drawn
         return outline(outcome.mask, self._state.options, outcome.told)
 
     # -- the next click --------------------------------------------------------------

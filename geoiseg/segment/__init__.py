@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from geoiseg.segment.flood import flooded
     from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
+    from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
@@ -31,6 +32,7 @@ __all__ = [
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "LiveWire",
     "LookOptions",
     "Mask",
     "Outcome",
@@ -40,6 +42,7 @@ __all__ = [
     "Suggestion",
     "Uncertainty",
     "Watch",
+    "WireOptions",
     "choose",
     "clean",
     "cut_objects",
@@ -47,6 +50,7 @@ __all__ = [
     "default_store",
     "drawn",
     "flooded",
+    "live_wire",
     "look",
     "suggest",
     "touched_border",
@@ -65,6 +69,7 @@ __getattr__, __dir__ = lazy(
         ],
         "flood": ["flooded"],
         "hierarchy": ["Cut", "CutOptions", "cut_objects"],
+        "livewire": ["LiveWire", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],

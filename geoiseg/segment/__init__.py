@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from geoiseg.segment.flood import flooded
     from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
+    from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.outcome import Outcome, Step
     from geoiseg.segment.segmenter import Segmenter
@@ -33,6 +34,7 @@ __all__ = [
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "LiveWire",
     "LookOptions",
     "Mask",
     "Outcome",
@@ -42,6 +44,7 @@ __all__ = [
     "Suggestion",
     "Uncertainty",
     "Watch",
+    "WireOptions",
     "choose",
     "clean",
     "cut_objects",
@@ -49,6 +52,7 @@ __all__ = [
     "default_store",
     "drawn",
     "flooded",
+    "live_wire",
     "look",
     "suggest",
     "touched_border",
@@ -67,6 +71,7 @@ __getattr__, __dir__ = lazy(
         ],
         "flood": ["flooded"],
         "hierarchy": ["Cut", "CutOptions", "cut_objects"],
+        "livewire": ["LiveWire", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "outcome": ["Outcome", "Step"],
         "segmenter": ["Segmenter"],

@@ -19,7 +19,7 @@ MIX_NOTICE = (
     " SegFormer, whose NVIDIA Source Code License allows non-commercial use only; read"
     " https://github.com/NVlabs/SegFormer."
 )
-FROM_MAE, FROM_MIX = "MIT, from CC-BY-NC-4.0", "MIT, from NVIDIA non-commercial"
+FROM_MAE, FROM_MIX = "MIT, from CC-BY-NC", "MIT, from NVIDIA-NC"
 
 
 class ClickRow(NamedTuple):

@@ -37,6 +37,8 @@ MODELS = {**ENGINES, **TINY}
 
 F_BRS = re.compile(r"(?P<name>.+)\+f-brs-(?P<kind>[abc])")
 """How a name ends that asks for f-BRS around a network of RITM, e.g. ``ritm-h18+f-brs-c``."""
+YOLO_PREFIX = "yolo:"
+"""How the name of a file begins that ultralytics runs, e.g. ``yolo:FastSAM-s.pt``."""
 AUGMENTED = re.compile(r"(?P<name>.+?)\+(?P<kind>flip\+scale|flip|scale)")
 """How a name ends that asks for the mean over several views, e.g. ``tiny+flip``."""
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
@@ -86,7 +88,8 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
             ``.safetensors``), of a folder in the layout of Hugging Face, or of an exported
             model; or ``hf:organisation/name``. ``+f-brs-a``, ``-b`` or ``-c`` after a network
             of RITM optimises it at each click; ``+flip``, ``+scale`` or ``+flip+scale`` after
-            any name answers with the mean over several views. Weights are never downloaded here.
+            any name answers with the mean over several views; ``yolo:`` before a path is for
+            ultralytics. Weights are never downloaded here.
         options: How to run it; by default what is fastest.
 
     Raises:
@@ -131,6 +134,9 @@ def _with_endings(model: str | Path, options: ModelOptions) -> Model:
     if augmented is not None:
         inner = _with_endings(augmented["name"], options)
         return _made("geoiseg.models.augmented", "Augmented", inner, augmented["kind"])
+    if str(model).startswith(YOLO_PREFIX):
+        path = Path(str(model).removeprefix(YOLO_PREFIX)).expanduser().absolute()
+        return _made("geoiseg.models.yolo.model", "load_yolo", path, str(model), options)
     optimised = F_BRS.fullmatch(str(model))
     if optimised is not None:
         return _optimised(optimised["name"], optimised["kind"], options)

@@ -126,6 +126,11 @@ def _unpickle(path: Path) -> Any:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:
             raise WeightsError(f"{path} is no PyTorch checkpoint, or is damaged") from error
+        if asked[1].startswith("ultralytics."):
+            raise WeightsError(
+                f"{path} is a network of ultralytics: give it as yolo:{path}, which needs"
+                " geoiseg[yolo] (ultralytics is AGPL-3.0)"
+            ) from error
         raise WeightsError(
             f"{path} was refused: besides tensors it asks to run {asked[1]}, which weights never"
             " need; get it from its makers, or ask them for a .safetensors file"

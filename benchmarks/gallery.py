@@ -118,12 +118,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--objects", type=int, default=12, help="of a family, or of a scene")
     parser.add_argument("--worst", type=int, default=20, help="objects shown")
     parser.add_argument("--user", choices=USERS, default="centre", help="who clicks")
+    parser.add_argument("--without", nargs="*", default=[], help="families that are left out")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     models = load(args.before), load(args.after)
     pick = outside if args.outside else held_out
     done = []
     for one in pick(args.data, args.objects, args.seed):
+        if one.family in args.without:
+            continue
         both = [
             work(model, one, make_user(args.user, args.seed, one.number, *one.scene.encode()))
             for model in models

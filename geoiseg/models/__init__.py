@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Masks,
         Model,
         ModelInfo,
+        ReadingModel,
     )
     from geoiseg.models.registry import (
         DEFAULT_MODEL,
@@ -41,6 +42,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "ModelOptions",
+    "ReadingModel",
     "get_model",
     "load_model",
     "model_names",
@@ -60,6 +62,7 @@ __getattr__, __dir__ = lazy(
             "Masks",
             "Model",
             "ModelInfo",
+            "ReadingModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },

@@ -19,21 +19,39 @@ if TYPE_CHECKING:
         default_cache,
         default_store,
     )
-    from geoiseg.segment.flood import flooded
-    from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
+    from geoiseg.segment.flood import IntArray, flooded
+    from geoiseg.segment.hierarchy import (
+        SHARE,
+        WEIGHTS,
+        Cut,
+        CutOptions,
+        FloatArray,
+        Regions,
+        cut_objects,
+        cut_of,
+        expected_iou,
+        looks,
+        regions,
+        summed,
+    )
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
 
 __all__ = [
+    "SHARE",
+    "WEIGHTS",
     "CleanOptions",
     "Cut",
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "FloatArray",
+    "IntArray",
     "LookOptions",
     "Mask",
     "Outcome",
+    "Regions",
     "RemoteStore",
     "Segmenter",
     "Step",
@@ -43,12 +61,17 @@ __all__ = [
     "choose",
     "clean",
     "cut_objects",
+    "cut_of",
     "default_cache",
     "default_store",
     "drawn",
+    "expected_iou",
     "flooded",
     "look",
+    "looks",
+    "regions",
     "suggest",
+    "summed",
     "touched_border",
 ]
 
@@ -63,8 +86,21 @@ __getattr__, __dir__ = lazy(
             "default_cache",
             "default_store",
         ],
-        "flood": ["flooded"],
-        "hierarchy": ["Cut", "CutOptions", "cut_objects"],
+        "flood": ["IntArray", "flooded"],
+        "hierarchy": [
+            "Cut",
+            "CutOptions",
+            "FloatArray",
+            "Regions",
+            "SHARE",
+            "WEIGHTS",
+            "cut_objects",
+            "cut_of",
+            "expected_iou",
+            "looks",
+            "regions",
+            "summed",
+        ],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],

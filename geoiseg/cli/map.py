@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from geoiseg.cli.again import command_again
 from geoiseg.cli.options import Bands, bands_option, chosen_options, gsd_option, model_option
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
@@ -104,6 +104,12 @@ def _automatic() -> dict[str, Any]:
               help="fast: one look at each window; best: and what is in doubt asked for again;"
               " lattice: points asked one by one. [default: fast, if the model has dense heads]",
               )  # fmt: skip
+@click.option("--coverage", is_flag=True,
+              help="A partition of the objects' ground: no gaps, no overlaps, borders shared.",
+              )  # fmt: skip
+@click.option("--simplify", default=0.0, show_default=True,
+              help="With --coverage: pixels by which borders may move, both sides alike.",
+              )  # fmt: skip
 @click.option("--scheduler", help="serial, threads, processes, dask, or tcp://host:port.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many. [default: 1]")
 @click.option("--keep-embeddings", is_flag=True,
@@ -136,6 +142,8 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     tile: int,
     min_area: int,
     mode: str | None,
+    coverage: bool,
+    simplify: float,
     scheduler: str | None,
     workers: int | None,
     keep_embeddings: bool,
@@ -154,9 +162,9 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
         gsd=gsd, window=window, overlap=overlap, tile=tile, min_area=min_area, aoi=aoi,
         label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
         words=_words(text, negative, engine, threshold, (like, taught)),
-        labels=labels, keep_embeddings=keep_embeddings,
+        labels=labels, keep_embeddings=keep_embeddings, coverage=coverage, simplify=simplify,
     )  # fmt: skip
-    again = _again()
+    again = command_again()
     try:
         report = segment_raster(
             open_raster(raster, bands), out, model=model, prompts=prompts, scheduler=scheduler,
@@ -195,9 +203,3 @@ def _words(
             raise PromptError("--negative, --engine and --threshold go with --text or --like")
         return None
     return WordsOptions(text or "", negative, engine, threshold, like, taught)
-
-
-def _again() -> str:
-    """Return the command that was given, with --resume."""
-    given = [argument for argument in sys.argv[1:] if argument != "--resume"]
-    return shlex.join(["geoiseg", *given, "--resume"])

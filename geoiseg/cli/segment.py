@@ -10,7 +10,15 @@ import click
 from tqdm import tqdm
 
 from geoiseg.atomic import check_place
-from geoiseg.cli.options import Bands, bands_option, chosen_model, gsd_option, model_option
+from geoiseg.cli.options import (
+    Bands,
+    bands_option,
+    chosen_model,
+    chosen_options,
+    gsd_option,
+    model_option,
+)
+from geoiseg.cli.refine import refine_options, refine_outlines, wants_refining
 from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.features import read_schema
@@ -19,7 +27,7 @@ from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 from geoiseg.session import Session, line_of_project
-from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
+from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_objects
 
 
 @click.command()
@@ -54,6 +62,7 @@ from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
               help="Metres within which an object takes over its neighbours' borders.")  # fmt: skip
 @click.option("--qgis", type=click.Path(path_type=Path),
               help="Also write a QGIS project (.qgz) with raster and objects.")  # fmt: skip
+@refine_options
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def segment(  # noqa: PLR0913 - click hands options over one by one
     *,
@@ -78,30 +87,36 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     snap: float,
     qgis: Path | None,
     as_json: bool,
+    **refining: Any,
 ) -> None:
     """Segment the objects that PROMPTS marks on RASTER, and write them to OUT.
 
     PROMPTS is any vector file: points (column positive, 1 or 0), polygons (column kind, box
     or region), lines as scribbles. Rows with the same object make one object. OUT is .gpkg,
     .shp, .geojson, .fgb, .parquet, or .tif for a mask.
+
+    With --refine, PROMPTS are polygons that others drew, whose borders move to RASTER; each
+    says how far, and whether it still fits.
     """
-    _check_outputs((out, project, qgis), (raster, prompts), layer)
-    line = line or line_of_project(prompts) or "contour"
-    session = Session(
-        open_raster(raster, bands),
-        chosen_model(model),
-        gsd=gsd,
-        outline=OutlineOptions(
-            simplify,
-            smooth,
-            square,
-            line=line,
-            holes=holes,
-            parts=parts,
-            grow=grow,
-            straight=straight,
-        ),
+    outline = OutlineOptions(
+        simplify,
+        smooth,
+        square,
+        line=line or line_of_project(prompts) or "contour",
+        holes=holes,
+        parts=parts,
+        grow=grow,
+        straight=straight,
     )
+    if wants_refining(refining):
+        left = {"--layer": layer, "--project": project, "--schema": schema, "--snap": snap or None,
+                "--qgis": qgis}  # fmt: skip
+        given = MapOptions(gsd=gsd, outline=outline, running=chosen_options())
+        files = (open_raster(raster, bands), prompts, out)
+        refine_outlines(files, model, given, (refining, left), as_json=as_json)
+        return
+    _check_outputs((out, project, qgis), (raster, prompts), layer)
+    session = Session(open_raster(raster, bands), chosen_model(model), gsd=gsd, outline=outline)
     session.snap = snap
     if schema is not None:
         session.schema = read_schema(schema)

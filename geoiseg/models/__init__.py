@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Masks,
         Model,
         ModelInfo,
+        ReadingModel,
     )
     from geoiseg.models.registry import (
         DEFAULT_MODEL,
@@ -43,6 +44,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "ModelOptions",
+    "ReadingModel",
     "get_model",
     "load_model",
     "model_names",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy(
             "Masks",
             "Model",
             "ModelInfo",
+            "ReadingModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },

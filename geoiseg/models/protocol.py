@@ -196,3 +196,17 @@ class DenseModel(Model, Protocol):
             ModelError: The embedding is another model's, or of one without dense heads.
         """
         ...
+
+
+@runtime_checkable
+class ReadingModel(DenseModel, Protocol):
+    """A dense model that reads a chip which nobody will prompt, for less than it embeds it."""
+
+    def read(self, image: NDArray[np.uint8], valid: BoolArray) -> DenseMaps:
+        """Return the same as ``dense(embed(image, valid))``.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched.
+            valid: ``(y, x)`` True where there is data.
+        """
+        ...

@@ -19,8 +19,21 @@ if TYPE_CHECKING:
         default_cache,
         default_store,
     )
-    from geoiseg.segment.flood import flooded
-    from geoiseg.segment.hierarchy import Cut, CutOptions, cut_objects
+    from geoiseg.segment.flood import IntArray, flooded
+    from geoiseg.segment.hierarchy import (
+        SHARE,
+        WEIGHTS,
+        Cut,
+        CutOptions,
+        FloatArray,
+        Regions,
+        cut_objects,
+        cut_of,
+        expected_iou,
+        looks,
+        regions,
+        summed,
+    )
     from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.outcome import Outcome, Step
@@ -29,15 +42,20 @@ if TYPE_CHECKING:
     from geoiseg.segment.watch import Watch
 
 __all__ = [
+    "SHARE",
+    "WEIGHTS",
     "CleanOptions",
     "Cut",
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "FloatArray",
+    "IntArray",
     "LiveWire",
     "LookOptions",
     "Mask",
     "Outcome",
+    "Regions",
     "RemoteStore",
     "Segmenter",
     "Step",
@@ -48,13 +66,18 @@ __all__ = [
     "choose",
     "clean",
     "cut_objects",
+    "cut_of",
     "default_cache",
     "default_store",
     "drawn",
+    "expected_iou",
     "flooded",
     "live_wire",
     "look",
+    "looks",
+    "regions",
     "suggest",
+    "summed",
     "touched_border",
 ]
 
@@ -69,8 +92,21 @@ __getattr__, __dir__ = lazy(
             "default_cache",
             "default_store",
         ],
-        "flood": ["flooded"],
-        "hierarchy": ["Cut", "CutOptions", "cut_objects"],
+        "flood": ["IntArray", "flooded"],
+        "hierarchy": [
+            "Cut",
+            "CutOptions",
+            "FloatArray",
+            "Regions",
+            "SHARE",
+            "WEIGHTS",
+            "cut_objects",
+            "cut_of",
+            "expected_iou",
+            "looks",
+            "regions",
+            "summed",
+        ],
         "livewire": ["LiveWire", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "outcome": ["Outcome", "Step"],

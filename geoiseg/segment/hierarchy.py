@@ -7,16 +7,16 @@ look most like one: what is around them is a border, and what is within is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models import DenseMaps
-from geoiseg.models.classic.merge_tree import MergeRule, MergeTree, build_tree
 from geoiseg.segment.flood import IntArray, flooded
+from geoiseg.segment.region_tree import RegionTree, region_tree
 
 FloatArray = NDArray[np.float32]
 
@@ -26,11 +26,9 @@ STEPS = 3.0
 """Depths per doubling that the watershed tells apart: the deeper, the coarser."""
 NECK = 0.8
 """Strength of a passage that is a point; of one as wide as the regions beside it, none."""
-RULE = MergeRule(size=0.0, edge=1.0)
-"""The border that is weakest on average goes first."""
-WEIGHTS = (-8.6, 2.0, -1.7, 2.25, 0.57, 0.9)
-"""Log-odds of a score, fitted to the IoU of regions of held-out places with what is drawn there:
-a constant, then of each :func:`_looks`."""
+WEIGHTS = (-5.88, 1.35, -0.63, 3.01, 0.15, 1.57)
+"""Log-odds of a score, fitted to the IoU of regions with what is drawn there:
+a constant, then of each of the :func:`looks`. ``python -m geoiseg.training.cuts`` fits them."""
 LARGE = 10.0
 """Binary logarithm of the cells from which on a region gains nothing by being larger."""
 SHARE = 0.85
@@ -47,6 +45,8 @@ class CutOptions:
     """Least score, 0..1."""
     trim: bool = True
     """Whether cells of a region that are none of the ground are left out of it."""
+    weights: tuple[float, ...] = WEIGHTS
+    """Log-odds of a region's score."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +59,17 @@ class Cut:
     """``(n,)`` how much each looks like an object, 0..1."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """All that may be an object of a chip, nested."""
+
+    basins: IntArray
+    """``(v, u)`` numbers from 1 on of the smallest."""
+    tree: RegionTree
+    likely: NDArray[np.float64]
+    """``(k,)`` mean probability of each region's ground."""
+
+
 def cut_objects(maps: DenseMaps, ground: FloatArray, options: CutOptions | None = None) -> Cut:
     """Return the objects of a chip.
 
@@ -69,23 +80,62 @@ def cut_objects(maps: DenseMaps, ground: FloatArray, options: CutOptions | None 
         options: What passes for an object.
     """
     options = options or CutOptions()
+    found = regions(maps, ground)
+    if found is None:
+        return Cut(np.zeros(maps.border.shape, np.int32), np.zeros(0))
+    return cut_of(found, maps, ground, options)
+
+
+def cut_of(found: Regions, maps: DenseMaps, ground: FloatArray, options: CutOptions) -> Cut:
+    """Return the objects among the regions of a chip, as :func:`cut_objects` does."""
+    chosen, scores = _chosen(found, options)
+    number = np.concatenate([[0], chosen]).astype(np.int32)
+    labels = number[found.basins]
+    if options.trim:
+        labels[(ground < options.likely) & (maps.border < STRONG)] = 0
+    return Cut(labels, scores)
+
+
+def regions(maps: DenseMaps, ground: FloatArray) -> Regions | None:
+    """Return all regions that a chip's objects are chosen from; None where there is none.
+
+    Args:
+        maps: What the dense heads say of its cells.
+        ground: ``(v, u)`` how likely each cell is what objects are made of, 0..1.
+    """
     basins, depth = _basins(maps.border)
     count = int(basins.max(initial=0))
     if not count:
-        return Cut(basins, np.zeros(0))
+        return None
     flat = basins.ravel()
     sizes = np.bincount(flat, minlength=count + 1)[1:].astype(np.float32)
     inner = np.where(maps.border < STRONG, 1.0, 0.1)
     weight = np.bincount(flat, inner.ravel(), minlength=count + 1)[1:]
     made = np.bincount(flat, (inner * ground).ravel(), minlength=count + 1)[1:]
-    edges, strength, length = _borders(basins, maps.border, depth)
-    tree = build_tree(np.zeros((count, 1), np.float32), sizes, edges, strength, length, RULE)
-    chosen, scores = _chosen(tree, (made, weight), options)
-    number = np.concatenate([[0], chosen]).astype(np.int32)
-    labels = number[basins]
-    if options.trim:
-        labels[(ground < options.likely) & (maps.border < STRONG)] = 0
-    return Cut(labels, scores)
+    tree = region_tree(sizes, *_borders(basins, maps.border, depth))
+    whole, all_made = (summed(tree, leaf.astype(np.float64)) for leaf in (weight, made))
+    return Regions(basins, tree, all_made / np.maximum(whole, 1e-6))
+
+
+def summed(tree: RegionTree, leaves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(k, ...)`` of each region the sum over its basins.
+
+    Args:
+        tree: Of ``k`` regions over ``n`` basins.
+        leaves: ``(n, ...)`` of each basin.
+    """
+    whole = np.zeros((len(tree.parent), *leaves.shape[1:]))
+    whole[: len(leaves)] = leaves
+    if leaves.ndim == 1:  # plain numbers are much faster one by one
+        values = whole.tolist()
+        for node, up in enumerate(tree.parent.tolist()):
+            if up >= 0:
+                values[up] += values[node]
+        return np.asarray(values)
+    for node, up in enumerate(tree.parent.tolist()):
+        if up >= 0:
+            whole[up] += whole[node]
+    return whole
 
 
 def _basins(border: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -135,23 +185,14 @@ def _borders(
     return edges, np.maximum(strength, neck).astype(np.float32), length
 
 
-def _chosen(
-    tree: MergeTree,
-    ground: tuple[NDArray[Any], NDArray[Any]],
-    options: CutOptions,
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def _chosen(found: Regions, options: CutOptions) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return ``(n,)`` the object of each basin, 0 for none, and the objects' scores.
 
     The cut is the one whose regions have the greatest score, weighted by area.
     """
+    tree = found.tree
     parent, count = tree.parent.tolist(), len(tree.parent)
-    made, weight = (np.concatenate([part, np.zeros(count - len(part))]) for part in ground)
-    for node, up in enumerate(parent):
-        if up >= 0:
-            made[up] += made[node]
-            weight[up] += weight[node]
-    likely = made / np.maximum(weight, 1e-6)
-    score = _score(tree, likely) * (likely >= options.likely)
+    score = expected_iou(looks(found), options.weights) * (found.likely >= options.likely)
     value = (score * tree.area**SHARE).tolist()
     best, below = [0.0] * count, [0.0] * count
     for node, up in enumerate(parent):
@@ -167,14 +208,29 @@ def _chosen(
         elif value[node] >= below[node] and score[node] >= options.min_score:
             scores.append(float(score[node]))
             number[node] = len(scores)
-    return number[: len(ground[0])], np.array(scores, np.float64)
+    return number[: int(found.basins.max())], np.array(scores, np.float64)
 
 
-def _score(tree: MergeTree, likely: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(k,)`` the IoU that each region is expected to have with an object."""
-    parent = tree.parent
-    after = np.where(parent >= 0, tree.height[np.maximum(parent, 0)], 1)
+def looks(found: Regions) -> NDArray[np.float64]:
+    """Return ``(k, 5)`` what a region's score goes by.
+
+    These are the mean strength of the border around it, the strongest border within, its
+    ground, its size, and the border that is next to go.
+    """
+    tree = found.tree
+    after = np.where(tree.parent >= 0, tree.height[np.maximum(tree.parent, 0)], 1)
     size = np.minimum(np.log2(1 + tree.area), LARGE)
-    looks = (tree.edge, tree.height, likely, size, after)
-    odds = WEIGHTS[0] + np.asarray(WEIGHTS[1:]) @ np.stack(looks)
+    return np.stack([tree.edge, tree.height, found.likely, size, after], axis=1).astype(np.float64)
+
+
+def expected_iou(
+    look: NDArray[np.float64], weights: Sequence[float] = WEIGHTS
+) -> NDArray[np.float64]:
+    """Return ``(k,)`` the IoU that each region is expected to have with an object.
+
+    Args:
+        look: ``(k, 5)`` what :func:`looks` says of the regions.
+        weights: Log-odds, a constant first.
+    """
+    odds = weights[0] + look @ np.asarray(weights[1:])
     return np.asarray(1 / (1 + np.exp(-odds)), np.float64)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geoiseg.tiled.batch import ObjectResult, segment_objects
     from geoiseg.tiled.encode import EmbedOptions, EmbedSummary, Estimate, embed_raster, read_area
     from geoiseg.tiled.ledger import ledger_path
-    from geoiseg.tiled.options import MODES, AutomaticOptions, MapOptions
+    from geoiseg.tiled.options import MODES, AutomaticOptions, MapOptions, RefineOptions
     from geoiseg.tiled.prompt_file import PromptedObject, read_prompts
     from geoiseg.tiled.report import MapReport
     from geoiseg.tiled.run import segment_raster
@@ -30,6 +30,7 @@ __all__ = [
     "MapReport",
     "ObjectResult",
     "PromptedObject",
+    "RefineOptions",
     "WordsOptions",
     "embed_raster",
     "ledger_path",
@@ -45,7 +46,7 @@ __getattr__, __dir__ = lazy(
         "batch": ["ObjectResult", "segment_objects"],
         "encode": ["EmbedOptions", "EmbedSummary", "Estimate", "embed_raster", "read_area"],
         "ledger": ["ledger_path"],
-        "options": ["MODES", "AutomaticOptions", "MapOptions", "WordsOptions"],
+        "options": ["MODES", "AutomaticOptions", "MapOptions", "RefineOptions", "WordsOptions"],
         "prompt_file": ["PromptedObject", "read_prompts"],
         "report": ["MapReport"],
         "run": ["segment_raster"],

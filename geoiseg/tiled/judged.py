@@ -21,8 +21,34 @@ RIGHT = 0.5
 """IoU from which an object is right."""
 STEPS = tuple(0.5 + 0.05 * step for step in range(10))
 """IoUs over which the second average precision is the mean, as COCO's."""
+SIZES = (0, 10, 20, 50, 100, 200, 500)
+"""Pixels across from which on a class of sizes begins."""
 RECALLS = np.linspace(0, 1, 101)
 """At which the best precision is taken, as COCO's."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeClass:
+    """Objects and labels of about one size, by the side of a square as large."""
+
+    least: int
+    """Pixels across."""
+    below: int | None
+    """None for no end."""
+    labels: int
+    found: int
+    """Labels that have an object that is right."""
+    objects: int
+    """Judged."""
+    right: int
+    """Objects that are right."""
+
+    def text(self) -> str:
+        """Return it in a few words."""
+        size = f"{self.least}+" if self.below is None else f"{self.least}-{self.below}"
+        return (
+            f"{size} px: {self.found} of {self.labels} found, {self.right} of {self.objects} right"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +72,18 @@ class Quality:
     """Mean of the average precisions at IoUs from 0.5 to 0.95."""
     covered: float
     """Share of the labelled ground that objects cover."""
+    sizes: tuple[SizeClass, ...] = ()
+    """By size, small ones first; none without labels and objects."""
 
     def text(self) -> str:
-        """Return the figures in one line."""
-        return (
+        """Return the figures in a line, and by size in another."""
+        told = (
             f"by {self.labels} labels: precision {self.precision:.2f}, recall {self.recall:.2f},"
             f" F1 {self.f1:.2f} at IoU 0.5; mAP {self.ap50:.2f} at 0.5, {self.ap:.2f} at"
             f" 0.5 to 0.95; {self.covered:.0%} of the labelled ground is covered"
         )
+        by_size = "; ".join(one.text() for one in self.sizes)
+        return f"{told}\nby size across: {by_size}" if by_size else told
 
 
 def read_labels(path: Path, grid: Grid) -> NDArray[Any]:
@@ -119,13 +149,38 @@ def quality(found: NDArray[Any], scores: NDArray[np.float64], labels: NDArray[An
     judged = on > 0.5 * shapely.area(found)
     found, scores = found[judged], scores[judged]
     one, other, iou = _overlaps(found, labels)
-    hits = [_matched(one, other, iou, scores, step) for step in STEPS]
+    matches = [_matched((one, other), iou, scores, len(labels), step) for step in STEPS]
+    hits = [hit for hit, _ in matches]
     right = int(hits[0].sum())
     precision, recall = (right / count if count else 0.0 for count in (len(found), len(labels)))
     f1 = 2 * precision * recall / (precision + recall) if right else 0.0
     averages = [_average(hit, scores, len(labels)) for hit in hits]
     return Quality(len(labels), len(found), precision, recall, f1, averages[0],
-                   float(np.mean(averages)), min(1.0, covered))  # fmt: skip
+                   float(np.mean(averages)), min(1.0, covered),
+                   _by_size((labels, matches[0][1]), (found, hits[0])))  # fmt: skip
+
+
+def _by_size(
+    labels: tuple[NDArray[Any], NDArray[np.bool_]], found: tuple[NDArray[Any], NDArray[np.bool_]]
+) -> tuple[SizeClass, ...]:
+    """Return how many labels were found and how many objects are right, size by size.
+
+    Args:
+        labels: ``(m,)`` polygons in pixels, and which have an object that is right.
+        found: ``(n,)`` the judged objects, and which are right.
+    """
+    rows = []
+    classes = [
+        np.searchsorted(SIZES, np.sqrt(shapely.area(of)), "right") - 1 for of, _ in (labels, found)
+    ]
+    for number, least in enumerate(SIZES):
+        here = [of == number for of in classes]
+        counts = [(int(own.sum()), int(hit[own].sum()))
+                  for own, (_, hit) in zip(here, (labels, found), strict=True)]  # fmt: skip
+        below = SIZES[number + 1] if number + 1 < len(SIZES) else None
+        if counts[0][0] or counts[1][0]:
+            rows.append(SizeClass(least, below, *counts[0], *counts[1]))
+    return tuple(rows)
 
 
 def _overlaps(
@@ -139,21 +194,22 @@ def _overlaps(
 
 
 def _matched(
-    one: NDArray[np.intp],
-    other: NDArray[np.intp],
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
     iou: NDArray[np.float64],
     scores: NDArray[np.float64],
+    labels: int,
     least: float,
-) -> NDArray[np.bool_]:
-    """Return ``(n,)`` which objects match a label of their own; the best scores choose first."""
-    hit = np.zeros(len(scores), bool)
-    taken: set[int] = set()
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return ``(n,)`` which objects match a label of their own, ``(m,)`` which labels match.
+
+    The best scores choose first.
+    """
+    one, other = pairs
+    hit, taken = np.zeros(len(scores), bool), np.zeros(labels, bool)
     for pair in np.lexsort((-iou, -scores[one])):
-        label = int(other[pair])
-        if iou[pair] >= least and not hit[one[pair]] and label not in taken:
-            hit[one[pair]] = True
-            taken.add(label)
-    return hit
+        if iou[pair] >= least and not hit[one[pair]] and not taken[other[pair]]:
+            hit[one[pair]] = taken[other[pair]] = True
+    return hit, taken
 
 
 def _average(hit: NDArray[np.bool_], scores: NDArray[np.float64], labels: int) -> float:

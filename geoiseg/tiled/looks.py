@@ -6,6 +6,7 @@ It is fixed to the raster, so that it can be encoded ahead.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from geoiseg.models import ModelInfo
@@ -13,8 +14,9 @@ from geoiseg.prompting import Frame, level_for_gsd
 from geoiseg.raster import Grid, Window
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.candidates import Placement
-from geoiseg.tiled.options import AutomaticOptions, MapOptions
+from geoiseg.tiled.options import DenseOptions, MapOptions
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.reading import parts
 
 MARGIN = 64
 """Pixels around a window that the model sees besides, so that it answers the same whatever the
@@ -71,10 +73,19 @@ def frames_of_map(grid: Grid, model: ModelInfo, options: MapOptions) -> list[Fra
     at_level = grid.level(level)
     plan = WindowPlan(at_level.shape, options.side_for(model), options.overlap)
     finding = options.finding(model)
-    scales = finding.scales if isinstance(finding, AutomaticOptions) else (1,)
-    frames = {
-        look_at(grid, level, plan.window(number), factor).frame: None
+    scales = finding.scales
+    looks = (
+        look_at(grid, level, plan.window(number), factor).frame
         for number in windows_in(plan, read_aoi(options.aoi, at_level))
         for factor in scales
-    }
-    return list(frames)
+    )
+    if isinstance(finding, DenseOptions) and not finding.best:
+        looks = (part for frame in looks for part in _parts(frame))
+    return list(dict.fromkeys(looks))
+
+
+def _parts(frame: Frame) -> Iterator[Frame]:
+    """Yield the parts in which a frame is read."""
+    for _, seen in parts(frame.window.shape):
+        row, col = frame.window.row + seen.row, frame.window.col + seen.col
+        yield Frame(frame.level, Window(row, col, *seen.shape))

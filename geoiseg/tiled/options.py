@@ -10,6 +10,7 @@ from typing import Any
 
 from geoiseg.errors import PromptError
 from geoiseg.models import ModelInfo, ModelOptions
+from geoiseg.outline import OutlineOptions
 from geoiseg.words import WordsOptions
 
 STRICT = ("sam", "mobilesam", "edgetam")
@@ -20,6 +21,8 @@ MODES = ("lattice", "fast", "best")
 window say it; these, and what is doubtful is asked again."""
 SIDE = 1024
 """Side of the windows that are looked at as a whole, unless another is asked for."""
+LARGE = 2048
+"""The same where nothing is asked besides: what is read twice around windows is less then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,34 @@ class DenseOptions:
     """Least IoU with an object that a region must be expected to have, 0..1."""
     best: bool = False
     """Whether objects that are in doubt are asked for one by one."""
+    scales: tuple[int, ...] = (4, 2, 1)
+    """Reductions at which a window is looked at, coarse ones first; its own is always one."""
+
+    coverage: bool = False
+    """Whether all ground that objects are made of belongs to one."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
             raise PromptError(f"min_score is 0 to 1, got {self.min_score}")
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions:
+    """When an outline still fits the raster."""
+
+    min_same: float = 0.5
+    """Least IoU of the outline as it was drawn and as it is now, 0..1."""
+    min_score: float = 0.4
+    """Least IoU that the model predicts for its own mask, 0..1."""
+    most: float | None = None
+    """Metres by which a border may move at most; any by default."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_same", "min_score"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PromptError(f"{name} is 0 to 1, got {getattr(self, name)}")
+        if self.most is not None and not self.most > 0:
+            raise PromptError(f"a border may move by more than 0 metres, got {self.most}")
 
 
 Finding = AutomaticOptions | DenseOptions
@@ -112,6 +139,16 @@ class MapOptions:
     keep_embeddings: bool = False
     """Whether what the model makes of a window is written to the cache of embeddings, so that
     another run need not encode it. What is there is read in any case."""
+    coverage: bool = False
+    """Whether the objects are a partition of the ground that they are made of, without gaps or
+    overlaps, whose borders are shared vertex by vertex. All of them are in memory at the end."""
+    simplify: float = 0.0
+    """Pixels by which the borders of a coverage may move to lose vertices, both sides alike."""
+    refine: RefineOptions | None = None
+    """Set where the prompts are outlines that others drew, whose borders are to move to this
+    raster; what still fits."""
+    outline: OutlineOptions = OutlineOptions(line="pixels")
+    """How the outlines of prompted objects are drawn."""
     running: ModelOptions = field(default_factory=ModelOptions)
     """How the model runs."""
 
@@ -122,6 +159,10 @@ class MapOptions:
             raise PromptError(f"min_area is at least 1 pixel, got {self.min_area}")
         if self.attempts < 1:
             raise PromptError(f"a window is tried at least once, got {self.attempts} attempts")
+        if not (math.isfinite(self.simplify) and 0 <= self.simplify <= 100):
+            raise PromptError(f"simplify is 0 to 100 pixels, got {self.simplify}")
+        if self.simplify and not self.coverage:
+            raise PromptError("simplify goes with coverage: borders are to stay shared")
         if self.mode is not None and self.mode not in MODES:
             raise PromptError(f"the mode is {', '.join(MODES)}, got {self.mode!r}")
         if self.gsd is not None and not (math.isfinite(self.gsd) and self.gsd > 0):
@@ -133,8 +174,10 @@ class MapOptions:
 
     def side_for(self, model: ModelInfo) -> int:
         """Return the side of a window in which a model looks for all objects."""
-        dense = isinstance(self.finding(model), DenseOptions)
-        return self.window_for(SIDE if dense else model.chip_size)
+        finding = self.finding(model)
+        if not isinstance(finding, DenseOptions):
+            return self.window_for(model.chip_size)
+        return self.window_for(SIDE if finding.best else LARGE)
 
     def finding(self, model: ModelInfo) -> Finding:
         """Return how a model finds all objects.
@@ -144,6 +187,8 @@ class MapOptions:
         """
         lattice = self._of_lattice()
         mode = self.mode or ("fast" if model.dense and not lattice else "lattice")
+        if mode == "lattice" and self.coverage and self.words is None:
+            raise PromptError("a coverage needs dense heads: take mode 'fast' or 'best', or words")
         if mode == "lattice":
             return self.automatic_for(model.family)
         if not model.dense:
@@ -156,7 +201,7 @@ class MapOptions:
                 " leave it out, or take mode 'lattice'"
             )
         given = self.automatic if isinstance(self.automatic, Mapping) else {}
-        return DenseOptions(best=mode == "best", **given)
+        return DenseOptions(best=mode == "best", coverage=self.coverage, **given)
 
     def _of_lattice(self) -> list[str]:
         """Return the names of what was said of the lattice."""

@@ -19,7 +19,8 @@ from geoiseg.tiled.ledger import Ledger
 from geoiseg.tiled.prepare import Run
 from geoiseg.tiled.prompted import items_frame
 from geoiseg.tiled.quicklook import QuickLook
-from geoiseg.tiled.report import FailedArea, MapReport, MissingObject
+from geoiseg.tiled.report import FailedArea, MapReport, MissingObject, Refined
+from geoiseg.tiled.shared import sharing
 from geoiseg.tiled.worker import peak_memory
 from geoiseg.tiled.writer import (
     Provenance,
@@ -40,6 +41,8 @@ class Tally:
     objects: int = 0
     quality: Quality | None = None
     """By labels."""
+    refined: Refined | None = None
+    """Outlines."""
 
 
 def write(run: Run, ledger: Ledger, tally: Tally, quicklook: Path | None) -> None:
@@ -60,7 +63,8 @@ def write(run: Run, ledger: Ledger, tally: Tally, quicklook: Path | None) -> Non
 
 
 def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None) -> int:
-    count = number_objects(ledger, run.plan, run.options.min_area)
+    least = 1 if run.options.coverage else run.options.min_area
+    count = number_objects(ledger, run.plan, least)
     info = run.model.info
     about = Provenance(run.options.label, info.name, info.weights_hash,
                        run.grid.pixel_size_metres(), run.raster.name)  # fmt: skip
@@ -70,6 +74,8 @@ def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None)
                         weights=engine.weights, words=run.wording.label,
                         negative=said.negative, by=run.wording.by)  # fmt: skip
     found = objects(ledger)
+    if run.options.coverage:
+        found = sharing(found, run.options.simplify)
     if run.judge is not None:
         found = run.judge.passing(found)
     if look is not None:
@@ -104,8 +110,16 @@ def _write_prompted(run: Run, ledger: Ledger, tally: Tally) -> int:
         reason = next((item.error for item in ledger.items() if item.error), "every tile failed")
         raise PromptError(f"no object was found: {reason}")
     tally.area_m2 = float(frame["area_m2"].astype(float).sum())
+    if run.options.refine is not None:
+        tally.refined = _refined(frame)
     export_features(frame, run.out, grid=run.raster.grid)
     return len(frame)
+
+
+def _refined(frame: Any) -> Refined:
+    good = frame["fits"].astype(bool)
+    moved = frame.loc[good, "moved_m"].dropna().astype(float)
+    return Refined(len(frame), int(good.sum()), float(moved.median()) if len(moved) else None)
 
 
 def report(run: Run, ledger: Ledger, tally: Tally, seconds: float) -> MapReport:
@@ -130,4 +144,5 @@ def report(run: Run, ledger: Ledger, tally: Tally, seconds: float) -> MapReport:
         failures=failures,
         missing=missing,
         quality=tally.quality,
+        refined=tally.refined,
     )

@@ -23,6 +23,7 @@ from geoiseg.tiled.drivers import Dask, Driver, Serial
 from geoiseg.tiled.judged import Judge, read_labels
 from geoiseg.tiled.ledger import ledger_path
 from geoiseg.tiled.options import SIDE, MapOptions
+from geoiseg.tiled.outline_file import read_outlines
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.tiled.prompted import Group, GroupJob, grouped
@@ -120,6 +121,12 @@ def prepared(
     words = None if options.words is None else read_wording(options.words, raster, level, loaded)
     if words is not None and prompts is not None:
         raise PromptError("give prompts, or words and examples, not both")
+    if options.coverage and (prompts is not None or suffix == ".tif"):
+        raise PromptError(
+            "a coverage is of all objects, as .gpkg or .parquet; for prompts use geoiseg clean"
+        )
+    if options.refine is not None and prompts is None:
+        raise PromptError("there are no outlines to refine: give a file of polygons as prompts")
     if options.labels is not None and prompts is not None:
         raise PromptError(
             "labels judge a map of all objects, or of words; leave them or prompts out"
@@ -135,11 +142,12 @@ def prepared(
         work = WindowJob(raster, level, plan, options.finding(loaded.info), options.min_area,
                          area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
     else:
-        said = read_prompts(Path(prompts), raster.grid, options.gsd)
+        reads = read_prompts if options.refine is None else read_outlines
+        said = reads(Path(prompts), raster.grid, options.gsd)
         tiles = WindowPlan(grid.shape, max(options.tile, 2 * options.overlap), options.overlap)
         groups = tuple(grouped(said, raster.grid, level, tiles, aoi))
         numbers = range(len(groups))
-        work = GroupJob(raster, options.gsd)
+        work = GroupJob(raster, options.gsd, options.refine, options.outline)
     job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
               options.running, threads)  # fmt: skip
     return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)

@@ -18,17 +18,19 @@ import pandas as pd
 import shapely
 
 from geoiseg.errors import PromptError
-from geoiseg.features import FIXED_COLUMNS, Kinds, plain_value
+from geoiseg.features import FIXED_COLUMNS, Kinds, compactness, plain_value
 from geoiseg.features.kinds import typed_column
 from geoiseg.models import Model
 from geoiseg.outline import OutlineOptions
 from geoiseg.prompting import Prompts
-from geoiseg.raster import Grid, Raster
+from geoiseg.raster import Grid, Raster, measure
 from geoiseg.session import Session
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.ledger import Item
+from geoiseg.tiled.options import RefineOptions
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import PromptedObject
+from geoiseg.tiled.refined import refine
 
 LARGEST_GROUP = 64
 """Objects that are done, and lost with a worker, together."""
@@ -51,6 +53,9 @@ class GroupJob:
 
     raster: Raster
     gsd: float | None
+    refine: RefineOptions | None = None
+    """Where the objects are outlines to refine: what still fits."""
+    outline: OutlineOptions = OutlineOptions(line="pixels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,10 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
         group: The objects.
     """
     started = time.perf_counter()
-    # As the outlines of all other maps: a run that is resumed has one sort of line.
-    along = OutlineOptions(line="pixels")
-    session = Session(job.raster, model, gsd=job.gsd, outline=along)
+    session = Session(job.raster, model, gsd=job.gsd, outline=job.outline)
+    if job.refine is not None:
+        done = _refined(session, group, job.refine)
+        return GroupResult(number, done, {"find": time.perf_counter() - started})
     results = segment_objects(session, group.objects)
     rows = {row["id"]: row for row in session.features.to_dict("records")}
     items = []
@@ -84,12 +90,33 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
         if result.feature_id is None:
             items.append(Item(position, result.name, told))
             continue
-        row = rows[result.feature_id]
-        outline = shapely.to_wkb(row.pop("geometry"))
-        plain = {name: plain_value(value) for name, value in row.items()}
-        text = json.dumps(plain, default=bytes.hex)
-        items.append(Item(position, result.name, told, text, outline))
+        items.append(_item(position, result.name, told, rows[result.feature_id]))
     return GroupResult(number, tuple(items), {"find": time.perf_counter() - started})
+
+
+def _item(position: int, name: str, told: str | None, row: dict[str, Any]) -> Item:
+    outline = shapely.to_wkb(row.pop("geometry"))
+    plain = {name: plain_value(value) for name, value in row.items()}
+    return Item(position, name, told, json.dumps(plain, default=bytes.hex), outline)
+
+
+def _refined(session: Session, group: Group, options: RefineOptions) -> tuple[Item, ...]:
+    """Return what became of the outlines of a group."""
+    found, items = [refine(session, item, options) for item in group.objects], []
+    rows = {row["id"]: row for row in session.features.to_dict("records")}
+    for position, item, (result, now) in zip(group.positions, group.objects, found, strict=True):
+        if now is None:
+            items.append(Item(position, item.name, result.reason))
+            continue
+        info, grid = session.model.info, session.raster.grid
+        blank = {"label": item.label, **item.attributes, "model": info.name,
+                 "weights": info.weights_hash, "source": session.raster.name}  # fmt: skip
+        row = rows.get(result.feature_id or 0, blank)
+        area, around = measure(now.geometry, grid.crs)
+        sizes = {"area_m2": area, "perimeter_m": around, "compactness": compactness(area, around)}
+        row = {**row, **sizes, **now.columns(), "score": now.score, "geometry": now.geometry}
+        items.append(_item(position, item.name, None, row))
+    return tuple(items)
 
 
 def grouped(

@@ -33,6 +33,22 @@ class MissingObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Refined:
+    """What became of outlines that others drew."""
+
+    outlines: int
+    fit: int
+    """That are still there."""
+    moved_m: float | None
+    """Metres by which the borders of these moved: the median of their means."""
+
+    def text(self) -> str:
+        """Return it in one line."""
+        far = "" if self.moved_m is None else f"; their borders moved by {self.moved_m:.2g} m"
+        return f"{self.fit} of {self.outlines} outlines still fit{far}"
+
+
+@dataclass(frozen=True, slots=True)
 class MapReport:
     """What a run has done."""
 
@@ -59,6 +75,8 @@ class MapReport:
     missing: tuple[MissingObject, ...] = ()
     quality: Quality | None = None
     """By labels, where there are some."""
+    refined: Refined | None = None
+    """Where outlines were refined."""
     redo: str = "segment_raster(..., resume=True)"
     """What to run to do the failed windows again."""
 
@@ -91,6 +109,8 @@ class MapReport:
             lines.append(f"peak memory of a process: {self.peak_mb:.0f} MB")
         if self.quality is not None:
             lines.append(self.quality.text())
+        if self.refined is not None:
+            lines.append(self.refined.text())
         lines += self.problems()
         return "\n".join(lines)
 

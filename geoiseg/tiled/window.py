@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,17 +16,21 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.errors import ModelError, RasterError
-from geoiseg.models import DenseModel, Embedding, Model
+from geoiseg.models import DenseMaps, DenseModel, Embedding, Model, ReadingModel
 from geoiseg.outline import polygons_from_labels
+from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray, Chip, Raster, Window
 from geoiseg.segment import EmbeddingCache, Segmenter
+from geoiseg.segment.embeddings import EmbeddingKey
 from geoiseg.segment.segmenter import unpacked
 from geoiseg.tiled.automatic import View, find_objects
 from geoiseg.tiled.candidates import Placement
-from geoiseg.tiled.dense import find_dense
+from geoiseg.tiled.dense import Labels, Wanted, find_dense
+from geoiseg.tiled.doubt import asked_again
 from geoiseg.tiled.looks import MARGIN, Look, look_at
 from geoiseg.tiled.options import DenseOptions, Finding
 from geoiseg.tiled.plan import WindowPlan
+from geoiseg.tiled.reading import read_parts
 from geoiseg.tiled.wording import Wording, find_words
 
 T = TypeVar("T")
@@ -152,7 +157,7 @@ def _found(
         return find_objects(model, views.encoded, allowed, origin, how, job.min_area)
     if not isinstance(model, DenseModel):
         raise ModelError(f"{model.info.name} says it has dense heads, but has no method for them")
-    return find_dense(model, views.whole(), allowed, how, job.min_area)
+    return find_dense(views, allowed, how, job.min_area)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +178,8 @@ class _Views:
 
     def __init__(self, job: WindowJob, window: Window, segmenter: Segmenter) -> None:
         self._job, self.window, self._segmenter = job, window, segmenter
+        self._seen: dict[int, View] = {}
+        self._whole: Embedding | None = None
         self.seconds = 0.0
 
     def allowed(self) -> BoolArray:
@@ -185,13 +192,15 @@ class _Views:
 
         Damage beyond the window is no reason to give it up: then it is looked at alone.
         """
-        try:
-            look = self._look(factor, MARGIN)
-            chip = self._read(look)
-        except RasterError:
-            look = self._look(factor, 0)
-            chip = self._read(look)
-        return View(chip.rgb, chip.valid, look.place)
+        if factor not in self._seen:
+            try:
+                look = self._look(factor, MARGIN)
+                chip = self._read(look)
+            except RasterError:
+                look = self._look(factor, 0)
+                chip = self._read(look)
+            self._seen[factor] = View(chip.rgb, chip.valid, look.place)
+        return self._seen[factor]
 
     def encoded(self, factor: int) -> Encoded:
         """Return the same encoded, from the cache where it is."""
@@ -200,21 +209,64 @@ class _Views:
         except RasterError:
             return self._encoded(self._look(factor, 0))
 
+    def said(self, view: View, factor: int, wanted: Wanted, known: DenseMaps | None) -> DenseMaps:
+        """Return what the model says of a view, part by part.
+
+        Where it is asked besides, the window is encoded as a whole.
+        """
+        model, how = self._segmenter.model, self._job.automatic
+        everything = Window(0, 0, view.valid.shape[0], view.valid.shape[1])
+        asking = isinstance(how, DenseOptions) and how.best and factor == 1
+        if asking and isinstance(model, DenseModel) and wanted(everything):
+            return model.dense(self.whole()[1])
+        frame = self._look(factor, self._margin(view, factor)).frame
+        return read_parts(partial(self._part, view, frame), view.valid, wanted, known)
+
+    def asked(self, found: Labels, allowed: BoolArray, least: tuple[float, int]) -> Labels:
+        """Return objects of which those in doubt were asked for."""
+        return asked_again(self._segmenter.model, self.whole(), found, allowed, least)
+
+    def _part(self, view: View, frame: Frame, part: Window) -> DenseMaps:
+        """Return what the model says of a part of a view, encoded before or now."""
+        model, job = self._segmenter.model, self._job
+        if not isinstance(model, DenseModel):
+            raise ModelError(f"{model.info.name} says it has dense heads, but has none")
+        there = Window(frame.window.row + part.row, frame.window.col + part.col, *part.shape)
+        key = self._segmenter.key(Frame(frame.level, there))
+        kept = self._timed(lambda: self._segmenter.cache.get(key))
+        if kept is None and not job.keep_embeddings and isinstance(model, ReadingModel):
+            return model.read(view.rgb[part.slices], view.valid[part.slices])
+        if kept is None:
+            kept = self._kept(key, self._timed(lambda: job.raster.chip(there, frame.level)))
+        return model.dense(unpacked(kept)[0])
+
     def whole(self) -> tuple[View, Embedding]:
         """Return the window and its surroundings at its own scale, and the same encoded."""
         view = self.seen(1)
-        margin = MARGIN if view.valid.shape == self._look(1, MARGIN).frame.window.shape else 0
-        return view, self._encoded(self._look(1, margin)).kept
+        if self._whole is None:
+            self._whole = self._encoded(self._look(1, self._margin(view, 1))).kept
+        return view, self._whole
+
+    def _margin(self, view: View, factor: int) -> int:
+        """Return what a view shows around the window."""
+        shown = self._look(factor, MARGIN).frame.window.shape
+        return MARGIN if view.valid.shape == shown else 0
 
     def _encoded(self, look: Look) -> Encoded:
-        segmenter, cache = self._segmenter, self._segmenter.cache
-        key = segmenter.key(look.frame)
+        cache = self._segmenter.cache
+        key = self._segmenter.key(look.frame)
         kept = self._timed(lambda: cache.get(key))
         if kept is None:
-            kept = segmenter.encode(self._read(look))
-            if self._job.keep_embeddings and cache.disk is not None and key.origin is not None:
-                cache.disk.keep(key, kept)
+            kept = self._kept(key, self._read(look))
         return Encoded(*unpacked(kept), look.place)
+
+    def _kept(self, key: EmbeddingKey, chip: Chip) -> Embedding:
+        """Return a chip encoded, and keep that where it is wanted."""
+        segmenter, disk = self._segmenter, self._segmenter.cache.disk
+        made = segmenter.encode(chip)
+        if self._job.keep_embeddings and disk is not None and key.origin is not None:
+            disk.keep(key, made)
+        return made
 
     def _look(self, factor: int, margin: int) -> Look:
         return look_at(self._job.raster.grid, self._job.level, self.window, factor, margin)

@@ -12,6 +12,7 @@ then, one :class:`Scene` each, of one name and with the very same image.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -37,12 +38,13 @@ WHOLE = 0.05
 """Least share of a picture's water, or land, for the other to be an object as a whole."""
 
 
-def read_scenes(folder: Path, *, held_out: bool) -> Iterator[Scene]:
+def read_scenes(folder: Path, *, held_out: bool, named: str = "") -> Iterator[Scene]:
     """Yield the scenes of a data folder, in the order of their names, layer by layer.
 
     Args:
         folder: Data folder.
         held_out: Whether to yield the scenes of the places that are held out or all others.
+        named: Regular expression that matches the beginning of their names.
 
     Raises:
         RasterError: There is no labelled scene.
@@ -51,6 +53,8 @@ def read_scenes(folder: Path, *, held_out: bool) -> Iterator[Scene]:
     photos = sorted(folder.glob("_dubai/*.jpg"))
     if not rasters and not photos:
         raise RasterError(f"no labelled scene in {str(folder)!r}; expected NAME/image.tif there")
+    rasters = [path for path in rasters if re.match(named, path.name)]
+    photos = [path for path in photos if re.match(named, path.stem)]
     for path in rasters:
         if (place_of(path.name) in HELD_OUT) == held_out:
             yield from read_packed(path) if is_packed(path) else _read_raster(path)

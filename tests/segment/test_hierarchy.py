@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from geoiseg.models import DenseMaps
+from geoiseg.models.classic.merge_tree import MergeRule, build_tree
 from geoiseg.segment import CutOptions, cut_objects, drawn
+from geoiseg.segment.region_tree import region_tree
 
 SIDE = 65
 WALL = 32
@@ -77,3 +79,21 @@ def test_outlines_go_where_the_colours_change() -> None:
     assert (labels[:, :41] != 2).all()
     assert (labels[:, 43:] == 2).all()
     assert (labels == 3).sum() == 16
+
+
+def test_the_tree_is_the_one_that_merging_by_borders_makes() -> None:
+    rng = np.random.default_rng(1)
+    count = 60
+    pairs = np.array([(a, b) for a in range(count) for b in range(a) if rng.random() < 0.1])
+    edges = np.sort(pairs, axis=1).astype(np.int32)
+    strength = rng.random(len(edges)).astype(np.float32)
+    length = rng.integers(1, 20, len(edges)).astype(np.float32)
+    sizes = rng.integers(1, 99, count).astype(np.float32)
+    rule = MergeRule(size=0.0, edge=1.0)
+    old = build_tree(np.zeros((count, 1), np.float32), sizes, edges, strength, length, rule)
+    new = region_tree(sizes, edges, strength, length)
+    assert (new.parent == old.parent).all()
+    assert (new.area == old.area).all()
+    assert new.edge == pytest.approx(old.edge, abs=1e-6)
+    assert new.height == pytest.approx(old.height, abs=1e-6)
+    assert new.outline[:count].sum() == 2 * length.sum()

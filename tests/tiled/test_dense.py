@@ -80,13 +80,13 @@ def test_every_object_comes_out_once_whatever_the_tiles(fields, tmp_path):
     assert one["pieces"].max() >= 3
 
 
-def test_each_window_is_encoded_once(fields, tmp_path):
+def test_each_window_is_looked_at_once_at_each_reduction(fields, tmp_path):
     log = tmp_path / "log"
     options = MapOptions(**FEW)
     geoiseg.segment_raster(
         fields.path, tmp_path / "out.gpkg", model=DenseFlood(log=log), options=options
     )
-    assert log.stat().st_size == 9
+    assert log.stat().st_size == 27
 
 
 def test_the_model_and_what_is_said_of_the_lattice_decide_the_mode():
@@ -103,7 +103,8 @@ def test_the_model_and_what_is_said_of_the_lattice_decide_the_mode():
         MapOptions(mode="best").finding(other)
     with pytest.raises(PromptError, match="the mode is lattice, fast, best"):
         MapOptions(mode="slow")
-    assert MapOptions().side_for(dense) == 1024
+    assert MapOptions().side_for(dense) == 2048
+    assert MapOptions(mode="best").side_for(dense) == 1024
     assert MapOptions().side_for(other) == 256
     assert MapOptions(window=512).side_for(dense) == 512
 

@@ -52,3 +52,13 @@ def test_an_empty_map_or_no_labels_give_zeros():
     nothing = np.array([], object)
     for told in (quality(nothing, np.zeros(0), LABELS), quality(LABELS, np.ones(4), nothing)):
         assert (told.precision, told.recall, told.f1, told.ap50, told.ap, told.covered) == (0,) * 6
+
+
+def test_sizes_tell_which_objects_are_found():
+    labels = squares((0, 0, 5, 5), (20, 0, 50, 30), (100, 0, 700, 600))
+    found = squares((20, 0, 50, 30), (100, 0, 130, 30), (100, 40, 700, 600))
+    told = quality(found, np.ones(3), labels)
+    rows = [(one.least, one.labels, one.found, one.objects, one.right) for one in told.sizes]
+    assert rows == [(0, 1, 0, 0, 0), (20, 1, 1, 2, 1), (500, 1, 1, 1, 1)]
+    assert "20-50 px: 1 of 1 found, 1 of 2 right; 500+ px: 1 of 1 found" in told.text()
+    assert quality(found, np.ones(3), np.array([], object)).sizes == ()

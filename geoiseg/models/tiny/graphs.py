@@ -46,8 +46,17 @@ class Graphs:
         self._sparing = onnxruntime.RunOptions()
         self._sparing.only_execute_path_to_fetches = True
 
-    def encode(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the features by name, each ``(1, channels, y, x)``."""
+    def encode(
+        self, given: Mapping[str, NDArray[Any]], only: str | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the features by name, each ``(1, channels, y, x)``.
+
+        Args:
+            given: The encoder's inputs.
+            only: The one feature that is wanted; what no other needs is not computed then.
+        """
+        if only is not None:
+            return {only: self._encoder.run([only], given, self._sparing)[0]}
         return dict(zip(self.features, self._encoder.run(None, given), strict=True))
 
     def decode(self, given: Mapping[str, NDArray[Any]], *, others: bool) -> list[NDArray[Any]]:

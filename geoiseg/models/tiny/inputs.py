@@ -148,3 +148,21 @@ def _previous(seeds: Seeds, padded: tuple[int, int]) -> tuple[FloatArray, float]
     whole = np.pad(probability, ((0, missing[0]), (0, missing[1])))
     half = cv2.resize(whole, (padded[1] // 2, padded[0] // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(half, np.float32), 1.0
+
+
+def encoder_inputs(
+    image: NDArray[np.uint8], valid: BoolArray, size: tuple[int, int]
+) -> dict[str, NDArray[np.float32]]:
+    """Return what the encoder reads of a chip, in whole cells of its coarsest features.
+
+    Args:
+        image: ``(y, x, 3)``.
+        valid: ``(y, x)``.
+        size: Rows and columns to which both are filled up.
+    """
+    rows, columns = valid.shape
+    pixels = np.zeros((1, 3, *size), np.float32)
+    seen = np.zeros((1, 1, *size), np.float32)
+    seen[0, 0, :rows, :columns] = valid
+    np.multiply(image.transpose(2, 0, 1), valid, out=pixels[0, :, :rows, :columns])
+    return {"image": pixels, "valid": seen}

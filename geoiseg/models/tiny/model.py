@@ -33,6 +33,7 @@ from geoiseg.models.tiny.inputs import (
     VALID,
     click_middle,
     decoder_inputs,
+    encoder_inputs,
     features_in,
     validity,
 )
@@ -107,13 +108,7 @@ class TinyModel:
                 f"an image is (y, x, 3) with (y, x) validity, got {image.shape}, {valid.shape}"
             )
         rows, columns = valid.shape
-        padding = [
-            (0, padded - have) for padded, have in zip(_padded(valid), valid.shape, strict=True)
-        ]
-        seen = np.pad(valid, padding).astype(np.float32)
-        pixels = np.pad(image, [*padding, (0, 0)]).astype(np.float32) * seen[..., None]
-        given = {"image": pixels.transpose(2, 0, 1)[None], "valid": seen[None, None]}
-        arrays = self._graphs.encode(given)
+        arrays = self._graphs.encode(encoder_inputs(image, valid, _padded(valid)))
         small: dict[str, NDArray[Any]]
         small = {name: array.astype(np.float16) for name, array in arrays.items()}
         small[VALID] = valid.astype(np.float16)
@@ -280,6 +275,24 @@ class TinyModel:
         """
         self._check(embedding)
         return dense_maps(embedding)
+
+    def read(self, image: NDArray[np.uint8], valid: BoolArray) -> DenseMaps:
+        """Return what ``dense`` says of the embedding of a chip, which is not made.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched, any size.
+            valid: ``(y, x)`` True where there is data.
+
+        Raises:
+            ModelError: The network is of the first generation, which has no dense heads.
+        """
+        if not self.info.dense:
+            raise ModelError(f"{self._name} has no dense heads; take another model")
+        given = encoder_inputs(image, valid, _padded(valid))
+        logits = self._graphs.encode(given, only=DENSE)[DENSE].astype(np.float16)
+        return dense_maps(
+            Embedding(self._identity, (valid.shape[0], valid.shape[1]), {DENSE: logits})
+        )
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model != self._identity:

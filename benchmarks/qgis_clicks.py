@@ -3,7 +3,8 @@
     python benchmarks/qgis_clicks.py [OUT.json]
 
 Needs the development environment, QGIS and Xvfb. Prints medians, beside those of a session in this
-process on the same clicks, which is what a notebook waits for before it draws.
+process on the same clicks, which is what a notebook waits for before it draws. A click includes its
+chip, which is read and encoded; a preview is asked for after that.
 """
 
 from __future__ import annotations

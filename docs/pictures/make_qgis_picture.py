@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from geoiseg.demo.scene import make_scene  # noqa: E402
-from tests.qgis_app import Qgis  # noqa: E402
+from tests.qgis.qgis_app import Qgis  # noqa: E402
 
 FIELDS = ((586250, 5790250), (585300, 5788980), (586850, 5791280))
 FIELD, BEYOND = (586878, 5789748), (587163, 5789876)

@@ -4,5 +4,5 @@
 standard output, a line of JSON each. It opens no port, and it ends with its input.
 """
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Number of the way of speaking; a plugin of another number is refused by the plugin."""

@@ -16,6 +16,7 @@ import shapely
 
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
+from geoiseg.companion.sent import SENT
 from geoiseg.companion.shapes import shape_of
 from geoiseg.features import compactness
 from geoiseg.models import DEFAULT_MODEL, get_model
@@ -61,7 +62,7 @@ class Objects:
     def open(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         """Return facts about a raster, once it and the model are ready for the first click."""
         tell(None, "opening")
-        view = self._view(fields, with_steps=False)
+        view = self.view(fields, with_steps=False)
         fields.done()
         watch.phase("opening")
         raster, model = view.segmenter.raster, view.segmenter.model
@@ -81,7 +82,7 @@ class Objects:
         ``wkb`` is hexadecimal; None where nothing says yet where the object is, or where
         nothing was found.
         """
-        view = self._view(fields)
+        view = self.view(fields)
         options = shape_of(fields)
         fields.done()
         watch.tell = lambda text: tell(None, text)
@@ -141,7 +142,7 @@ class Objects:
 
     def suggest(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         """Return where a click would help most, in the raster's CRS; None where none would."""
-        view = self._view(fields)
+        view = self.view(fields)
         fields.done()
         outcome = self._outcome(view, watch)
         if outcome is None or outcome.grown is not None or outcome.mask.is_empty:
@@ -152,8 +153,30 @@ class Objects:
         place = suggest(seen, outcome.mask.array, prompts.to_pixel(seen.grid))
         return {"at": None if place is None else [place.x, place.y]}
 
-    def _view(self, fields: Fields, *, with_steps: bool = True) -> View:
-        name, bands = fields.text("raster"), fields.bands("bands") or None
+    def hover(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:  # noqa: ARG002
+        """Return the outline that the last of the steps would give; it is not remembered.
+
+        ``wkb`` is None where there would be none. Mistakes are no news under a moving mouse.
+        """
+        view = self.view(fields)
+        fields.done()
+        before = self._outcome(View(view.key, view.segmenter, view.steps[:-1]), watch)
+        positive = any(item.positive for step in view.steps for item in step.prompts)
+        if not view.steps or not positive:
+            return {"wkb": None}
+        outcome = view.segmenter.run(view.steps, before, watch)
+        shape = outline(outcome.mask)
+        milliseconds = {name: round(t, 1) for name, t in outcome.milliseconds.items()}
+        wkb = None if shape is None else shapely.to_wkb(shape, hex=True)
+        return {"wkb": wkb, "milliseconds": milliseconds}
+
+    def view(self, fields: Fields, *, with_steps: bool = True) -> View:
+        """Return what is asked about: a raster, opened once, and steps that lie on it.
+
+        Raises:
+            GeoisegError: It can not be opened, or a step is none.
+        """
+        name, bands = SENT.place(fields.text("raster")), fields.bands("bands") or None
         model = fields.text("model", DEFAULT_MODEL)
         key = (name, bands, model, _stamp(name))
         if key not in self._open:

@@ -42,6 +42,7 @@ class Service:
         self._waiting: queue.SimpleQueue[Asked] = queue.SimpleQueue()
         self._known: dict[int, Asked] = {}
         self._objects: Any = None
+        self._finding: Any = None
 
     def run(self) -> int:
         """Serve until the other end is gone, and return the exit code."""
@@ -101,19 +102,26 @@ class Service:
         """Return what does a request; libraries are loaded with the first that needs them."""
         if what == "models":
             return _models
+        if what == "put":
+            from geoiseg.companion.sent import SENT
+
+            return SENT.put
         if what in JOBS:
             from geoiseg.companion import jobs
 
             job: Done = getattr(jobs, JOBS[what])
             return job
-        if what in ("open", "object", "suggest", "alternatives"):
+        if what in ("open", "object", "suggest", "alternatives", "hover", "find"):
             if self._objects is None:
+                from geoiseg.companion.finding import Finding
                 from geoiseg.companion.objects import Objects
 
                 self._objects = Objects()
+                self._finding = Finding(self._objects)
             objects = self._objects
             known: dict[str, Done] = {
                 "open": objects.open, "object": objects.answer, "suggest": objects.suggest,
+                "hover": objects.hover, "find": self._finding.find,
             }  # fmt: skip
             return known[what]
         raise RequestError(f"{what!r} is nothing that can be done here")
@@ -140,6 +148,13 @@ def _models(fields: Fields, watch: Any, tell: Any) -> dict[str, Any]:  # noqa: A
     return {"models": sorted(ready, key=lambda name: (name != "tiny", name))}
 
 
+def _clear() -> None:
+    """Remove what was sent."""
+    sent = sys.modules.get("geoiseg.companion.sent")
+    if sent is not None:
+        sent.SENT.clear()
+
+
 def serve() -> int:
     """Serve the process's own pipes; return when the other end is gone.
 
@@ -148,6 +163,7 @@ def serve() -> int:
     os.closerange(3, 256)  # what else the GIS has open is none of ours
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     code = Service(Pipe.standard()).run()
+    _clear()
     for child in multiprocessing.active_children():
         child.terminate()
     sys.stderr.flush()

@@ -14,15 +14,17 @@ from typing import Any, Callable, Deque, Dict, List, Optional
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
 from .environment import child_environment, log
+from .place import command_of
+from .words import tr
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Number of the way of speaking; see ``geoiseg.companion``."""
 ATTEMPTS = 2
 """How often a request is made before it is blamed for the death of the process."""
 GRACE_MS = 3000
 """How long the process has to end once its input is closed."""
-START_MS = 60_000
-"""How long it may take to say hello."""
+SENT_AGAIN = 16
+"""Files that a process which is started anew is sent again, the latest."""
 
 
 class CompanionError(Exception):
@@ -66,6 +68,7 @@ class Channel(QObject):
         self._buffer = b""
         self._said: Deque[str] = deque(maxlen=20)
         self._ready = False
+        self._sent: Dict[str, Dict[str, str]] = {}
         self._starting = False
         self._stillborn = ""
 
@@ -80,6 +83,16 @@ class Channel(QObject):
         else:
             self._start()
         return self._last
+
+    def put(self, params: Dict[str, str]) -> None:
+        """Send a file, now and to a process that is started anew."""
+        if params["name"] in self._sent:
+            return
+        self._sent[params["name"]] = params
+        for old in list(self._sent)[:-SENT_AGAIN]:
+            del self._sent[old]
+        if self.pid:
+            self._write({"id": 0, "do": "put", "params": params})
 
     def cancel(self, number: int) -> None:
         """Call a request off; it fails with the kind ``CancelledError``, or is answered."""
@@ -177,8 +190,9 @@ class Channel(QObject):
     def _start(self) -> None:
         process = QProcess(self)
         process.setProcessEnvironment(child_environment())
-        process.setProgram(self.python)
-        process.setArguments(["-I", "-m", "geoiseg.companion"])
+        program, arguments = command_of(self.python)
+        process.setProgram(program)
+        process.setArguments(arguments)
         process.readyReadStandardOutput.connect(self._read)
         process.readyReadStandardError.connect(self._listen)
         process.finished.connect(self._ended)
@@ -189,6 +203,8 @@ class Channel(QObject):
         self._starting = True
         process.start()
         self._starting = False
+        for params in self._sent.values():
+            self._write({"id": 0, "do": "put", "params": params})
         for number in list(self._pending):
             self._send(number)
         if self._stillborn:  # told once the asker knows the number of what was asked
@@ -245,11 +261,14 @@ class Channel(QObject):
         self.version = str(message.get("version", ""))
         self._ready = True
         if message["hello"] != PROTOCOL:
-            newer = "geoiseg" if message["hello"] < PROTOCOL else "the plugin"
             self._fail_all(
                 "SetupError",
-                f"the geoiseg {self.version} of {self.python} does not fit this plugin;"
-                f" bring {newer} up to date",
+                tr(
+                    "the geoiseg {version} of {python} does not fit this plugin: bring the older of"
+                    " both up to date",
+                    version=self.version,
+                    python=self.python,
+                ),
             )
             self.stop()
 
@@ -268,7 +287,7 @@ class Channel(QObject):
 
     def _broken(self, error: Any) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            self._stillborn = f"{self.python!r} can not be started"
+            self._stillborn = tr("{python} can not be started", python=repr(self.python))
             if not self._starting:  # Windows tells at once, others later
                 self._bury()
 
@@ -290,13 +309,17 @@ class Channel(QObject):
         process.deleteLater()
         last = self._said[-1] if self._said else f"exit code {code}"
         if not self._ready:
-            what = f"geoiseg can not be started with {self.python}: {last}"
+            what = tr(
+                "geoiseg can not be started with {python}: {why}", python=self.python, why=last
+            )
             self._fail_all("SetupError", what)
             return
         for number, request in list(self._pending.items()):
             if request.attempts >= ATTEMPTS:
                 del self._pending[number]
-                text = f"geoiseg's process ended {ATTEMPTS} times on this: {last}"
+                text = tr(
+                    "geoiseg's process ended {count} times on this: {why}", count=ATTEMPTS, why=last
+                )
                 self.failed.emit(number, "ProcessError", text)
         if self._pending:
             self._start()

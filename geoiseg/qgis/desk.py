@@ -1,92 +1,136 @@
-"""The tool bar: the map tool, its raster, the class of the next object, accept and undo."""
+"""All that the plugin adds to QGIS's window, and what its buttons and keys do."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
-from qgis.core import Qgis, QgsMapLayerProxyModel, QgsProject
+from qgis.core import (
+    Qgis,
+    QgsMapLayerProxyModel,
+    QgsProject,
+)
 from qgis.gui import QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QLabel, QLineEdit, QPushButton
+from qgis.PyQt.QtWidgets import QAction, QLineEdit
 
 from .channel import Channel
-from .dialog import SettingsDialog
-from .environment import choose_python, chosen_python, log, own_home
-from .preferences import preference
+from .chips import Chips
+from .classes import classes, classes_of, colour_of, keep
+from .dock import Dock
+from .doing import Doing
+from .environment import chosen_python
+from .finder import Finder
+from .place import is_elsewhere
+from .preferences import prefer, preference
+from .preview import Preview
 from .rasters import first_raster, raster_of
-from .setup.runner import Setup, these_sources
-from .setup.window import SetupWindow
+from .setting_up import SettingUp
 from .sketch import Sketch
-from .target import TargetError, add_feature, new_layer, target_layer
-from .tool import ObjectTool
+from .target import (
+    LABEL_FIELDS,
+)
+from .tool import ObjectTool, Parts
 from .words import tr
-from .work import ObjectInProgress
+from .work import Mark, ObjectInProgress
 
 MENU = "geoiseg"
 
 
-class Desk:
-    """All that the plugin adds to QGIS's window."""
+class Desk(Doing):
+    """Tool bar, dock, map tool and what is drawn."""
 
     def __init__(self, iface: Any) -> None:
         self._iface = iface
         self._canvas = iface.mapCanvas()
         self.channel = Channel(chosen_python())
         self.work = ObjectInProgress(self.channel)
-        self.tool = ObjectTool(self._canvas, self.work, lambda: bool(preference("at_screen_scale")))
+        self.finder = Finder(self.channel, self.work.source)
+        self.preview = Preview(self.channel, self.work)
+        self.tool = ObjectTool(
+            self._canvas, Parts(self.work, self.finder, self.preview),
+            lambda: bool(preference("at_screen_scale")), lambda: bool(preference("hover")),
+        )  # fmt: skip
+        self.chips = Chips(self._canvas)
+        self.chips.elsewhere = lambda: is_elsewhere(self.channel.python)
         self.sketch = Sketch(self._canvas, self.work)
-        self.setup = Setup()
-        self.setup.finished.connect(self._set_up)
-        self.setup_window: Optional[SetupWindow] = None
-        self._waits_to_accept = False
+        self._waits_to_accept = self._begun = False
+        self.setting_up = SettingUp(iface, self.channel, self._settle_preferences)
+        self.dock = Dock(iface.mainWindow())
+        iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()
         self._fill_bar()
-        self.work.trouble.connect(lambda text: self._say(text, Qgis.MessageLevel.Warning))
-        self.work.note.connect(lambda text: self._say(text, Qgis.MessageLevel.Info))
-        self.work.changed.connect(self._refresh)
-        self.work.settled.connect(self._settled)
-        self.tool.accept.connect(self.accept)
-        self.tool.activated.connect(self._begin)
-        QgsProject.instance().layersRemoved.connect(self._look)
+        self._connect()
         self._settle_preferences()
         self._refresh()
-        QTimer.singleShot(0, self._offer)
+
+    def _connect(self) -> None:
+        for source in (self.work, self.finder):
+            source.trouble.connect(lambda text: self.say(text, Qgis.MessageLevel.Warning))
+        self.work.note.connect(lambda text: self.say(text, Qgis.MessageLevel.Info))
+        self.work.changed.connect(self._refresh)
+        self.work.settled.connect(self._settled)
+        self.work.told.connect(self._progress)
+        self.finder.changed.connect(self._candidates)
+        self.preview.changed.connect(lambda: self.sketch.show_preview(self.preview))
+        self.tool.accept.connect(self.accept)
+        self.tool.activated.connect(self._begin)
+        self.tool.said.connect(self._key)
+        self.tool.marked.connect(self._mark)
+        self._canvas.mapCanvasRefreshed.connect(self._look)
+        self.tool.mode_changed.connect(self.dock.show_mode)
+        dock = self.dock
+        dock.mode.connect(self.tool.set_mode)
+        dock.look.connect(self.find)
+        dock.asked.connect(self._asked)
+        dock.threshold.connect(self.finder.set_threshold)
+        dock.label.connect(self.label.setText)
+        dock.preview.setChecked(bool(preference("hover")))
+        dock.hover.connect(self._hover)
+        self.label.textChanged.connect(lambda text: self.sketch.colour(colour_of(text.strip())))
+        self.sketch.colour(colour_of(""))
+        QgsProject.instance().layersRemoved.connect(self._look)
+        QgsProject.instance().readProject.connect(self._read)
 
     def _fill_bar(self) -> None:
         self.bar = self._iface.addToolBar("geoiseg")
         self.bar.setObjectName("geoiseg")
         icon = QIcon(str(Path(__file__).parent / "icon.svg"))
         window = self._iface.mainWindow()
-        self.action = QAction(icon, "Segment an object: click on it, or drag a box", window)
+        self.action = QAction(icon, tr("Segment an object: click on it, or drag a box"), window)
         self.action.setCheckable(True)
         self.action.triggered.connect(lambda: self._canvas.setMapTool(self.tool))
         self.tool.setAction(self.action)
         self.bar.addAction(self.action)
         self.rasters = QgsMapLayerComboBox()
         self.rasters.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-        self.rasters.setToolTip("The raster to segment")
+        self.rasters.setToolTip(tr("The raster to segment"))
         self.rasters.setMinimumWidth(140)
         self.rasters.layerChanged.connect(self._look)
         self.bar.addWidget(self.rasters)
         self.label = QLineEdit()
-        self.label.setPlaceholderText("class")
-        self.label.setToolTip("Goes into the field label, class or name of accepted objects")
+        self.label.setPlaceholderText(tr("class"))
+        self.label.setToolTip(tr("Goes into the field label, class or name of accepted objects"))
         self.label.setMaximumWidth(140)
         self.bar.addWidget(self.label)
         self._actions: List[QAction] = []
-        self._accept = self._button("Accept", "Accept the object (Enter)", self.accept)
-        self._undo = self._button("Undo", "Take the last click back (Backspace)", self.work.undo)
-        self._discard = self._button("Discard", "Discard the object (Esc)", self.work.clear)
-        self._button("New layer", "A temporary polygon layer to accept into", self.make_layer)
-        self._button("Settings…", "Where geoiseg is, and how the map tool works", self.configure)
-        self.status = QLabel()
-        self.bar.addWidget(self.status)
+        self._accept = self._button(tr("Accept"), tr("Accept the object (Enter)"), self.accept)
+        back = tr("Take the last click back (Backspace)")
+        self._undo = self._button(tr("Undo"), back, self.work.undo)
+        self._discard = self._button(tr("Discard"), tr("Discard the object (Esc)"), self.work.clear)
+        tip = tr("A temporary polygon layer to accept into")
+        self._button(tr("New layer"), tip, self.make_layer)
+        self._fill_menu(icon, window)
+
+    def _fill_menu(self, icon: QIcon, window: Any) -> None:
         setup = QAction(icon, tr("Set up…"), window)
-        setup.triggered.connect(self.set_up)
+        setup.triggered.connect(self.setting_up.show)
         settings = QAction(icon, tr("Settings…"), window)
         settings.triggered.connect(self.configure)
-        self._in_menu = [self.action, setup, settings]
+        shown = self.dock.toggleViewAction()
+        self.bar.addAction(shown)
+        self._in_menu = [self.action, shown, setup, settings]
         for action in self._in_menu:
             self._iface.addPluginToMenu(MENU, action)
 
@@ -98,102 +142,84 @@ class Desk:
         self._actions.append(action)
         return action
 
-    # -- what the user does ----------------------------------------------------------
-
-    def accept(self) -> None:
-        """Put the object into the layer being edited, once its outline is there."""
-        if self.work.busy:
-            self._waits_to_accept = True
-            return
-        found = self.work.found
-        if found is None:
-            self._say("there is no object to accept: click on one first", Qgis.MessageLevel.Warning)
-            return
-        raster = self.work.raster
-        try:
-            layer = target_layer(self._iface.activeLayer())
-            add_feature(layer, found, self.label.text().strip(), raster.name if raster else "")
-        except TargetError as error:
-            self._say(str(error), Qgis.MessageLevel.Warning)
-            return
-        self.work.clear()
-
-    def make_layer(self) -> None:
-        """Make a temporary layer for objects, in the raster's CRS, and make it the active one."""
-        raster = self.work.raster or raster_of(self.rasters.currentLayer())
-        crs = raster.crs if raster is not None else self._canvas.mapSettings().destinationCrs()
-        layer = new_layer(crs)
-        QgsProject.instance().addMapLayer(layer)
-        self._iface.setActiveLayer(layer)
-
-    def configure(self) -> None:
-        """Show the settings; what changes there is used from the next click on."""
-        dialog = SettingsDialog(self._iface.mainWindow())
-        if dialog.exec():
-            self._settle_preferences()
-            self.work.retry()
-
     def remove(self) -> None:
         """Take everything out of the window, and end the companion."""
         QgsProject.instance().layersRemoved.disconnect(self._look)
+        QgsProject.instance().readProject.disconnect(self._read)
         if self._canvas.mapTool() is self.tool:
             self._canvas.unsetMapTool(self.tool)
         for action in self._in_menu:
             self._iface.removePluginMenu(MENU, action)
+        self._canvas.mapCanvasRefreshed.disconnect(self._look)
+        self.chips.clear()
         self.sketch.remove()
-        self.setup.stop()
-        if self.setup_window is not None:
-            self.setup_window.close()
+        self.setting_up.remove()
         self.channel.stop()
+        self._iface.removeDockWidget(self.dock)
+        self.dock.deleteLater()
         self._iface.mainWindow().removeToolBar(self.bar)
         self.bar.deleteLater()
 
-    # -- setting up ------------------------------------------------------------------
-
-    def set_up(self, *_: Any) -> SetupWindow:
-        """Show the window with the one button, and return it."""
-        if self.setup_window is None:
-            self.setup_window = SetupWindow(self.setup, self.channel.stop, self._iface.mainWindow())
-        self.setup_window.show()
-        self.setup_window.raise_()
-        return self.setup_window
-
-    def _offer(self) -> None:
-        """Offer to set geoiseg up where there is none, or an older one of the plugin's."""
-        state = own_home().state(these_sources().stamp)
-        if not chosen_python():
-            text, title = tr("geoiseg is not set up yet: one button does it."), tr("Set up")
-        elif state == "older" and str(own_home().python) == chosen_python():
-            text, title = tr("This plugin brings another geoiseg than is set up."), tr("Update")
-        else:
-            return
-        item = self._iface.messageBar().createMessage("geoiseg", text)
-        button = QPushButton(title)
-        button.clicked.connect(self.set_up)
-        item.layout().addWidget(button)
-        self._iface.messageBar().pushWidget(item, Qgis.MessageLevel.Info)
-
-    def _set_up(self, _version: str, error: Any) -> None:
-        if error is None:
-            choose_python("")  # the one that was set up comes next
-            self._settle_preferences()
-            self.work.retry()
-
     # -- what follows ----------------------------------------------------------------
 
+    def _key(self, said: str) -> None:
+        """Do what a key of the map tool asks for."""
+        if said.isdigit():
+            self._choose_class(int(said))
+        elif said == "hover":
+            self.dock.preview.toggle()
+        else:
+            self._asked(said)
+
+    def _asked(self, what: str) -> None:
+        """Do what a button of the dock asks for."""
+        known: Dict[str, Callable[[], Any]] = {
+            "stop": self.tool.escape, "accept_all": self.accept_all, "like": self.find_like,
+            "reject_all": self.finder.clear, "refine": self.refine,
+            "follow": lambda: self.work.add(Mark("follow")),
+            "sharpen": lambda: self.work.add(Mark("sharpen")),
+        }  # fmt: skip
+        known[what]()
+
+    def _choose_class(self, number: int) -> None:
+        if not classes():  # those of the layer that is being edited, to begin with
+            layer = self._iface.activeLayer()
+            for field in LABEL_FIELDS:
+                own = classes_of(layer, field)
+                if own:
+                    keep(own)
+                    self.dock.list_classes()
+                    break
+        self.dock.choose_class(number)
+
+    def _hover(self, on: bool) -> None:
+        prefer("hover", on)
+        self.preview.clear()
+
+    def _read(self, *_: Any) -> None:
+        self.dock.list_classes()
+
     def _begin(self) -> None:
+        self.dock.show()
         if not self.channel.python:
-            self.set_up()
-        if raster_of(self.rasters.currentLayer()) is None:
-            self.rasters.setLayer(first_raster(self._canvas.layers()))
+            self.setting_up.show()
+        if self.rasters.currentLayer() is None or not self._begun:
+            first = first_raster(self._canvas.layers())
+            if raster_of(self.rasters.currentLayer()) is None and first is not None:
+                self.rasters.setLayer(first)
+            self._begun = True
         self._look()
-        if self.work.raster is None:
-            self._say("add a raster layer of a local file, and choose it", Qgis.MessageLevel.Info)
+        if self.rasters.currentLayer() is None:
+            self.say(tr("add a raster layer, and choose it"), Qgis.MessageLevel.Info)
 
     def _look(self, *_: Any) -> None:
         """Work on the raster that is chosen, once the tool is in use."""
+        layer = self.rasters.currentLayer()
+        drawn = layer is not None and raster_of(layer) is None
+        if self.work.marks and drawn and self.work.raster is not None:
+            return  # what the object was begun on stays, until a mark lies beyond it
         if self._canvas.mapTool() is self.tool or self.work.marks:
-            self.work.use(raster_of(self.rasters.currentLayer()))
+            self._with_raster(lambda: None, tell=False)
 
     def _settle_preferences(self) -> None:
         python = chosen_python()
@@ -202,6 +228,7 @@ class Desk:
             self.channel.python = python
         self.work.model = preference("model")
         self.work.outline = {name: preference(name) for name in ("simplify", "smooth", "square")}
+        self.work.retry()
 
     def _settled(self) -> None:
         if self._waits_to_accept:
@@ -209,30 +236,48 @@ class Desk:
             if self.work.found is not None:
                 self.accept()
 
+    def _candidates(self) -> None:
+        finder = self.finder
+        self.sketch.show_candidates(finder)
+        there = sum(1 for _ in finder.open)
+        self.dock.show_candidates(len(finder.shown), there, finder.threshold)
+        self._refresh()
+
+    def _progress(self, share: Any, text: str) -> None:
+        self.dock.show_progress(busy=True, share=share)
+        self.dock.state.setText(text)
+
     def _refresh(self) -> None:
         work = self.work
         self._accept.setEnabled(work.found is not None)
         self._undo.setEnabled(bool(work.marks))
         self._discard.setEnabled(bool(work.marks))
-        self.status.setText(_status(work))
+        self.dock.follow.setEnabled(work.found is not None)
+        self.dock.sharpen.setEnabled(work.found is not None)
+        self.dock.show_progress(busy=work.busy or self.finder.busy)
+        self.dock.state.setText(plain_state(work, self.finder))
 
-    def _say(self, text: str, level: Any) -> None:
-        log(text)
-        self._iface.messageBar().pushMessage("geoiseg", text, level, 8)
 
-
-def _status(work: ObjectInProgress) -> str:
-    """Return a few words on the object in progress."""
+def plain_state(work: ObjectInProgress, finder: Finder) -> str:
+    """Return what goes on, and what can be done next, in plain words."""
+    if work.raster is None:
+        return tr("Choose a raster layer in the tool bar.")
+    if finder.busy:
+        return tr("Looking for what you named…")
     if work.busy:
-        return " segmenting…"
+        return tr("Segmenting…")
     if work.found is None:
-        return ""
+        if finder.any:
+            return tr("Candidates are on the map: accept all, or click one to refine it.")
+        return tr("Click on an object, or drag a box around it.")
     facts = work.found.facts
     words: List[Optional[str]] = [
         f"{facts['area_m2']:,.0f} m²" if facts.get("area_m2") else None,
-        f"score {facts['score']:.2f}" if facts.get("score") is not None else None,
-        "goes on: F follows it" if facts.get("goes_on") else None,
-        "seen from afar: D sharpens its border" if facts.get("coarse") else None,
-        "settled" if facts.get("settled") else None,
-    ]
-    return " " + " · ".join(word for word in words if word)
+        tr("score {score}", score=f"{facts['score']:.2f}") if facts.get("score") is not None
+        else None,
+        tr("it goes on: F follows it") if facts.get("goes_on") else None,
+        tr("seen from afar: D sharpens its border") if facts.get("coarse") else None,
+        tr("more clicks will hardly change it") if facts.get("settled") else None,
+    ]  # fmt: skip
+    said = " · ".join(word for word in words if word)
+    return f"{said}. {tr('Enter accepts; click what is missing, right click what is too much.')}"

@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -35,6 +36,12 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("geoiseg")
         self.python = QLineEdit(chosen_python())
+        self.python.setToolTip(
+            tr("A Python, or a command line that reaches one on another machine: ssh user@host")
+        )
+        self.paths = QPlainTextEdit(preference("paths"))
+        self.paths.setPlaceholderText("/data = /mnt/data")
+        self.paths.setFixedHeight(self.paths.fontMetrics().lineSpacing() * 3)
         self.status = _text("", 3)
         self.answers: Optional[bool] = None
         """Whether geoiseg answered when it was checked last; None while it is not known."""
@@ -45,6 +52,10 @@ class SettingsDialog(QDialog):
         self.model.addItem(preference("model"))
         self.at_screen_scale = QCheckBox(tr("Segment what is on the screen, at its scale"))
         self.at_screen_scale.setChecked(preference("at_screen_scale"))
+        self.terms = QCheckBox(
+            tr("I may trace pictures of services whose terms forbid it to others")
+        )
+        self.terms.setChecked(preference("terms_allow"))
         self.simplify = QDoubleSpinBox()
         self.simplify.setRange(0, 100)
         self.simplify.setSingleStep(0.5)
@@ -94,6 +105,16 @@ class SettingsDialog(QDialog):
             row.addWidget(button)
         inside.addLayout(row)
         inside.addWidget(self.status)
+        inside.addWidget(
+            _text(
+                tr(
+                    "On another machine (ssh user@host): folders of this machine and where they are"
+                    " there, a line each. What it can not read is sent as a picture of the map."
+                ),
+                2,
+            )
+        )
+        inside.addWidget(self.paths)
         return group
 
     def _tool(self) -> QGroupBox:
@@ -104,6 +125,7 @@ class SettingsDialog(QDialog):
         form.addRow(tr("Simplify outlines by"), self.simplify)
         form.addRow(tr("Rounds of smoothing"), self.smooth)
         form.addRow(self.square)
+        form.addRow(self.terms)
         return group
 
     # -- where it is -----------------------------------------------------------------
@@ -180,7 +202,9 @@ class SettingsDialog(QDialog):
         prefer("at_screen_scale", self.at_screen_scale.isChecked())
         prefer("simplify", self.simplify.value())
         prefer("smooth", self.smooth.value())
+        prefer("paths", self.paths.toPlainText())
         prefer("square", self.square.isChecked())
+        prefer("terms_allow", self.terms.isChecked())
         super().accept()
 
 

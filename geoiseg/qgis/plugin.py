@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication
 
 from .provider import GeoisegProvider
+from .translator import install
 
 
 class GeoisegPlugin:
@@ -14,6 +16,7 @@ class GeoisegPlugin:
 
     def __init__(self, iface: Any) -> None:
         self._iface = iface
+        self._translator = install()
         self._provider: Optional[GeoisegProvider] = None
         self.desk: Any = None
         """Tool bar and map tool; None without a window."""
@@ -38,3 +41,6 @@ class GeoisegPlugin:
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None
+        if self._translator is not None:
+            QCoreApplication.removeTranslator(self._translator)
+            self._translator = None

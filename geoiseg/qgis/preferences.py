@@ -9,6 +9,9 @@ from qgis.core import QgsSettings
 DEFAULTS: Dict[str, Any] = {
     "model": "tiny",
     "at_screen_scale": True,
+    "hover": True,
+    "terms_allow": False,
+    "paths": "",
     "simplify": 0.0,
     "smooth": 0,
     "square": False,

@@ -49,8 +49,10 @@ def shown_bands(layer: QgsRasterLayer) -> List[int]:
 
 
 def first_raster(layers: List[QgsMapLayer]) -> Optional[QgsRasterLayer]:
-    """Return the topmost layer that the companion can open, or None."""
-    return next((layer for layer in layers if raster_of(layer) is not None), None)
+    """Return the topmost raster layer that the companion can open, or else that QGIS draws."""
+    rasters = [one for one in layers if isinstance(one, QgsRasterLayer) and one.isValid()]
+    files = (one for one in rasters if raster_of(one) is not None)
+    return next(files, rasters[0] if rasters else None)
 
 
 def ground_size(canvas: Any) -> Optional[float]:

@@ -18,10 +18,13 @@ from qgis.gui import QgsMapCanvas, QgsRubberBand, QgsVertexMarker
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
+from .finder import Finder
+from .preview import Preview
 from .work import Mark, ObjectInProgress
 
 LINE, FILL = QColor(255, 193, 7), QColor(255, 193, 7, 90)
 ON, OFF, HINT = QColor(0, 150, 80), QColor(214, 40, 40), QColor(25, 118, 210)
+FOUND = QColor(0, 176, 255)
 
 
 class Sketch:
@@ -35,8 +38,39 @@ class Sketch:
         self.shape.setFillColor(FILL)
         self.shape.setWidth(2)
         self.marks: List[Any] = []
+        self.found = self._band(FOUND, 2)
+        self.preview = self._band(HINT, 1)
+        self.preview.setLineStyle(Qt.PenStyle.DashLine)
         work.changed.connect(self.redraw)
         canvas.destinationCrsChanged.connect(self.redraw)
+
+    def _band(self, colour: QColor, width: int) -> QgsRubberBand:
+        band = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        band.setStrokeColor(colour)
+        band.setFillColor(QColor(colour.red(), colour.green(), colour.blue(), 50))
+        band.setWidth(width)
+        return band
+
+    def colour(self, colour: QColor) -> None:
+        """Show the object in progress in the colour of its class."""
+        self.shape.setStrokeColor(colour)
+        self.shape.setFillColor(QColor(colour.red(), colour.green(), colour.blue(), 90))
+        self.shape.update()
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show what a click under the mouse would give."""
+        raster = self._work.raster
+        if preview.shape is None or raster is None:
+            self.preview.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        else:
+            self.preview.setToGeometry(preview.shape, raster.crs)
+
+    def show_candidates(self, finder: Finder) -> None:
+        """Show what words or examples have found."""
+        self.found.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        shown = finder.shown
+        for number, one in enumerate(shown, 1):
+            self.found.addGeometry(one.geometry, finder.crs, number == len(shown))
 
     def redraw(self) -> None:
         """Show the object as it is now."""
@@ -56,7 +90,8 @@ class Sketch:
         self._wipe()
         self._work.changed.disconnect(self.redraw)
         self._canvas.destinationCrsChanged.disconnect(self.redraw)
-        self._canvas.scene().removeItem(self.shape)
+        for band in (self.shape, self.found, self.preview):
+            self._canvas.scene().removeItem(band)
 
     def _wipe(self) -> None:
         for item in self.marks:
@@ -71,6 +106,13 @@ class Sketch:
                 else QgsVertexMarker.IconType.ICON_X
             )
             self._pin(QgsPointXY(*mark.xy), mark.crs, ON if mark.positive else OFF, kind)
+        elif mark.kind == "stroke":
+            band = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.LineGeometry)
+            band.setColor(ON if mark.positive else OFF)
+            band.setWidth(3)
+            way = [QgsPointXY(x, y) for x, y in zip(mark.xy[::2], mark.xy[1::2])]
+            band.setToGeometry(QgsGeometry.fromPolylineXY(way), mark.crs)
+            self.marks.append(band)
         elif mark.kind == "box":
             band = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.LineGeometry)
             band.setColor(ON)

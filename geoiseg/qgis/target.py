@@ -19,6 +19,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QMetaType
 
+from .classes import MADE, colour_layer
+from .words import tr
 from .work import Found
 
 LABEL_FIELDS = ("label", "class", "name")
@@ -59,32 +61,64 @@ def target_layer(active: Optional[QgsMapLayer]) -> QgsVectorLayer:
         return edited[0]
     if edited:
         names = ", ".join(sorted(layer.name() for layer in edited))
-        raise TargetError(f"several polygon layers are being edited ({names}): activate one")
-    raise TargetError("no polygon layer is being edited: toggle editing on one, or make a new one")
+        raise TargetError(
+            tr("several polygon layers are being edited ({names}): activate one", names=names)
+        )
+    raise TargetError(
+        tr("no polygon layer is being edited: toggle editing on one, or make a new one")
+    )
 
 
-def add_feature(layer: QgsVectorLayer, found: Found, label: str, source: str) -> List[int]:
-    """Add an outline to a layer as one edit, in the layer's CRS, and return the features' ids.
+def add_features(layer: QgsVectorLayer, listed: List[Found], label: str, source: str) -> List[int]:
+    """Add outlines to a layer as one edit, in the layer's CRS, and return the features' ids.
 
     A layer of single polygons takes an outline of several parts as several features.
 
     Raises:
-        TargetError: The outline has no place in the layer's CRS, or the layer refuses it.
+        TargetError: One has no place in the layer's CRS, or the layer refuses it; none is added.
     """
-    shapes = _shapes(layer, found)
-    values = _values(layer, {**found.facts, "source": source}, label)
+    made = [(shape, _values(layer, {**found.facts, "source": source}, label))
+            for found in listed for shape in _shapes(layer, found)]  # fmt: skip
     context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
-    layer.beginEditCommand("Accept an object of geoiseg")
+    layer.beginEditCommand(tr("Accept an object of geoiseg"))
     ids = []
-    for shape in shapes:
+    for shape, values in made:
         feature = QgsVectorLayerUtils.createFeature(layer, shape, values, context)
         if not layer.addFeature(feature):
             layer.destroyEditCommand()
-            raise TargetError(f"the layer {layer.name()!r} refuses the outline")
+            raise TargetError(tr("the layer {name} refuses the outline", name=layer.name()))
         ids.append(feature.id())
     layer.endEditCommand()
     layer.triggerRepaint()
     return ids
+
+
+def replace_feature(layer: QgsVectorLayer, number: int, found: Found) -> None:
+    """Give a feature another outline, as one edit; its attributes stay.
+
+    In a layer of single polygons further parts become features like it.
+
+    Raises:
+        TargetError: The feature is gone, or the layer refuses the outline.
+    """
+    feature = layer.getFeature(number)
+    if not feature.isValid():
+        raise TargetError(tr("the feature that was refined is gone: discard this"))
+    first, *others = sorted(_shapes(layer, found), key=lambda shape: -shape.area())
+    facts = {name: found.facts.get(name) for name in ("area_m2", "perimeter_m", "compactness")}
+    layer.beginEditCommand(tr("Refine a feature with geoiseg"))
+    done = layer.changeGeometry(number, first)
+    for index, value in _values(layer, facts, "").items():
+        done = done and layer.changeAttributeValue(number, index, value)
+    values = dict(enumerate(feature.attributes()))
+    for shape in others:
+        more = QgsVectorLayerUtils.createFeature(layer, shape, values)
+        done = done and layer.addFeature(more)
+    if not done:
+        layer.destroyEditCommand()
+        raise TargetError(tr("the layer {name} refuses the outline", name=layer.name()))
+    layer.endEditCommand()
+    layer.triggerRepaint()
 
 
 def _shapes(layer: QgsVectorLayer, found: Found) -> List[QgsGeometry]:
@@ -93,7 +127,8 @@ def _shapes(layer: QgsVectorLayer, found: Found) -> List[QgsGeometry]:
     try:
         shape.transform(QgsCoordinateTransform(found.crs, layer.crs(), context))
     except QgsCsException as error:
-        raise TargetError(f"the outline has no place in the CRS of {layer.name()!r}") from error
+        line = tr("the outline has no place in the CRS of {name}", name=layer.name())
+        raise TargetError(line) from error
     return list(shape.coerceToType(layer.wkbType()))
 
 
@@ -123,5 +158,7 @@ def new_layer(crs: Any) -> QgsVectorLayer:
     fields = "&".join(f"field={field}" for field in NEW_FIELDS)
     layer = QgsVectorLayer(f"MultiPolygon?{fields}", "objects", "memory")
     layer.setCrs(crs)
+    layer.setCustomProperty(MADE, True)
+    colour_layer(layer)
     layer.startEditing()
     return layer

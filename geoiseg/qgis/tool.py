@@ -1,73 +1,117 @@
-"""The map tool: clicks, boxes and keys on the canvas become marks of the object in progress."""
+"""The map tool: clicks, boxes, strokes and keys on the canvas become marks of an object."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from qgis.core import QgsPointXY, QgsRectangle, QgsWkbTypes
 from qgis.gui import QgsMapCanvas, QgsMapTool, QgsRubberBand
 from qgis.PyQt.QtCore import QEvent, QObject, QPoint, QRect, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication
 
+from .finder import Finder
+from .preview import Preview
 from .rasters import ground_size
-from .sketch import ON
+from .sketch import OFF, ON
 from .work import Mark, ObjectInProgress
 
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+CLICK, CLICK_OFF, STROKE, STROKE_OFF = "click", "click_off", "stroke", "stroke_off"
+MODES = {
+    Qt.Key.Key_P: CLICK, Qt.Key.Key_B: CLICK, Qt.Key.Key_N: CLICK_OFF, Qt.Key.Key_S: STROKE,
+    Qt.Key.Key_X: STROKE_OFF,
+}  # fmt: skip
+"""What the left mouse button does, by keys."""
+NEAR = 3
+"""Pixels that the mouse moves before a preview is asked for anew, or a stroke has a vertex."""
+
+
+class Parts(NamedTuple):
+    """What the tool works on."""
+
+    work: ObjectInProgress
+    finder: Finder
+    preview: Preview
 
 
 class ObjectTool(QgsMapTool):
-    """Left click: on the object; right or Ctrl click: off it; drag: a box around it.
+    """Left click: on the object; right or Ctrl click: off it; drag: a box, or a stroke.
 
-    Enter accepts, Esc discards, Ctrl+Z or Backspace takes the last mark back, Ctrl+Y or
-    Ctrl+Shift+Z puts it there again, F follows the object beyond its chip, D sharpens the
-    border of one that was seen from afar, H asks where to click next.
+    With candidates on the map, a click on one takes it as the object, a right click leaves it
+    out. The keys are in the documentation and in the dock.
     """
 
     accept = pyqtSignal()
+    said = pyqtSignal(str)
+    """A key that the desk answers: ``refine``, ``like``, or the number of a class."""
+    mode_changed = pyqtSignal(str)
+    marked = pyqtSignal(object)
+    """A :class:`~geoiseg.qgis.work.Mark` for the object."""
 
     def __init__(
-        self, canvas: QgsMapCanvas, work: ObjectInProgress, at_screen_scale: Callable[[], bool]
-    ) -> None:
+        self, canvas: QgsMapCanvas, parts: Parts, at_screen_scale: Callable[[], bool],
+        hovers: Callable[[], bool],
+    ) -> None:  # fmt: skip
         super().__init__(canvas)
-        self._work = work
+        self._work, self._finder, self._preview = parts
         self._at_screen_scale = at_screen_scale
+        self._hovers = hovers
+        self.mode = CLICK
         self._pressed: Optional[QPoint] = None
-        self._box: Optional[QgsRubberBand] = None
+        self._way: List[QPoint] = []
+        self._band: Optional[QgsRubberBand] = None
+        self._hovered: Optional[QPoint] = None
         self.setCursor(Qt.CursorShape.CrossCursor)
+
+    def set_mode(self, mode: str) -> None:
+        """Choose what the left mouse button does."""
+        self.mode = mode
+        self._drop_band()
+        self._preview.clear()
+        self.mode_changed.emit(mode)
 
     # -- the mouse -------------------------------------------------------------------
 
     def canvasPressEvent(self, event: Any) -> None:  # noqa: N802 - a name of QGIS
-        """Begin a click or a box."""
+        """Begin a click, a box or a stroke."""
         if event.button() == Qt.MouseButton.LeftButton:
             self._pressed = event.pos()
+            self._way = [event.pos()]
+            self._preview.clear()
 
     def canvasMoveEvent(self, event: Any) -> None:  # noqa: N802 - a name of QGIS
-        """Draw the box that is being dragged."""
-        if self._pressed is None or not self._far(event.pos()):
+        """Draw what is being dragged, or ask what a click here would give."""
+        place = event.pos()
+        if self._pressed is None:
+            self._hover(place)
             return
-        if self._box is None:
-            self._box = QgsRubberBand(self.canvas(), QgsWkbTypes.GeometryType.PolygonGeometry)
-            self._box.setStrokeColor(ON)
-            self._box.setFillColor(Qt.GlobalColor.transparent)
-        self._box.setToCanvasRectangle(_between(self._pressed, event.pos()))
+        if self.mode in (STROKE, STROKE_OFF):
+            if (place - self._way[-1]).manhattanLength() >= NEAR:
+                self._way.append(place)
+                self._draw_stroke()
+        elif self._far(place):
+            self._draw_box(place)
 
     def canvasReleaseEvent(self, event: Any) -> None:  # noqa: N802 - a name of QGIS
-        """Make a mark of the click or the box."""
+        """Make a mark of the click, the box or the stroke."""
         pressed, self._pressed = self._pressed, None
-        self._drop_box()
+        self._drop_band()
+        off = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if event.button() == Qt.MouseButton.RightButton:
             self._click(event.pos(), positive=False)
-        elif event.button() == Qt.MouseButton.LeftButton and pressed is not None:
-            off = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-            if self._far(event.pos(), pressed) and not off:
-                corners = [self.toMapCoordinates(place) for place in (pressed, event.pos())]
-                box = QgsRectangle(*corners)
-                edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-                self._add("box", edges)
-            else:
-                self._click(event.pos(), positive=not off)
+        elif event.button() != Qt.MouseButton.LeftButton or pressed is None:
+            return
+        elif self.mode in (STROKE, STROKE_OFF) and len(self._way) > 1:
+            way = [self.toMapCoordinates(place) for place in self._way]
+            xy = tuple(value for at in way for value in (at.x(), at.y()))
+            self._add("stroke", xy, self.mode == STROKE and not off)
+        elif self._far(event.pos(), pressed) and not off and self.mode == CLICK:
+            corners = [self.toMapCoordinates(place) for place in (pressed, event.pos())]
+            box = QgsRectangle(*corners)
+            edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+            self._add("box", edges)
+        else:
+            self._click(event.pos(), positive=not off and self.mode in (CLICK, STROKE))
 
     def _far(self, place: QPoint, pressed: Optional[QPoint] = None) -> bool:
         start = pressed or self._pressed
@@ -76,17 +120,55 @@ class ObjectTool(QgsMapTool):
 
     def _click(self, place: QPoint, positive: bool) -> None:
         at: QgsPointXY = self.toMapCoordinates(place)
-        self._add("point", (at.x(), at.y()), positive)
+        crs = self.canvas().mapSettings().destinationCrs()
+        found = None if self._work.marks else self._finder.at(at, crs)
+        if found is not None and not positive:
+            self._finder.close([found.number])
+        elif found is not None:
+            shown = Mark("outline", (), True, self._finder.crs, self._scale(), found.geometry)
+            self._finder.close([found.number])
+            self.marked.emit(shown)
+        else:
+            self._add("point", (at.x(), at.y()), positive)
 
     def _add(self, kind: str, xy: Any, positive: bool = True) -> None:
-        crs = self.canvas().mapSettings().destinationCrs()
-        scale = ground_size(self.canvas()) if self._at_screen_scale() else None
-        self._work.add(Mark(kind, xy, positive, crs, scale))
+        self.marked.emit(self._mark(kind, xy, positive))
 
-    def _drop_box(self) -> None:
-        if self._box is not None:
-            self.canvas().scene().removeItem(self._box)
-            self._box = None
+    def _mark(self, kind: str, xy: Any, positive: bool = True) -> Mark:
+        crs = self.canvas().mapSettings().destinationCrs()
+        return Mark(kind, xy, positive, crs, self._scale())
+
+    def _scale(self) -> Optional[float]:
+        return ground_size(self.canvas()) if self._at_screen_scale() else None
+
+    def _hover(self, place: QPoint) -> None:
+        if not self._hovers() or self.mode not in (CLICK, CLICK_OFF) or self._finder.shown:
+            return
+        if self._hovered is None or (place - self._hovered).manhattanLength() >= NEAR:
+            self._hovered = place
+            at: QgsPointXY = self.toMapCoordinates(place)
+            self._preview.look(self._mark("point", (at.x(), at.y()), self.mode == CLICK))
+
+    def _draw_box(self, place: QPoint) -> None:
+        if self._band is None:
+            self._band = QgsRubberBand(self.canvas(), QgsWkbTypes.GeometryType.PolygonGeometry)
+            self._band.setStrokeColor(ON)
+            self._band.setFillColor(Qt.GlobalColor.transparent)
+        start = self._pressed if self._pressed is not None else place
+        self._band.setToCanvasRectangle(QRect(start, place).normalized())
+
+    def _draw_stroke(self) -> None:
+        if self._band is None:
+            self._band = QgsRubberBand(self.canvas(), QgsWkbTypes.GeometryType.LineGeometry)
+            self._band.setColor(ON if self.mode == STROKE else OFF)
+            self._band.setWidth(3)
+            self._band.addPoint(self.toMapCoordinates(self._way[0]))
+        self._band.addPoint(self.toMapCoordinates(self._way[-1]))
+
+    def _drop_band(self) -> None:
+        if self._band is not None:
+            self.canvas().scene().removeItem(self._band)
+            self._band = None
 
     # -- the keyboard ----------------------------------------------------------------
 
@@ -106,24 +188,64 @@ class ObjectTool(QgsMapTool):
         if control and (key == Qt.Key.Key_Y or (shift and key == Qt.Key.Key_Z)):
             return work.redo if work.can_redo else None
         if (control and key == Qt.Key.Key_Z) or key == Qt.Key.Key_Backspace:
-            return work.undo if work.marks else None
-        if not work.marks or control:
-            return None
-        if key in _ENTER:
-            return self.accept.emit
-        keys = {
-            Qt.Key.Key_Escape: work.clear,
-            Qt.Key.Key_H: work.suggest,
-            Qt.Key.Key_F: lambda: work.add(Mark("follow")),
-            Qt.Key.Key_D: lambda: work.add(Mark("sharpen")),
+            return self._back()
+        return None if control else self._plain(key)
+
+    def _back(self) -> Optional[Callable[[], Any]]:
+        if self._work.marks:
+            return self._work.undo
+        return self._finder.undo if self._finder.can_undo else None
+
+    def _plain(self, key: int) -> Optional[Callable[[], Any]]:
+        """Return what a key without Ctrl stands for."""
+        work = self._work
+        if key in MODES:
+            return lambda: self.set_mode(MODES[key])
+        if Qt.Key.Key_1 <= key <= Qt.Key.Key_9:
+            return lambda: self.said.emit(chr(int(key)))
+        keys: Dict[Any, Callable[[], Any]] = {
+            Qt.Key.Key_E: lambda: self.said.emit("refine"),
+            Qt.Key.Key_M: lambda: self.said.emit("like"),
+            Qt.Key.Key_H: lambda: self.said.emit("hover"),
         }
+        if self.can_escape:
+            keys[Qt.Key.Key_Escape] = self.escape
+        if work.marks:
+            for one in _ENTER:
+                keys[one] = self.accept.emit
+            keys[Qt.Key.Key_W] = work.suggest
+            keys[Qt.Key.Key_F] = lambda: work.add(Mark("follow"))
+            keys[Qt.Key.Key_D] = lambda: work.add(Mark("sharpen"))
         return keys.get(key)
+
+    @property
+    def can_escape(self) -> bool:
+        """Whether there is something to stop or to discard."""
+        return bool(self._pressed is not None or self._work.busy or self._finder.busy
+                    or self._work.marks or self._finder.any)  # fmt: skip
+
+    def escape(self) -> None:
+        """Stop what is drawn or computed; where nothing is, discard the object, then candidates."""
+        if self._pressed is not None:
+            self._pressed = None
+            self._drop_band()
+        elif self._work.busy:
+            self._work.stop()
+        elif self._finder.busy:
+            self._finder.stop()
+        elif self._work.marks:
+            self._work.clear()
+        else:
+            self._finder.clear()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Keep keys that mean something here from being shortcuts of QGIS at the same time."""
         if event.type() == QEvent.Type.ShortcutOverride and self._action(event) is not None:
             event.accept()
             return True
+        if event.type() == QEvent.Type.Leave:
+            self._hovered = None
+            self._preview.clear()
         return False
 
     def activate(self) -> None:
@@ -135,9 +257,6 @@ class ObjectTool(QgsMapTool):
         """Stop listening; the object in progress stays."""
         self.canvas().removeEventFilter(self)
         self._pressed = None
-        self._drop_box()
+        self._drop_band()
+        self._preview.clear()
         super().deactivate()
-
-
-def _between(one: QPoint, other: QPoint) -> Any:
-    return QRect(one, other).normalized()

@@ -22,6 +22,7 @@ from qgis.PyQt.QtCore import QByteArray, QObject, pyqtSignal
 
 from .channel import Channel
 from .rasters import Raster
+from .words import tr
 
 FOLLOW_CHIPS = 300
 """Chips that an object is followed through at one keystroke."""
@@ -33,14 +34,19 @@ class Mark(NamedTuple):
     """One thing the user did on the map."""
 
     kind: str
-    """``point``, ``box``, ``follow`` or ``sharpen``."""
+    """``point``, ``box``, ``stroke``, ``outline``, ``follow`` or ``sharpen``."""
     xy: Tuple[float, ...] = ()
-    """``x, y`` or ``xmin, ymin, xmax, ymax``, in ``crs``."""
+    """``x, y``, or ``xmin, ymin, xmax, ymax``, or of a stroke ``x, y`` of each vertex, in
+    ``crs``."""
     positive: bool = True
     crs: Optional[QgsCoordinateReferenceSystem] = None
     """Of the canvas when it was drawn."""
     gsd: Optional[float] = None
     """Metres of a pixel to work at; None for the finest at which the object fits."""
+    shape: Optional[QgsGeometry] = None
+    """Of an ``outline`` that the object is, until more is said; in ``crs``."""
+    feature: Optional[Tuple[str, int]] = None
+    """Id of the layer and of the feature that the outline is of, which accepting changes."""
 
 
 class Found(NamedTuple):
@@ -62,6 +68,8 @@ class ObjectInProgress(QObject):
     """A line for the user: what was wrong, and what to do."""
     note = pyqtSignal(str)
     """A line for the user that is no error."""
+    told = pyqtSignal(object, str)
+    """How far what was asked is, as a share or None, and what is being done."""
     settled = pyqtSignal()
     """Everything that was asked is answered."""
 
@@ -79,9 +87,11 @@ class ObjectInProgress(QObject):
         self._answered: List[Mark] = []
         self._asked = 0
         self._suggesting = 0
+        self._opening = 0
         channel.answered.connect(self._take)
         channel.failed.connect(self._refused)
         channel.restarted.connect(self._back)
+        channel.progressed.connect(self._tell)
 
     # -- what there is ---------------------------------------------------------------
 
@@ -108,16 +118,16 @@ class ObjectInProgress(QObject):
             return
         self.raster = raster
         if raster is not None:
-            self.channel.ask("open", self._source())
+            self._opening = self.channel.ask("open", self.source())
         self._again()
 
     def add(self, mark: Mark) -> None:
         """Take another mark."""
         if self.raster is None:
-            self.trouble.emit("there is no raster to segment: choose a raster layer of a file")
+            self.trouble.emit(tr("there is no raster to segment: choose a raster layer"))
             return
         if mark.kind in ("follow", "sharpen") and (self.found is None or self.busy):
-            self.trouble.emit(f"there is no object to {mark.kind} yet: click on one first")
+            self.trouble.emit(tr("there is no object yet: click on one first"))
             return
         self._marks.append(mark)
         self._undone.clear()
@@ -139,6 +149,20 @@ class ObjectInProgress(QObject):
         self._again()
         return True
 
+    def stop(self) -> None:
+        """Stop what is being done; the object is as it was before it."""
+        if self._asked:
+            self.channel.cancel(self._asked)
+            self._refused(self._asked, "CancelledError", "")
+
+    def asked_with(self, mark: Mark) -> Optional[Dict[str, Any]]:
+        """Return what the companion would be asked with one more mark; None where it can not."""
+        try:
+            steps = [self._step(one, n) for n, one in enumerate([*self._marks, mark])]
+        except QgsCsException:
+            return None
+        return {**self.source(), "steps": steps}
+
     def clear(self) -> None:
         """Drop the object."""
         self._marks, self._undone = [], []
@@ -147,11 +171,11 @@ class ObjectInProgress(QObject):
     def suggest(self) -> None:
         """Ask where a click would help most; the answer shows in :attr:`hint`."""
         if self.found is None or self.busy:
-            self.trouble.emit("there is no object yet: click on one first")
+            self.trouble.emit(tr("there is no object yet: click on one first"))
             return
         steps = self._steps()
         if steps is not None:
-            self._suggesting = self.channel.ask("suggest", {**self._source(), "steps": steps})
+            self._suggesting = self.channel.ask("suggest", {**self.source(), "steps": steps})
 
     def _again(self) -> None:
         """Ask for the outline of the marks as they are now; an older question lapses."""
@@ -166,10 +190,11 @@ class ObjectInProgress(QObject):
             self.changed.emit()
             self.settled.emit()
             return
-        self._asked = self.channel.ask("object", {**self._source(), **self.outline, "steps": steps})
+        self._asked = self.channel.ask("object", {**self.source(), **self.outline, "steps": steps})
         self.changed.emit()
 
-    def _source(self) -> Dict[str, Any]:
+    def source(self) -> Dict[str, Any]:
+        """Return what the companion is told about the raster and the model."""
         raster = self.raster
         if raster is None:
             return {}
@@ -180,7 +205,7 @@ class ObjectInProgress(QObject):
             return [self._step(mark, n) for n, mark in enumerate(self._marks)]
         except QgsCsException:
             self._marks.pop()
-            self.trouble.emit("that place has no coordinates in the raster's CRS")
+            self.trouble.emit(tr("that place has no coordinates in the raster's CRS"))
             return self._steps() if self._marks else None
 
     def _step(self, mark: Mark, place: int) -> Dict[str, Any]:
@@ -190,6 +215,16 @@ class ObjectInProgress(QObject):
         if mark.kind == "sharpen":
             return {"prompts": [], "sharpen": SHARPEN_CHIPS, "gsd": self._marks[0].gsd}
         move = self._to_raster(mark)
+        if mark.kind == "outline":
+            shape = QgsGeometry(mark.shape)
+            shape.transform(move)
+            given = {"kind": "region", "wkb": bytes(shape.asWkb()).hex(), "given": True}
+            return {"prompts": [given], "gsd": mark.gsd}
+        if mark.kind == "stroke":
+            way = [move.transform(QgsPointXY(x, y)) for x, y in zip(mark.xy[::2], mark.xy[1::2])]
+            stroke = {"kind": "scribble", "xy": [[at.x(), at.y()] for at in way],
+                      "positive": mark.positive}  # fmt: skip
+            return {"prompts": [stroke], "gsd": mark.gsd}
         if mark.kind == "box":
             box = move.transformBoundingBox(QgsRectangle(*mark.xy))
             corners = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
@@ -213,7 +248,7 @@ class ObjectInProgress(QObject):
             self.hint = QgsPointXY(*place) if place else None
             if place is None:
                 self.note.emit(
-                    "no click is likely to help much: accept, or click where it is wrong"
+                    tr("no click is likely to help much: accept, or click where it is wrong")
                 )
             self.changed.emit()
         if not number or number != self._asked or self.raster is None:
@@ -226,30 +261,39 @@ class ObjectInProgress(QObject):
             shape.fromWkb(QByteArray.fromHex(result["wkb"].encode()))
             self.found = Found(shape, self.raster.crs, result)
         elif any(mark.positive for mark in self._marks):
-            self.trouble.emit("nothing was found there: click elsewhere, or draw a box")
+            self.trouble.emit(tr("nothing was found there: click elsewhere, or draw a box"))
         else:
-            self.note.emit("now click on the object, or draw a box around it")
+            self.note.emit(tr("now click on the object, or draw a box around it"))
         self.changed.emit()
         self.settled.emit()
 
     def _refused(self, number: int, kind: str, text: str) -> None:
-        if number and number == self._suggesting:
-            self._suggesting = 0
-        if number != self._asked:
+        if number and number in (self._suggesting, self._opening):
+            self._suggesting = 0 if number == self._suggesting else self._suggesting
             if kind not in ("CancelledError", "SetupError"):
                 self.trouble.emit(text)
+        if number != self._asked or not number:
             return
         self._asked = 0
         if kind == "SetupError":  # the marks are not at fault: they stay until it is mended
-            self.trouble.emit(f"{text}; see Settings in the tool bar")
+            self.trouble.emit(tr("{why}; see Set up and Settings in the menu", why=text))
         else:
             self._marks = list(self._answered)  # a step that fails leaves all as it was
-            self.trouble.emit(text)
+            if kind == "CancelledError":
+                self.note.emit(tr("stopped: the object is as it was"))
+            else:
+                self.trouble.emit(text)
         self.changed.emit()
         self.settled.emit()
 
     def _back(self, reason: str) -> None:
-        self.note.emit(f"geoiseg had ended ({reason}); it is started again and nothing is lost")
+        self.note.emit(
+            tr("geoiseg had ended ({why}); it is started again and nothing is lost", why=reason)
+        )
+
+    def _tell(self, number: int, share: Any, text: str) -> None:
+        if number and number == self._asked:
+            self.told.emit(share, text)
 
     def retry(self) -> None:
         """Ask again, after the settings were changed."""

@@ -55,7 +55,7 @@ class GroupJob:
     gsd: float | None
     refine: RefineOptions | None = None
     """Where the objects are outlines to refine: what still fits."""
-    outline: OutlineOptions = OutlineOptions(line="pixels")
+    outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,12 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, Qt, QTimer
+from qgis.PyQt.QtCore import QCoreApplication, QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDockWidget, QPushButton
 from qgis.utils import iface, plugins
 
-PATIENCE = 400
+PATIENCE = 100
 BUTTONS = {"left": Qt.MouseButton.LeftButton, "right": Qt.MouseButton.RightButton}
 KEYS = {
     "enter": Qt.Key.Key_Return,
@@ -38,7 +38,7 @@ KEYS = {
     "z": Qt.Key.Key_Z,
     "y": Qt.Key.Key_Y,
     "f": Qt.Key.Key_F,
-    "h": Qt.Key.Key_H,
+    **{letter: getattr(Qt.Key, "Key_" + letter.upper()) for letter in "bdehmnpswx123"},
 }
 
 
@@ -51,7 +51,9 @@ class Driver:
         self.about = {}
         QgsApplication.messageLog().messageReceived[str, str, Qgis.MessageLevel].connect(self.hear)
         self.project = QgsProject.instance()
-        self.raster = QgsRasterLayer(job["raster"], job.get("name", "raster"))
+        self.raster = QgsRasterLayer(
+            job["raster"], job.get("name", "raster"), job.get("raster_provider", "gdal")
+        )
         assert self.raster.isValid(), job["raster"]
         self.project.addMapLayer(self.raster)
         self.layer = None
@@ -85,8 +87,8 @@ class Driver:
         place = self.moved().transform(QgsPointXY(*xy))
         return self.canvas.getCoordinateTransform().transform(place).toQPointF().toPoint()
 
-    def wait(self, until, what):
-        end = time.monotonic() + PATIENCE
+    def wait(self, until, what, patience=PATIENCE):
+        end = time.monotonic() + patience
         while not until():
             QCoreApplication.processEvents()
             time.sleep(0.01)
@@ -95,6 +97,7 @@ class Driver:
 
     def settle(self):
         self.wait(lambda: not self.canvas.isDrawing(), "drawing")
+        self.wait(lambda: not self.desk.chips.busy, "pictures")
         self.wait(lambda: not self.desk.channel.busy, "answers")
 
     # -- the user ----------------------------------------------------------------
@@ -129,6 +132,100 @@ class Driver:
     def do_key(self, key, control=False):
         held = Qt.KeyboardModifier.ControlModifier if control else Qt.KeyboardModifier.NoModifier
         QTest.keyClick(self.canvas, KEYS[key], held)
+
+    def do_stroke(self, places, **held):
+        """Drag along places."""
+        way = [self.at(xy) for xy in places]
+        view, left, none = self.canvas.viewport(), BUTTONS["left"], Qt.KeyboardModifier.NoModifier
+        QTest.mousePress(view, left, none, way[0])
+        for place in way:
+            QTest.mouseMove(view, place)
+            QTest.qWait(20)
+        QTest.mouseRelease(view, left, none, way[-1])
+
+    def do_hover(self, xy):
+        """Move the mouse, and wait for what a click there would give."""
+        QTest.mouseMove(self.canvas.viewport(), self.at(xy) + QPoint(9, 9))
+        QTest.mouseMove(self.canvas.viewport(), self.at(xy))
+        preview = self.desk.preview
+        self.wait(lambda: preview.shape is not None and not preview.busy, "a preview")
+        self.about = {"area": preview.shape.area(), "ms": preview.milliseconds,
+                      "drawn": self.desk.sketch.preview.asGeometry().area()}  # fmt: skip
+
+    def do_time(self, places):
+        """Take the times from a click to its drawn outline, and from the mouse to its preview."""
+        view, preview, work = self.canvas.viewport(), self.desk.preview, self.desk.work
+        clicks, hovers = [], []
+        for xy in places:
+            since = time.perf_counter()
+            self.do_click(xy)
+            self.wait(lambda: not work.busy, "an outline")
+            clicks.append(time.perf_counter() - since)
+            work.clear()
+            self.settle()
+            since = time.perf_counter()  # the chip is encoded by now
+            QTest.mouseMove(view, self.at(xy) + QPoint(11, 7))
+            self.wait(lambda: preview.shape is not None and not preview.busy, "a preview")
+            hovers.append(time.perf_counter() - since)
+            preview.clear()
+        self.about = {"clicks": clicks, "hovers": hovers}
+
+    def do_find(self, words):
+        dock = self.desk.dock
+        dock.words.setText(words)
+        QTest.keyClick(dock.words, Qt.Key.Key_Return)
+        self.wait(lambda: not self.desk.finder.busy, "candidates")
+
+    def do_threshold(self, value):
+        self.desk.dock.slider.setValue(value)
+
+    def do_press(self, button):
+        """Press a button of the dock."""
+        QTest.mouseClick(getattr(self.desk.dock, button), BUTTONS["left"])
+
+    def do_class(self, name):
+        self.desk.dock.new_class.setText(name)
+        QTest.keyClick(self.desk.dock.new_class, Qt.Key.Key_Return)
+
+    def do_select(self, ids):
+        """Select features by their ids, or the largest of those that are new."""
+        layer = iface.activeLayer()
+        if ids == "new":
+            new = [one for one in layer.getFeatures() if one.id() < 0]
+            ids = [max(new, key=lambda one: one.geometry().area()).id()]
+        layer.selectByIds(ids)
+
+    def do_drop_layer(self):
+        self.project.removeMapLayer(self.layer.id())
+        self.layer = None
+
+    def do_follow_and_stop(self):
+        """Press F, and Esc while it goes on."""
+        self.do_key("f")
+        self.about = {"busy": self.desk.work.busy, "stop": self.desk.dock.stop.isEnabled()}
+        self.do_key("esc")
+        self.about["after"] = self.desk.work.busy
+
+    def do_source(self, source):
+        """Put another service in the layer's place."""
+        self.raster.setDataSource(source, "service", "wms")
+        self.desk.chips.clear()
+        self.desk.work.clear()
+
+    def do_rotate(self, degrees):
+        self.canvas.setRotation(degrees)
+        self.settle()
+
+    def do_attribute(self, text):
+        metadata = self.raster.metadata()
+        metadata.setRights([text])
+        self.raster.setMetadata(metadata)
+
+    def do_paths(self, text):
+        """Say where folders of this machine are on the other one."""
+        from geoiseg_qgis.preferences import prefer
+
+        prefer("paths", text)
 
     def do_label(self, text):
         self.desk.label.setText(text)
@@ -172,7 +269,7 @@ class Driver:
         bar = iface.messageBar()
         self.wait(lambda: self.offered(bar), "an offer")
         self.offered(bar).click()
-        assert self.desk.setup_window.isVisible()
+        assert self.desk.setting_up.window.isVisible()
 
     def offered(self, bar):
         buttons = bar.currentItem().findChildren(QPushButton) if bar.currentItem() else []
@@ -180,7 +277,7 @@ class Driver:
 
     def do_set_up(self, picture="", cancel_at=""):
         """Press the button of the window, and wait for the end; or stop at a line of the log."""
-        window = self.desk.set_up()
+        window = self.desk.setting_up.show()
         setup, beats = window.setup, []
         pulse = QTimer()
         pulse.timeout.connect(lambda: beats.append(time.monotonic()))
@@ -188,11 +285,11 @@ class Driver:
         QTest.mouseClick(window.begin, BUTTONS["left"])
         assert setup.busy
         if cancel_at:
-            self.wait(lambda: any(cancel_at in line for line in setup.log), cancel_at)
+            self.wait(lambda: any(cancel_at in line for line in setup.log), cancel_at, 200)
             if picture:
                 window.grab().save(picture)
             QTest.mouseClick(window.stop, BUTTONS["left"])
-        self.wait(lambda: not setup.busy, "set up")
+        self.wait(lambda: not setup.busy, "set up", 400)
         if picture and not cancel_at:
             QTest.qWait(100)
             window.grab().save(picture)
@@ -201,7 +298,7 @@ class Driver:
                       "still": max(gaps, default=0), "text": window.text.text()}  # fmt: skip
 
     def do_remove(self):
-        window = self.desk.set_up()
+        window = self.desk.setting_up.show()
         window.remove_now()
         self.about = {"step": window.step.text(), "button": window.begin.text()}
 
@@ -210,7 +307,7 @@ class Driver:
         window = iface.mainWindow()
         window.resize(1280, 800)
         for dock in window.findChildren(QDockWidget):
-            dock.setVisible(dock.objectName() == "Layers")
+            dock.setVisible(dock.objectName() in ("Layers", "geoiseg_dock"))
         QTest.qWait(300)
         self.zoom(self.job.get("extent"))
 
@@ -249,6 +346,13 @@ class Driver:
                 for f in features
             ],
             "said": list(self.said),
+            "state": self.desk.dock.state.text(),
+            "today": self.desk.dock.today.text(),
+            "label": self.desk.label.text(),
+            "layer": self.desk.dock.layer.text(),
+            "raster": self.desk.work.raster.path if self.desk.work.raster else None,
+            "candidates": [[one.number, one.score] for one in self.desk.finder.shown],
+            "drawn": self.desk.sketch.found.asGeometry().area(),
             "about": self.about,
             "python": self.desk.channel.python,
             "foreign": sorted({"geoiseg", "rasterio", "onnxruntime", "cv2"} & set(sys.modules)),

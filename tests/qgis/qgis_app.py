@@ -30,17 +30,21 @@ def program(*names: str) -> str:
     return missing(f"{names[0]} is not installed: apt-get install qgis python3-qgis xvfb")
 
 
+COMPANION = os.environ.get("GEOISEG_TEST_PYTHON", sys.executable)
+"""Has geoiseg; another one where that of the tests has the geoiseg of another checkout."""
+
+
 @dataclass(frozen=True)
 class Qgis:
     """A profile in which the plugin is installed from its zip."""
 
     folder: Path
-    python: str = sys.executable
+    python: str = COMPANION
     """Has geoiseg; where empty, the plugin has to set it up itself."""
     networked: bool = True
 
     @classmethod
-    def made(cls, folder: Path, packed: Path | None = None, **how: Any) -> Qgis:
+    def made(cls, folder: Path, packed: Path | None = None, language: str = "", **how: Any) -> Qgis:
         program("qgis.bin", "qgis")
         plugins = folder / "profiles/default/python/plugins"
         plugins.mkdir(parents=True)
@@ -51,6 +55,7 @@ class Qgis:
         settings.write_text(
             f"[PythonPlugins]\n{NAME}=true\n\n[qgis]\ncheckVersion=false\n"
             "enableMacros=SessionOnly\nnewProjectDefault=false\n"
+            + (f"\n[locale]\noverrideFlag=true\nuserLocale={language}\n" if language else "")
         )
         return cls(folder, **how)
 

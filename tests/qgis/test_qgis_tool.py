@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rasterio.features import rasterize
 
 from geoiseg import Session, __version__
 from tests.conftest import Disk
-from tests.qgis.qgis_app import Qgis
+from tests.qgis.qgis_app import COMPANION, Qgis
 
 pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 
@@ -102,7 +101,7 @@ def test_a_box_becomes_an_outline_without_stairs(qgis: Qgis, disk: Disk) -> None
             {"do": "drag", "xy": (x - 100, y + 100), "to": (x + 100, y - 100)},
             {"do": "click", "xy": (x, y)},
             {"do": "key", "key": "esc"},
-            {"do": "settings", "python": sys.executable, "path": str(qgis.folder / "yes.png")},
+            {"do": "settings", "python": COMPANION, "path": str(qgis.folder / "yes.png")},
             {"do": "settings", "python": "/usr/bin/python3", "path": str(qgis.folder / "no.png")},
             {"do": "unload"},
         ],

@@ -20,8 +20,10 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..channel import Channel, CompanionError  # noqa: TID252 - QGIS names the package
-from ..environment import VARIABLE, chosen_python  # noqa: TID252
+from ..environment import VARIABLE, chosen_python, own_python  # noqa: TID252
+from ..place import is_elsewhere  # noqa: TID252
 from ..rasters import raster_of  # noqa: TID252
+from ..words import tr  # noqa: TID252
 from .output import Output
 from .straight import is_ready, straightened
 
@@ -50,11 +52,11 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
 
     def displayName(self) -> str:  # noqa: N802 - a name of QGIS
         """Return the title."""
-        return self.TITLE
+        return tr(self.TITLE)
 
     def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
         """Return what the algorithm does."""
-        return self.HELP
+        return tr(self.HELP)
 
     def createInstance(self) -> Any:  # noqa: N802 - a name of QGIS
         """Return another of the same kind."""
@@ -68,8 +70,9 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
 
     def add(self, parameter: Any, text: str = "", advanced: bool = False) -> None:
         """Add a parameter with its explanation."""
+        parameter.setDescription(tr(parameter.description()))
         if text:
-            parameter.setHelp(text)
+            parameter.setHelp(tr(text))
         if advanced:
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             parameter.setFlags(parameter.flags() | flag)
@@ -121,7 +124,7 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
 
     def add_result(self, name: str, title: str) -> None:
         """Add a number that the algorithm returns besides its layer."""
-        self.addOutput(QgsProcessingOutputNumber(name, title))
+        self.addOutput(QgsProcessingOutputNumber(name, tr(title)))
 
     # -- what is sent ----------------------------------------------------------------
 
@@ -130,7 +133,7 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, "RASTER", context)
         raster = raster_of(layer)
         if raster is None:
-            raise QgsProcessingException("RASTER is no raster file that GDAL opens")
+            raise QgsProcessingException(tr("RASTER is no raster file that GDAL opens"))
         return {
             "raster": raster.path,
             "bands": self.bands(parameters, context),
@@ -171,7 +174,7 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             return [int(word) for word in words]
         except ValueError as error:
             got = ",".join(words)
-            text = f"{name} are whole numbers, e.g. 4,2,1; got {got}"
+            text = tr("{name} are whole numbers, e.g. 4,2,1; got {got}", name=name, got=got)
             raise QgsProcessingException(text) from error
 
     def source(self, parameters: Any, name: str, context: Any, feedback: Any) -> Optional[str]:
@@ -213,11 +216,19 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingException: It failed, or the user stopped it.
         """
         python = chosen_python()
+        if is_elsewhere(python):  # what goes in and out are files of this machine
+            python = own_python()
+            if not python:
+                text = tr("Processing needs geoiseg on this machine: set it up")
+                raise QgsProcessingException(text)
         if not python:
-            raise QgsProcessingException(f"where geoiseg is, is not known; {_WHERE}")
+            text = tr("where geoiseg is, is not known; {where}", where=_where())
+            raise QgsProcessingException(text)
         channel = Channel(python)
         channel.restarted.connect(
-            lambda why: feedback.pushWarning(f"geoiseg had ended ({why}); it goes on anew")
+            lambda why: feedback.pushWarning(
+                tr("geoiseg had ended ({why}); it goes on anew", why=why)
+            )
         )
         said: List[str] = [""]
 
@@ -233,7 +244,7 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             given = {name: value for name, value in params.items() if value is not None}
             result: Dict[str, Any] = channel.wait(channel.ask(job, given), heed)
         except CompanionError as error:
-            hint = f"; {_WHERE}" if error.kind == "SetupError" else ""
+            hint = f"; {_where()}" if error.kind == "SetupError" else ""
             raise QgsProcessingException(f"{error}{hint}") from error
         finally:
             channel.stop()
@@ -242,4 +253,5 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         return result
 
 
-_WHERE = f"tell it in Plugins > geoiseg > Settings, or in {VARIABLE}"
+def _where() -> str:
+    return tr("tell it in Plugins > geoiseg > Settings, or in {variable}", variable=VARIABLE)

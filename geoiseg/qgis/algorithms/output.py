@@ -18,6 +18,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from ..words import tr  # noqa: TID252 - QGIS names the package
+
 WRITTEN = (".gpkg", ".tif", ".parquet")
 """What the companion writes as it is asked for."""
 GEOJSON = (".geojson", ".json")
@@ -46,10 +48,16 @@ class Output:
             return
         self.driver = QgsVectorFileWriter.driverForExtension(self.suffix)
         if not self.driver:
-            raise QgsProcessingException(f"{self.path.name!r} has no known format; e.g. .gpkg")
+            raise QgsProcessingException(
+                tr("{name} has no known format; e.g. .gpkg", name=repr(self.path.name))
+            )
         if not self.path.parent.is_dir():
             raise QgsProcessingException(
-                f"can not write {self.path.name}: there is no folder {self.path.parent}"
+                tr(
+                    "can not write {name}: there is no folder {folder}",
+                    name=self.path.name,
+                    folder=self.path.parent,
+                )
             )
         self.sent = QgsProcessingUtils.generateTempFilename("geoiseg.gpkg")
 
@@ -75,7 +83,7 @@ class Output:
             for file in made:  # the one that was asked for is the last
                 file.replace(self.path.parent / file.name)
         except OSError as error:
-            raise QgsProcessingException(f"can not write {self.path}: {error}") from error
+            raise QgsProcessingException(cannot_write(self.path, error)) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -90,7 +98,7 @@ class Output:
     def _convert(self, target: Path, context: Any) -> None:
         layer = QgsVectorLayer(f"{self.sent}|layername={LAYER}", LAYER, "ogr")
         if not layer.isValid():
-            raise QgsProcessingException(f"{self.sent} can not be read")
+            raise QgsProcessingException(tr("{name} can not be read", name=self.sent))
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = self.driver
         options.fileEncoding = "UTF-8"
@@ -108,7 +116,7 @@ class Output:
             layer, str(target), context.transformContext(), options
         )
         if result[0] != QgsVectorFileWriter.WriterError.NoError:
-            raise QgsProcessingException(f"can not write {self.path}: {result[1]}")
+            raise QgsProcessingException(cannot_write(self.path, result[1]))
         style, beside = self._style(), self.path.with_suffix(".qml")
         if style and (not beside.exists() or MARK in beside.read_text("utf-8", "replace")):
             target.with_suffix(".qml").write_text(style, "utf-8")
@@ -121,3 +129,8 @@ class Output:
             except sqlite3.Error:  # there is no table of styles
                 row = None
         return str(row[0]) if row else ""
+
+
+def cannot_write(place: Any, why: Any) -> str:
+    """Return the line for a file that can not be written."""
+    return tr("can not write {name}: {why}", name=place, why=why)

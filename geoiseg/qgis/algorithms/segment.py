@@ -13,6 +13,8 @@ from qgis.core import (
 
 from .base import POLYGONS, VECTORS, CompanionAlgorithm
 
+DETAILS = ["native", "seen"]
+
 
 class SegmentFromPrompts(CompanionAlgorithm):
     """Points, boxes and lines of a layer become the outlines of the objects they mark."""
@@ -41,6 +43,10 @@ class SegmentFromPrompts(CompanionAlgorithm):
             "SNAP", "Metres within which neighbours share their border", 0.0, least=0.0,
             advanced=True,
         )  # fmt: skip
+        self.add_choice(
+            "DETAIL", "How fine borders are", DETAILS, advanced=True,
+            text="As fine as the raster (native), or as the model saw the object (seen).",
+        )  # fmt: skip
         schema = QgsProcessingParameterFile(
             "SCHEMA", "Fields of each class", extension="json", optional=True
         )
@@ -68,6 +74,7 @@ class SegmentFromPrompts(CompanionAlgorithm):
                 "parts": self.parameterAsDouble(parameters, "PARTS", context),
                 "grow": self.parameterAsDouble(parameters, "GROW", context),
                 "snap": self.parameterAsDouble(parameters, "SNAP", context),
+                "detail": self.parameterAsString(parameters, "DETAIL", context),
                 "schema": self.parameterAsFile(parameters, "SCHEMA", context) or None,
             },
             context,

@@ -20,6 +20,9 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ..words import tr  # noqa: TID252 - QGIS names the package
+from .output import cannot_write
+
 
 def is_ready(layer: Any, given: Any) -> bool:
     """Return whether the companion can read a layer's own file: a GeoPackage, all of it.
@@ -61,7 +64,13 @@ def straightened(source: Any, layer: Optional[Any], context: Any, feedback: Any)
         field = QgsField(source.fields().at(number))
         name = _free(field.name(), names, source.fields().names())
         if name != field.name():
-            feedback.pushInfo(f"column {field.name()!r} is {name!r} in a GeoPackage")
+            feedback.pushInfo(
+                tr(
+                    "column {name} is {other} in a GeoPackage",
+                    name=repr(field.name()),
+                    other=repr(name),
+                )
+            )
         field.setName(name)
         names.append(name)
         fields.append(field)
@@ -83,7 +92,7 @@ def straightened(source: Any, layer: Optional[Any], context: Any, feedback: Any)
     failed = writer.errorMessage() if writer.hasError() else ""
     del writer  # closes the file
     if failed:
-        raise QgsProcessingException(f"can not write {path}: {failed}")
+        raise QgsProcessingException(cannot_write(path, failed))
     return path
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "info": "geoiseg.cli.info:info",
     "segment": "geoiseg.cli.segment:segment",
     "carry": "geoiseg.cli.carry:carry",
+    "dataset": "geoiseg.cli.dataset:dataset",
     "embed": "geoiseg.cli.embed:embed",
     "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",

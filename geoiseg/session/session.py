@@ -31,6 +31,7 @@ from geoiseg.session.sharing import Sharing, signature
 from geoiseg.words import Searcher
 
 if TYPE_CHECKING:
+    from geoiseg.files.training_set import Written
     from geoiseg.session.carrying import Carried
     from geoiseg.session.learning import CarryOptions
 
@@ -264,6 +265,23 @@ class Session(Sharing):
             carrier = Carrier.of(self, options or CarryOptions())
             before = {one.id: one.geometry for one in self.accepted}
             return carrier.to(raster, before, date, watch)
+
+    def export_training(self, folder: str | Path, **options: Any) -> Written:
+        """Write the accepted features as a data set for training into a folder.
+
+        Args:
+            folder: Where to; a data set that is there is replaced.
+            **options: Of ``files.training_set.TrainingOptions``: ``kind`` (``coco``, ``yolo`` or
+                ``masks``), ``size`` of a chip, ``form``, ``splits``, ``block``, ``rle``, ``empty``.
+
+        Raises:
+            ExportError: There are no features, an option is none, or it can not be written.
+            RasterError: The raster can not be read.
+        """
+        from geoiseg.files.training_set import Source, TrainingOptions, write_training_set
+
+        source = Source(self.raster, self.features)
+        return write_training_set([source], Path(folder), TrainingOptions(**options))
 
     def to_html(self, path: str | Path) -> Path:
         """Write the accepted features as one page to send: picture, outlines, table, filter.

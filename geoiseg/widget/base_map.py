@@ -11,17 +11,21 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from geoiseg.errors import ExportError
+from geoiseg.errors import ExportError, SessionError
 from geoiseg.models import Model, get_model, model_names
 from geoiseg.segment import Watch
-from geoiseg.widget.channel.actions import PICK, POINT, REGION, TOOLS
+from geoiseg.widget.by_hand import METHODS, HandTools
+from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOLS
 from geoiseg.widget.channel.bridge import Bridge
+from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.drawing.labels import FIRST
 from geoiseg.widget.snapping import Snapping
 from geoiseg.widget.wording import Wording
 from geoiseg.widget.worker import Job, Urgency
 
+BY_HAND = tuple(tool.name for tool in HAND_TOOLS)
+"""Tools that correct an outline."""
 PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
@@ -32,11 +36,17 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
     What acts for the page knows a map as this.
     """
 
-    tool = traitlets.Enum([tool.name for tool in TOOLS], POINT, help="The tool in use.")
+    tool = traitlets.Enum(
+        [tool.name for tool in (*TOOLS, *HAND_TOOLS)], POINT, help="The tool in use."
+    )
     label = traitlets.Unicode(FIRST, help="The class that accepted features get.")
     model = traitlets.Any(help="Name of the model in use; takes a Model object too.")
 
+    brush = traitlets.Float(10.0, min=0, help="Width of the brush in metres on the ground.")
+
     bridge: Bridge
+    hand: Hand
+    hand_tools: HandTools
     toolbar: Toolbar
     folder: Path
     """Where the page's Export button writes to."""
@@ -105,6 +115,24 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             self.tool = POINT
         super().edit(feature_id, wait=wait)
 
+    def correct(self, what: str, *places: Any, wait: bool = True, **how: Any) -> Any:
+        """Correct an outline by hand, e.g. ``m.correct("brush", [(x, y)], 5.0, feature=3)``.
+
+        Args:
+            what: A method of the session: ``move_vertex``, ``add_vertex``, ``delete_vertex``,
+                ``brush``, ``erase``, ``cut_hole``, ``fill_hole``, ``move``, ``split``, ``merge``.
+            *places: What it takes.
+            wait: Whether to return only when it is done.
+            **how: What else it takes.
+
+        Raises:
+            SessionError: There is no such correction, or nothing to correct.
+            PromptError: It can not be done there.
+        """
+        if what not in METHODS:
+            raise SessionError(f"{what!r} is none of {', '.join(METHODS)}")
+        return self._ask(lambda _: getattr(self.session, what)(*places, **how), wait=wait)
+
     @property
     def model_choices(self) -> list[str]:
         """Names of the models that were used here, and of the others that are ready.
@@ -158,8 +186,9 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             if self.model != self.session.model.info.name:
                 self.model = self.session.model
                 self.lookout.forget()
+            self.hand_tools.show()
             self.bridge.tool = self.tool
-            self.bridge.prompting = self.tool not in (PICK, REGION)
+            self.bridge.prompting = self.tool not in (PICK, REGION, *BY_HAND)
             self.bridge.hover_ms = self.lookout.hover_ms
             self.toolbar.state = self._state()
         self._show_jobs()
@@ -232,7 +261,7 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             finally:
                 self.model = self.session.model.info.name
 
-    @traitlets.observe("tool", "label")
+    @traitlets.observe("tool", "label", "brush")
     def _choice_changed(self, change: Any) -> None:
         if change["name"] == "label" and change["new"] and change["new"] not in self._labels:
             self._change_labels(self._labels.plus(change["new"]), wait=False)

@@ -9,7 +9,14 @@ import shapely
 
 from geoiseg.errors import GeoisegError, SessionError
 from geoiseg.widget.base_map import BaseMap
-from geoiseg.widget.channel.actions import ACTIONS, NEGATIVE, PICK, REGION, TOOLS
+from geoiseg.widget.channel.actions import (
+    ACTIONS,
+    HAND_TOOLS,
+    NEGATIVE,
+    PICK,
+    REGION,
+    TOOLS,
+)
 from geoiseg.widget.channel.messages import (
     Choose,
     ClassChange,
@@ -24,6 +31,7 @@ from geoiseg.widget.channel.messages import (
     Ready,
     SetNumber,
     Upload,
+    VertexChange,
     View,
     Words,
 )
@@ -41,7 +49,8 @@ METHODS = {
     "suggest": "suggest_click",
 }
 """Methods of the map that do what a command asks for."""
-TOOL_NAMES = frozenset(tool.name for tool in TOOLS)
+BY_HAND = frozenset(tool.name for tool in HAND_TOOLS)
+TOOL_NAMES = frozenset(tool.name for tool in TOOLS) | BY_HAND
 
 
 class Controller:
@@ -69,6 +78,8 @@ class Controller:
                 self._click(message)
             case Drag():
                 self._drag(message)
+            case VertexChange():
+                owner.hand_tools.vertex(message)
             case Move():
                 owner.lookout.hover(message)
             case View():
@@ -98,6 +109,9 @@ class Controller:
 
     def _click(self, click: Click) -> None:
         owner = self._map
+        if owner.tool in BY_HAND:
+            owner.hand_tools.click(self.hit(click.at, click.zoom))
+            return
         if owner.tool in (PICK, REGION) and not click.negative:
             hit = self.hit(click.at, click.zoom)
             if owner.tool == REGION:
@@ -120,6 +134,9 @@ class Controller:
 
     def _drag(self, drag: Drag) -> None:
         owner = self._map
+        if owner.tool in BY_HAND and not drag.box:
+            owner.hand_tools.drag(drag)
+            return
         gsd = owner.scale_at(drag.at[0], drag.zoom)
         xy = [owner.frame.xy(place) for place in drag.at]
         if drag.box:
@@ -190,6 +207,8 @@ class Controller:
     def _set(self, change: SetNumber) -> None:
         if change.what == "threshold":
             self._map.use_threshold(change.value, wait=False)
+        elif change.what == "brush":
+            self._map.brush = change.value
         elif change.what == "snap":
             self._map.use_snap(change.value, wait=False)
         else:

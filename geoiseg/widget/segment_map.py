@@ -14,7 +14,9 @@ from geoiseg.models import Model
 from geoiseg.segment import EmbeddingCache
 from geoiseg.session import Session
 from geoiseg.widget.base_map import BaseMap
+from geoiseg.widget.by_hand import HandTools
 from geoiseg.widget.channel.bridge import Bridge
+from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.controller import Controller
 from geoiseg.widget.drawing.labels import Labels
@@ -93,11 +95,12 @@ class SegmentMap(BaseMap):
             layout=ipywidgets.Layout(height=HEIGHT, width="auto", margin="0"),
         )  # fmt: skip
         self.bridge = Bridge(map_id=self.map.model_id)
-        self.toolbar = Toolbar()
+        self.toolbar, self.hand = Toolbar(), Hand()
+        self.hand_tools = HandTools(self)
         self.scene = Scene(self.map, self.bridge)
         self.rasters = RasterLayers(self.map, self.bridge)
         self.rasters.add(self.session.raster)
-        for widget in (self.bridge, self.toolbar):
+        for widget in (self.bridge, self.toolbar, self.hand):
             control = ipyleaflet.WidgetControl(
                 widget=widget, position="topleft", transparent_bg=True
             )
@@ -106,7 +109,7 @@ class SegmentMap(BaseMap):
             self.map.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False))
         self.lookout = Lookout(self)
         controller = Controller(self)
-        self.bridge.heard = self.toolbar.heard = controller
+        self.bridge.heard = self.toolbar.heard = self.hand.heard = controller
         self.bridge.tiles.failed = lambda error: self.show_error(str(error))
         self.fit()
 

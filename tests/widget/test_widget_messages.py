@@ -14,6 +14,7 @@ from geoiseg.widget.channel.actions import ACTIONS, hotkeys
 from geoiseg.widget.channel.bridge import Bridge, TileService
 from geoiseg.widget.channel.messages import (
     MAX_UPLOAD,
+    Choose,
     Click,
     Drag,
     Export,
@@ -22,6 +23,7 @@ from geoiseg.widget.channel.messages import (
     SetNumber,
     TileRequest,
     Upload,
+    VertexChange,
     View,
     parse,
 )  # fmt: skip
@@ -38,6 +40,11 @@ def test_good_messages_become_values() -> None:
     assert parse(drag) == Drag(True, ((1.0, 2.0), (3.0, 4.0)), 9.5, negative=False)
     assert parse({"kind": "view", "bounds": [[-1, -2], [1, 2]], "zoom": 3}) == View(-1, -2, 1, 2, 3)
     assert parse({"kind": "set", "what": "snap", "value": 5}) == SetNumber("snap", 5.0)
+    assert parse({"kind": "set", "what": "brush", "value": 2.5}) == SetNumber("brush", 2.5)
+    vertex = {"kind": "vertex", "what": "move", "at": [46.5, 15.0], "to": [46.6, 15.1]}
+    assert parse(vertex) == VertexChange("move", (46.5, 15.0), (46.6, 15.1))
+    assert parse({**vertex, "what": "add", "to": None}) == VertexChange("add", (46.5, 15.0), None)
+    assert parse({"kind": "choose", "what": "tool", "name": "eraser"}) == Choose("tool", "eraser")
     assert parse({"kind": "export", "name": "my fields", "format": "gpkg"}) == Export(
         "my fields", "gpkg"
     )

@@ -17,6 +17,18 @@ POINT, NEGATIVE, BOX, SCRIBBLE, ERASE, REGION, PICK = (
 """Names of the tools."""
 DRAGGED = (BOX, SCRIBBLE, ERASE)
 """Tools with which a drag draws; with the others it pans the map."""
+VERTEX, BRUSH, ERASER, SPLIT, HOLE, MERGE, MOVE = (
+    "vertex",
+    "brush",
+    "eraser",
+    "split",
+    "hole",
+    "merge",
+    "move-outline",
+)
+"""Names of the tools that correct an outline by hand."""
+HAND_DRAGGED = (BRUSH, ERASER, SPLIT, HOLE, MOVE)
+"""Those with which a drag draws."""
 MAX_CLASSES = 99
 """Most classes in the list; the first nine have a key."""
 
@@ -51,6 +63,16 @@ TOOLS = (
     Action(PICK, "Select an accepted feature; click it again to refine it", ("v",)),
 )
 """Ways to use the mouse."""
+HAND_TOOLS = (
+    Action(VERTEX, "Move vertices; drag an edge for a new one, Del or right click deletes", ("a",)),
+    Action(BRUSH, "Brush ground onto the outline; [ and ] change the width", ("q",)),
+    Action(ERASER, "Erase ground (also the brush with the right button)", ("c",)),
+    Action(SPLIT, "Split by a line across", ("k",)),
+    Action(HOLE, "Draw around a hole to cut it; click in one to fill it", ("o",)),
+    Action(MERGE, "Merge with the feature that is clicked", ("g",)),
+    Action(MOVE, "Move the whole outline", ("m",)),
+)
+"""Ways to correct the object in progress, or the selected feature, by hand."""
 COMMANDS = (
     Action("undo", "Undo", ("ctrl+z", "u")),
     Action("redo", "Redo", ("ctrl+y", "ctrl+shift+z")),
@@ -68,7 +90,7 @@ COMMANDS = (
     Action("save", "Save the project", ("ctrl+s",)),
 )
 """What happens at once."""
-ACTIONS: Mapping[str, Action] = {action.name: action for action in (*TOOLS, *COMMANDS)}
+ACTIONS: Mapping[str, Action] = {action.name: action for action in (*TOOLS, *HAND_TOOLS, *COMMANDS)}
 """Tools and commands by name."""
 CLASS_KEYS: Mapping[str, int] = {str(n): n - 1 for n in range(1, 10)}
 """Keys 1 to 9 and the place of their class in the list."""

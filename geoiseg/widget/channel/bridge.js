@@ -182,7 +182,7 @@ function pointer({ model, map, box, ink, signal, keys }) {
     return [lat, lng];
   };
   const off = (event) =>
-    model.get("tool") === "negative" || model.get("tool") === "erase" || event.altKey || event.ctrlKey || event.metaKey;
+    model.get("tool") === "negative" || model.get("tool") === "erase" || model.get("tool") === "eraser" || event.altKey || event.ctrlKey || event.metaKey;
   const send = (content) => model.send({ zoom: map.getZoom(), ...content });
   const click = (at, negative) => {
     if (model.get("prompting")) ink.add("circle", [at], negative);
@@ -349,6 +349,7 @@ async function start({ model, el, signal }) {
   box.setAttribute("data-jp-suppress-context-menu", "true");
   box.setAttribute("data-lm-suppress-shortcuts", "true");
   box.tabIndex = 0;
+  box.geoisegMap = map; // for what else is drawn on it
 
   const on = (event, handler) => {
     model.on(event, handler);

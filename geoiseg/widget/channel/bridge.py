@@ -12,7 +12,7 @@ from typing import Any
 
 import traitlets
 
-from geoiseg.widget.channel.actions import DRAGGED, POINT, TOOLS, hotkeys
+from geoiseg.widget.channel.actions import DRAGGED, HAND_DRAGGED, HAND_TOOLS, POINT, TOOLS, hotkeys
 from geoiseg.widget.channel.listener import Listener
 from geoiseg.widget.channel.messages import Message, MessageError, TileCancel, TileRequest
 
@@ -99,8 +99,8 @@ class Bridge(Listener):
     tool = traitlets.Unicode(POINT).tag(sync=True)
     prompting = traitlets.Bool(default_value=True).tag(sync=True)
     """Whether a click with the tool makes a prompt."""
-    tools = traitlets.List([tool.name for tool in TOOLS]).tag(sync=True)
-    dragged = traitlets.List(list(DRAGGED)).tag(sync=True)
+    tools = traitlets.List([tool.name for tool in (*TOOLS, *HAND_TOOLS)]).tag(sync=True)
+    dragged = traitlets.List([*DRAGGED, *HAND_DRAGGED]).tag(sync=True)
     hotkeys = traitlets.Dict(hotkeys()).tag(sync=True)
     hover_ms = traitlets.Int(0).tag(sync=True)
     """Least time between two reports of the cursor; 0 for none."""

@@ -16,7 +16,7 @@ from typing import Any
 from geoiseg.errors import GeoisegError
 from geoiseg.prompting import MAX_TEXT
 from geoiseg.raster import COMPOSITES, LONGEST
-from geoiseg.widget.channel.actions import ACTIONS, MAX_CLASSES, TOOLS
+from geoiseg.widget.channel.actions import ACTIONS, HAND_TOOLS, MAX_CLASSES, TOOLS
 
 MAX_VERTICES = 4000
 """Vertices of a stroke."""
@@ -24,7 +24,7 @@ MAX_NAME = 60
 """Characters of a class's or a file's name."""
 MAX_UPLOAD = 64 << 20
 """Bytes of an uploaded layer."""
-MOST = {"simplify": 20.0, "threshold": 1.0, "snap": 100_000.0}
+MOST = {"simplify": 20.0, "threshold": 1.0, "snap": 100_000.0, "brush": 100_000.0}
 """Numbers that can be set, from 0 to this much."""
 MOST_CUT = 25.0
 """Percent of the pixels that may saturate at each end."""
@@ -110,6 +110,15 @@ class Drag:
     at: tuple[tuple[float, float], ...]
     zoom: float
     negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VertexChange:
+    """A vertex at ``(latitude, longitude)`` is to be moved, added or deleted by hand."""
+
+    what: str
+    at: tuple[float, float]
+    to: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +214,7 @@ class Ready:
 
 
 Message = (
-    TileRequest | TileCancel | View | Click | Move | Drag | Do | Choose | ClassChange
+    TileRequest | TileCancel | View | Click | Move | Drag | VertexChange | Do | Choose | ClassChange
     | SetNumber | LayerChange | LookChange | Words | Export | Upload | Ready
 )  # fmt: skip
 
@@ -325,6 +334,13 @@ def _drag(content: Mapping[str, Any], _: Sequence[Any]) -> Drag:
     return Drag(box, at, _zoom(content), _flag(content, "negative"))
 
 
+def _vertex(content: Mapping[str, Any], _: Sequence[Any]) -> VertexChange:
+    what, to = _one_of(content, "what", ("move", "add", "delete")), content.get("to")
+    if what == "move" and to is None:
+        raise MessageError("a vertex is moved somewhere: to is missing")
+    return VertexChange(what, _place(content.get("at")), None if to is None else _place(to))
+
+
 def _do(content: Mapping[str, Any], _: Sequence[Any]) -> Do:
     classes = tuple(f"class-{place}" for place in range(MAX_CLASSES))
     return Do(_one_of(content, "name", (*ACTIONS, *classes)))
@@ -333,7 +349,7 @@ def _do(content: Mapping[str, Any], _: Sequence[Any]) -> Do:
 def _choose(content: Mapping[str, Any], _: Sequence[Any]) -> Choose:
     what = _one_of(content, "what", ("tool", "label", "model"))
     if what == "tool":
-        return Choose(what, _one_of(content, "name", [tool.name for tool in TOOLS]))
+        return Choose(what, _one_of(content, "name", [tool.name for tool in (*TOOLS, *HAND_TOOLS)]))
     return Choose(what, _text(content, "name", MAX_NAME))
 
 
@@ -427,6 +443,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = 
     "click": _click,
     "move": _move,
     "drag": _drag,
+    "vertex": _vertex,
     "do": _do,
     "choose": _choose,
     "class": _class,

@@ -384,7 +384,7 @@ class Ui {
   }
 
   helpPanel() {
-    const rows = [...this.model.get("tools"), ...this.model.get("commands")].filter(({ combos }) => combos.length);
+    const rows = [...this.model.get("tools"), ...this.model.get("by_hand"), ...this.model.get("commands")].filter(({ combos }) => combos.length);
     const pair = (key, title) => [h("span", { className: "gs-keys" }, ...key.map((one) => h("kbd", {}, one))), h("span", {}, title)];
     return [
       h("div", { className: "gs-help" },

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import traitlets
 
-from geoiseg.widget.channel.actions import COMMANDS, TOOLS, table
+from geoiseg.widget.channel.actions import COMMANDS, HAND_TOOLS, TOOLS, table
 from geoiseg.widget.channel.listener import Listener
 from geoiseg.widget.channel.messages import FORMATS, MAX_UPLOAD, MOST
 
@@ -18,6 +18,8 @@ class Toolbar(Listener):
     _css = Path(__file__).with_name("toolbar.css")
 
     tools = traitlets.List(table(TOOLS)).tag(sync=True)
+    by_hand = traitlets.List(table(HAND_TOOLS)).tag(sync=True)
+    """For the list of keys alone; they have a bar of their own."""
     commands = traitlets.List(table(COMMANDS)).tag(sync=True)
     formats = traitlets.List(list(FORMATS)).tag(sync=True)
     max_upload = traitlets.Int(MAX_UPLOAD).tag(sync=True)

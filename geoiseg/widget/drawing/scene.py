@@ -10,7 +10,7 @@ import ipyleaflet
 import shapely
 
 from geoiseg.features import Feature
-from geoiseg.prompting import Point, Prompt, Scribble, Text
+from geoiseg.prompting import Point, Prompt, Region, Scribble, Text
 from geoiseg.segment import Suggestion
 from geoiseg.session import Session
 from geoiseg.widget.channel.bridge import Bridge
@@ -210,8 +210,8 @@ def look(feature: Feature, labels: Labels, selected: int | None) -> dict[str, An
 
 def mark(prompt: Prompt, session: Session, frame: MapFrame) -> Iterator[ipyleaflet.Layer]:
     """Yield the layers that show a prompt on the map."""
-    if isinstance(prompt, Text):
-        return
+    if isinstance(prompt, Text) or (isinstance(prompt, Region) and prompt.by):
+        return  # what was drawn by hand is the outline itself
     colour = GREEN if prompt.positive else RED
     shape = frame.on_map(prompt.geometry(session.raster.grid.crs))
     if isinstance(prompt, Point):

@@ -17,8 +17,8 @@ from geoiseg.segment import Watch
 from geoiseg.widget.channel.actions import PICK, POINT, REGION, TOOLS
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.toolbar import Toolbar
+from geoiseg.widget.choosing import Choosing
 from geoiseg.widget.drawing.labels import FIRST
-from geoiseg.widget.snapping import Snapping
 from geoiseg.widget.wording import Wording
 from geoiseg.widget.worker import Job, Urgency
 
@@ -26,7 +26,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
+class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
     """All of a map but how it is put together.
 
     What acts for the page knows a map as this.
@@ -183,6 +183,7 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             "can_sharpen": session.is_coarse,
             "simplify": self.simplify,
             "snap": self.snap,
+            "shape": self.shape,
             "snap_unit": self._snap_unit,
             "preview": self.preview,
             "preview_possible": self.lookout.quick,

@@ -28,6 +28,7 @@ from geoiseg.widget.channel.messages import (
     Words,
 )
 from geoiseg.widget.channel.uploads import read_layer
+from geoiseg.widget.reshaping import SHAPES
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ METHODS = {
         for name in ("undo", "redo", "cancel", "edit", "delete", "grow", "sharpen", "save")
     },
     "suggest": "suggest_click",
+    "choose": "next_answer",
 }
 """Methods of the map that do what a command asks for."""
 TOOL_NAMES = frozenset(tool.name for tool in TOOLS)
@@ -192,6 +194,8 @@ class Controller:
             self._map.use_threshold(change.value, wait=False)
         elif change.what == "snap":
             self._map.use_snap(change.value, wait=False)
+        elif change.what in SHAPES:
+            self._map.reshape(change.accepted, wait=False, **{change.what: change.value})
         else:
             self._map.simplify = change.value
 

@@ -121,7 +121,8 @@ class Service:
             objects = self._objects
             known: dict[str, Done] = {
                 "open": objects.open, "object": objects.answer, "suggest": objects.suggest,
-                "hover": objects.hover, "find": self._finding.find,
+                "alternatives": objects.alternatives, "hover": objects.hover,
+                "find": self._finding.find,
             }  # fmt: skip
             return known[what]
         raise RequestError(f"{what!r} is nothing that can be done here")

@@ -19,8 +19,8 @@ from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOL
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
+from geoiseg.widget.choosing import Choosing
 from geoiseg.widget.drawing.labels import FIRST
-from geoiseg.widget.snapping import Snapping
 from geoiseg.widget.wording import Wording
 from geoiseg.widget.worker import Job, Urgency
 
@@ -30,7 +30,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
+class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
     """All of a map but how it is put together.
 
     What acts for the page knows a map as this.
@@ -212,6 +212,7 @@ class BaseMap(ipywidgets.VBox, Wording, Snapping):  # type: ignore[misc]
             "can_sharpen": session.is_coarse,
             "simplify": self.simplify,
             "snap": self.snap,
+            "shape": self.shape,
             "snap_unit": self._snap_unit,
             "preview": self.preview,
             "preview_possible": self.lookout.quick,

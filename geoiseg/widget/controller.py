@@ -36,6 +36,7 @@ from geoiseg.widget.channel.messages import (
     Words,
 )
 from geoiseg.widget.channel.uploads import read_layer
+from geoiseg.widget.reshaping import SHAPES
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ METHODS = {
         for name in ("undo", "redo", "cancel", "edit", "delete", "grow", "sharpen", "save")
     },
     "suggest": "suggest_click",
+    "choose": "next_answer",
 }
 """Methods of the map that do what a command asks for."""
 BY_HAND = frozenset(tool.name for tool in HAND_TOOLS)
@@ -211,6 +213,8 @@ class Controller:
             self._map.brush = change.value
         elif change.what == "snap":
             self._map.use_snap(change.value, wait=False)
+        elif change.what in SHAPES:
+            self._map.reshape(change.accepted, wait=False, **{change.what: change.value})
         else:
             self._map.simplify = change.value
 

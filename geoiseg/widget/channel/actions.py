@@ -82,6 +82,7 @@ COMMANDS = (
     Action("edit", "Refine the selected feature", ("e",)),
     Action("grow", "Follow the object beyond the border", ("f",)),
     Action("sharpen", "Sharpen the border of an object seen from afar", ("d",)),
+    Action("choose", "Another answer: a part, the whole, a group", ("tab",)),
     Action("suggest", "Show where a click would help most", ("w",)),
     Action("like", "Find more like the accepted features of the class", ("l",)),
     Action("preview", "Preview under the cursor on or off", ("h",)),

@@ -297,6 +297,8 @@ function keyboard({ model, box, signal, keys }) {
         return pan(true);
       }
       if (event.target.closest("button, input") && event.key === "Enter") return;
+      // Tab goes on to the buttons unless there is an object whose other answers it asks for.
+      if (event.key === "Tab" && (event.shiftKey || event.target !== box || !model.get("mask").seq)) return;
       const ctrl = event.ctrlKey || event.metaKey ? "ctrl+" : "";
       const combo = ctrl + (ctrl && event.shiftKey ? "shift+" : "") + event.key.toLowerCase();
       if (event.key === "?") box.dispatchEvent(new CustomEvent("geoiseg-help"));

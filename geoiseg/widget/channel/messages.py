@@ -24,8 +24,16 @@ MAX_NAME = 60
 """Characters of a class's or a file's name."""
 MAX_UPLOAD = 64 << 20
 """Bytes of an uploaded layer."""
-MOST = {"simplify": 20.0, "threshold": 1.0, "snap": 100_000.0, "brush": 100_000.0}
-"""Numbers that can be set, from 0 to this much."""
+MOST = {
+    "simplify": 20.0,
+    "threshold": 1.0,
+    "snap": 100_000.0,
+    "holes": 1e12,
+    "parts": 1e12,
+    "grow": 100_000.0,
+    "brush": 100_000.0,
+}
+"""Numbers that can be set, from 0 to this much; ``grow`` from as much below 0."""
 MOST_CUT = 25.0
 """Percent of the pixels that may saturate at each end."""
 GAMMAS = (0.2, 5.0)
@@ -147,10 +155,16 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True)
 class SetNumber:
-    """A slider or field: ``simplify`` in pixels, ``threshold`` of a score, ``snap`` in metres."""
+    """A slider or field.
+
+    ``simplify`` in pixels, ``threshold`` of a score, ``snap`` and ``grow`` in metres, ``holes``
+    and ``parts`` in square metres.
+    """
 
     what: str
     value: float
+    accepted: bool = False
+    """Whether accepted features change their shape, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +379,8 @@ def _class(content: Mapping[str, Any], _: Sequence[Any]) -> ClassChange:
 
 def _set(content: Mapping[str, Any], _: Sequence[Any]) -> SetNumber:
     what = _one_of(content, "what", tuple(MOST))
-    return SetNumber(what, _number(content, "value", 0, MOST[what]))
+    least = -MOST[what] if what == "grow" else 0
+    return SetNumber(what, _number(content, "value", least, MOST[what]), _flag(content, "accepted"))
 
 
 def _layer(content: Mapping[str, Any], _: Sequence[Any]) -> LayerChange:

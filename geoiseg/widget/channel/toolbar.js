@@ -46,6 +46,12 @@ function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** The n-th of the numbers 1, 2, 5, 10, 20... from about `least` on. */
+function roundStep(least, n) {
+  const place = Math.round(3 * Math.log10(least)) + n;
+  return [1, 2, 5][((place % 3) + 3) % 3] * 10 ** Math.floor(place / 3);
+}
+
 const withKey = ({ title, keys_text }) => (keys_text ? `${title} (${keys_text})` : title);
 const changed = (a, b) => JSON.stringify(a) !== JSON.stringify(b);
 
@@ -156,8 +162,8 @@ class Ui {
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow, state.can_sharpen], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
-    const { model, models, simplify, snap, preview, preview_possible, layers, project, folder, count } = state;
-    this.part("panel", [this.open, model, models, simplify, snap, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
+    const { model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count } = state;
+    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
   }
 
   part(name, now, build) {
@@ -339,7 +345,7 @@ class Ui {
     return h("div", { className: "gs-row" }, h("span", {}, name), h("div", {}, ...fields.filter(Boolean)));
   }
 
-  settingsPanel({ model, models, simplify, snap, snap_unit, preview, preview_possible }) {
+  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible }) {
     const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
@@ -358,9 +364,34 @@ class Ui {
     const why = preview_possible ? "" : " (the model is too slow for it here)";
     return [
       h("section", {}, this.row("Model", picker), about ? h("p", {}, about) : null),
-      h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices."),
-        this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
+      h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices.")),
+      h("section", {}, ...this.shapeRows(shape, snap_unit, count)),
+      h("section", {}, this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
+    ];
+  }
+
+  /** Sliders for what changes in ground units; their steps go by the size of a pixel. */
+  shapeRows({ holes, parts, grow, pixel }, unit, count) {
+    const too = h("input", { type: "checkbox", checked: this.reshapesAccepted, ariaLabel: "Accepted ones too", onchange: () => (this.reshapesAccepted = too.checked) });
+    const slide = (what, name, value, steps, units) => {
+      const text = (n) => `${Number(steps[n].toPrecision(4)).toLocaleString("en")} ${units}`;
+      const nearest = steps.reduce((best, one, n) => (Math.abs(one - value) < Math.abs(steps[best] - value) ? n : best), 0);
+      steps[nearest] = value; // as it is, whatever it is
+      const shown = h("output", {}, text(nearest));
+      const slider = h("input", { type: "range", min: 0, max: steps.length - 1, step: 1, value: nearest, ariaLabel: name, ariaValueText: text(nearest) });
+      slider.addEventListener("input", () => (shown.textContent = slider.ariaValueText = text(slider.value)));
+      slider.addEventListener("change", () => this.send({ kind: "set", what, value: steps[slider.value], accepted: too.checked }));
+      return this.row(name, slider, shown);
+    };
+    const areas = [0, ...Array.from({ length: 16 }, (_, n) => roundStep(4 * pixel * pixel, n))];
+    const widths = Array.from({ length: 41 }, (_, n) => (n - 20) * roundStep(pixel / 2, 0));
+    return [
+      slide("holes", "Fill holes", holes, [...areas], `${unit}²`),
+      slide("parts", "Drop parts", parts, [...areas], `${unit}²`),
+      slide("grow", "Move border", grow, widths, unit),
+      h("p", {}, "Smaller holes are filled, smaller parts dropped; borders move outwards, or inwards below 0. No model is asked."),
+      count ? h("label", { className: "gs-head" }, too, h("span", {}, "Accepted ones too")) : null,
     ];
   }
 

@@ -389,7 +389,7 @@ def test_panels_change_model_outline_and_look(m: MapPage) -> None:
     m.click(*disc("blue"))
     fine = m.until(lambda s: s["centre"])
     m.press("settings")
-    slider = m.page.locator(".gs-panel input[type=range]")
+    slider = m.page.get_by_label("Simplify")
     slider.evaluate("e => { e.value = 2; e.dispatchEvent(new Event('change')) }")
     coarse = m.until(lambda s: s["vertices"] and s["vertices"] < fine["vertices"] / 2)
     assert coarse["area"] == pytest.approx(fine["area"], rel=0.03)

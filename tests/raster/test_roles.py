@@ -95,6 +95,26 @@ def test_a_band_of_data_that_is_tagged_as_alpha_is_no_mask(tmp_path: Path) -> No
     assert raster.read_bands(raster.grid.whole, 0, ["nir"])[1].all()
 
 
+@pytest.mark.parametrize("bands", [{"nir": 4}, "nir=4", "red,green,blue,nir"])
+def test_what_the_user_calls_infrared_is_no_mask_either(bands: object, tmp_path: Path) -> None:
+    """GDAL tags the fourth of four bands of bytes as alpha, unasked."""
+    data = np.full((4, 32, 32), 90, np.uint8)
+    data[3, :16] = 0
+    path = write_raster(tmp_path / "x.tif", data)
+    with rasterio.open(path) as source:
+        assert source.colorinterp[3].name == "alpha"
+    plain = geoiseg.open_raster(path)
+    assert plain.read(plain.grid.whole)[1].mean() == 0.5
+    assert plain.all_bands == ("red", "green", "blue")
+    raster = geoiseg.open_raster(path, bands)
+    for one in (raster, raster.restyled((4,)), raster.restyled((1, 2, 3))):
+        assert one.read(one.grid.whole)[1].all()
+        assert one.all_bands == ("red", "green", "blue", "nir")
+    values, valid = raster.read_bands(raster.grid.whole, 0, ["ndwi"])
+    assert valid.all()
+    assert (values[0, :16] == 1).all()
+
+
 def test_gdal_calls_infrared_by_name(tmp_path: Path) -> None:
     path = blank(tmp_path / "x.tif", 2)
     vrt = tmp_path / "x.vrt"

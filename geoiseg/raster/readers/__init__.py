@@ -96,6 +96,11 @@ def _chosen(raster: Raster, asked: Asked) -> Shown:
     if asked.could_be_names and unknown and len(names) == len(data):
         raster.tell(zip(map(str, names), data, strict=True))  # all bands in their order
         return _default(raster)
+    if asked.could_be_names and len(data) < raster.count == len(names):  # with a so-called alpha
+        placed = {str(name): n for n, name in enumerate(names, 1)}
+        if all(raster.roles.get(name, n) == n for name, n in placed.items()):
+            raster.tell(placed)
+            return _default(raster)
     return names
 
 

@@ -116,13 +116,23 @@ class Banded(ABC):
         by_name = self._descriptions()
         names = []
         for one in self._facts():
-            if one.interpretation == ALPHA or one.number == quality:
+            if (one.interpretation == ALPHA and not self._alpha_told) or one.number == quality:
                 continue
             role = self.roles.role_of(one.number)
             plain = one.name.strip()
             known = by_name.get(plain.lower()) == one.number and plain not in self.roles
             names.append(role or (plain if known else f"band{one.number}"))
         return tuple(names)
+
+    @property
+    def _alpha_told(self) -> bool:
+        """Whether the user says what the band is that is tagged as alpha.
+
+        Every writer calls the fourth of four bands of bytes alpha, the near infrared of aerial
+        images too, in which water would then be no data.
+        """
+        told = {number for _, number in self._told.roles}
+        return any(one.interpretation == ALPHA and one.number in told for one in self._facts())
 
     def _descriptions(self) -> dict[str, int]:
         names = [one.name.strip().lower() for one in self._facts()]

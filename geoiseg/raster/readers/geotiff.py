@@ -118,9 +118,16 @@ class RasterioRaster(Raster):
         """See how the chosen bands are read, and return their types."""
         types = [str(dataset.dtypes[band - 1]) for band in self.bands]
         self._dtype, self._mixed = _common_type(types), len(set(types)) > 1
-        self._mask_kind = _mask_kind(dataset, self.bands, self._mixed)
+        self._flagged = _flagged(dataset, self.bands, self._mixed)
         self._nodata = dataset.nodatavals[self.bands[0] - 1]
         return types
+
+    @property
+    def _mask_kind(self) -> str:
+        """Where validity comes from: ``none``, ``nodata`` (the values) or ``mask``."""
+        if self._flagged == "alpha":
+            return "none" if self._alpha_told else "mask"
+        return self._flagged
 
     def _init_handles(self) -> None:
         self._local = threading.local()
@@ -504,13 +511,13 @@ def _alpha_is_data(dataset: Any) -> bool:
     return any(kind == ColorInterp.alpha and is_data(name or "") for kind, name in names)
 
 
-def _mask_kind(dataset: Any, bands: tuple[int, ...], mixed: bool) -> str:
-    """Return where validity comes from: ``none``, ``nodata`` (the values) or ``mask``."""
+def _flagged(dataset: Any, bands: tuple[int, ...], mixed: bool) -> str:
+    """Return where GDAL has validity from: ``none``, ``nodata``, ``alpha`` or ``mask``."""
     flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
     if all(MaskFlags.all_valid in flag for flag in flags):
         return "none"
-    if all(MaskFlags.alpha in flag for flag in flags) and _alpha_is_data(dataset):
-        return "none"
+    if all(MaskFlags.alpha in flag for flag in flags):
+        return "none" if _alpha_is_data(dataset) else "alpha"
     if all(MaskFlags.nodata in flag and MaskFlags.alpha not in flag for flag in flags):
         same = len(np.unique([dataset.nodatavals[band - 1] for band in bands])) == 1  # NaN is NaN
         return "nodata" if same and not mixed else "mask"

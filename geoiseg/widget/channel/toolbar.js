@@ -313,7 +313,7 @@ class Ui {
           else look({ bands: chosen.join(",") });
         };
         const selects = layer.bands.map((chosen) => band(chosen));
-        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands.find((one) => typeof one === "number") ?? 1] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
+        const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => mode.value === "rgb" && layer.composites.length ? look({ composite: layer.composites[0] }) : set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands.find((one) => typeof one === "number") ?? 1] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
         if (mode) parts.push(this.row("Show as", mode));
         parts.push(this.row("Bands", ...selects));
         const formula = h("input", { type: "text", ariaLabel: "Index or formula", placeholder: "ndwi or nir,red,ndwi", onchange: () => formula.value.trim() && look({ bands: formula.value.trim() }) });

@@ -75,6 +75,7 @@ class Opener:
             "marker = 'second cell'",
         )
         context = self._chromium.new_context(viewport={"width": size[0], "height": size[1]})
+        context.set_default_navigation_timeout(90_000)  # a kernel starts before the page is there
         self._opened.append(context)
         if script is not None:
             context.add_init_script(path=script)

@@ -156,7 +156,7 @@ def launch(kind: str, folder: Path, *options: str) -> Server:
             cwd=folder, env=environment(folder), stdout=log, stderr=log,
         )  # fmt: skip
     server = Server(kind, folder, port, process)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         try:
             urllib.request.urlopen(server.url, timeout=5)

@@ -82,6 +82,8 @@ def state_of(m: SegmentMap) -> dict[str, Any]:
         },
         "selected": m.selected,
         "status": dict(m.toolbar.status),
+        "layers": m.toolbar.state["layers"],
+        "model_bands": list(session.raster.bands),
         "zoom": m.map.zoom,
         "center": list(m.map.center),
         "previewed": bool(m.bridge.preview),

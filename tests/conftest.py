@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import settings
 
 UTM = "EPSG:32631"
 
@@ -21,6 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whoever starts the tests in the background may have them ignore Ctrl+C, and with them
     # every program that they start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A machine that is busy with other work is slow, which is no fault of what is tested.
+settings.register_profile("geoiseg", deadline=None)
+settings.load_profile("geoiseg")
 
 
 def data_folder() -> Path:

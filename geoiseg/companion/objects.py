@@ -120,7 +120,7 @@ class Objects:
 
         A step ``{"choose": n}`` takes one of them. ``choice`` is None where there is none.
         """
-        view = self._view(fields)
+        view = self.view(fields)
         options = shape_of(fields)
         fields.done()
         watch.tell = lambda text: tell(None, text)

@@ -7,8 +7,10 @@ TEST_ENV ?= .venv-dev
 OUT ?= geoiseg-demo
 WORKERS ?= auto
 PLUGIN_ZIP ?= dist/geoiseg_qgis.zip
+BUNDLE_ZIP ?= dist/geoiseg_qgis_bundle.zip
+BUNDLE ?=
 
-.PHONY: demo test lint docs bench qgis-plugin clean
+.PHONY: demo test lint docs bench qgis-plugin qgis-bundle clean
 
 demo: $(DEMO_ENV)/core
 	$(DEMO_ENV)/bin/geoiseg demo --out $(OUT)
@@ -22,7 +24,7 @@ lint: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/mypy
 
 docs: $(TEST_ENV)/dev
-	$(TEST_ENV)/bin/mkdocs build --strict
+	$(TEST_ENV)/bin/zensical build --strict
 
 bench: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,rounds
@@ -30,6 +32,10 @@ bench: $(TEST_ENV)/dev
 # needs nothing but Python; QGIS installs the zip from Plugins > Install from ZIP
 qgis-plugin:
 	$(PYTHON) -m geoiseg.companion.plugin_zip $(PLUGIN_ZIP)
+
+# needs pip and a network; BUNDLE='--platform windows --python 3.12' for another machine
+qgis-bundle:
+	$(PYTHON) -m geoiseg.companion.bundle $(BUNDLE_ZIP) $(BUNDLE)
 
 $(DEMO_ENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(DEMO_ENV)

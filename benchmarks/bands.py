@@ -31,7 +31,7 @@ from geoiseg.outline.shoreline.boundary import shoreline_from_mask
 from geoiseg.outline.shoreline.waterline import WaterlineOptions, waterline
 from geoiseg.raster import Raster, open_raster
 from geoiseg.segment import EmbeddingCache
-from geoiseg.segment.physics import otsu
+from geoiseg.segment.parting import otsu
 
 Bool = NDArray[np.bool_]
 ROLES = {

@@ -32,6 +32,9 @@ _METRES = click.FloatRange(min=0)
 @click.option("--sliver", type=_METRES, help="Give away detached parts narrower. [default: gap]")
 @click.option("--simplify", type=_METRES, default=0.0, show_default=True,
               help="Metres that borders may move to lose vertices.")  # fmt: skip
+@click.option("--straight", type=_METRES, default=0.0, show_default=True,
+              help="Straight edges at any angle, for parcels: metres that borders stray from them.",
+              )  # fmt: skip
 @click.option("--smooth", type=click.IntRange(0, 5), default=0, show_default=True,
               help="Rounds of corner cutting.")  # fmt: skip
 @click.option("--square", is_flag=True, help="Make right angles first, for buildings.")

@@ -12,14 +12,23 @@ from geoiseg.cli.options import chosen_model, gsd_option, model_option
 from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
 from geoiseg.evaluate.dataset import scenes
+from geoiseg.evaluate.outside import LAYOUTS
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
+from geoiseg.evaluate.published import PublishedOptions, row_of, score_set
 from geoiseg.evaluate.summary import as_json, as_text, summarise
 from geoiseg.evaluate.users import USERS
+from geoiseg.models import Model
 from geoiseg.plain_json import json_text
 
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    "public",
+    type=click.Choice(tuple(LAYOUTS)),
+    help="DATASET is the folder of this public set, as it is unpacked.",
+)
 @model_option
 @gsd_option
 @click.option("--labels", type=click.Path(path_type=Path), help="Reference layer of one raster.")
@@ -40,6 +49,7 @@ from geoiseg.plain_json import json_text
 def evaluate(  # noqa: PLR0913 - click hands options over one by one
     *,
     dataset: Path,
+    public: str | None,
     model: str,
     gsd: float | None,
     labels: Path | None,
@@ -56,7 +66,15 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     together with --labels. The clicks go through a session, in map coordinates, each in the
     middle of the largest error, or near it and now and then wrong as people's are (--user
     realistic).
+
+    With --dataset, the pictures of a public set are clicked on one by one, by the protocol of
+    RITM, and the row that papers print is printed; --limit is then that of the whole set.
     """
+    if public is not None:
+        _refuse_with_public(gsd=gsd, labels=labels, report=report)
+        how = PublishedOptions(user, seed, limit, clicks)
+        _public(public, dataset, chosen_model(model), how, as_json_=as_json_)
+        return
     if report is not None:
         check_place(report)
     engine = chosen_model(model)
@@ -86,3 +104,30 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         click.echo(json_text(document, indent=2))
     else:
         click.echo(f"{engine.info.name} on {dataset}, user {user}\n{as_text(rows)}")
+
+
+def _refuse_with_public(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"--{name} says nothing of a public set's pictures")
+
+
+def _public(
+    name: str, folder: Path, model: Model, how: PublishedOptions, *, as_json_: bool
+) -> None:
+    """Print the row of a public set."""
+    with tqdm(unit="picture", **bar_options()) as bar:
+
+        def told(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        scores = score_set(name, folder, model, how, told)
+    if not scores:
+        raise PromptError(f"no picture of {folder} has an object")
+    row = row_of(scores)
+    if as_json_:
+        document = {"model": model.info.name, "dataset": name, "user": how.user, **row.as_json()}
+        click.echo(json_text(document, indent=2))
+    else:
+        click.echo(row.as_text(model.info.name, f"{name}, {how.user} clicks"))

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "geoiseg.cli.demo:demo",
     "info": "geoiseg.cli.info:info",
     "segment": "geoiseg.cli.segment:segment",
+    "carry": "geoiseg.cli.carry:carry",
     "embed": "geoiseg.cli.embed:embed",
     "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",

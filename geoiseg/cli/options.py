@@ -16,6 +16,9 @@ from geoiseg.raster import asked_for, sensor_named
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _META = "geoiseg.model_options"
 _SENSOR = "geoiseg.sensor"
+_AUGMENT = "geoiseg.augment"
+AUGMENTS = ("none", "flip", "scale", "flip+scale")
+"""What ``--augment`` takes; see ``geoiseg.models.augmented``."""
 
 
 Bands = tuple[int | str, ...] | None
@@ -100,13 +103,28 @@ def running_options(command: _Command) -> _Command:
     return command
 
 
+def _with_augment(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's own signature
+    """Return the model's name with the views that were asked for, as the registry knows it."""
+    views = context.meta.get(_AUGMENT, "none")
+    return value if views == "none" else f"{value}+{views}"
+
+
+def _keep_augment(context: click.Context, parameter: click.Parameter, value: str) -> None:  # noqa: ARG001 - click's own signature
+    context.meta[_AUGMENT] = value
+
+
 def model_option(command: _Command) -> _Command:
     """Give a command ``--model`` and how it runs; it gets the name, see ``chosen_model``."""
+    views = click.option(
+        "--augment", type=click.Choice(AUGMENTS), default="none", show_default=True,
+        is_eager=True, expose_value=False, callback=_keep_augment,
+        help="Answer with the mean over mirror images, scales, or both: slower, and steadier.",
+    )  # fmt: skip
     decorate = click.option(
-        "-m", "--model", default=DEFAULT_MODEL, show_default=True,
+        "-m", "--model", default=DEFAULT_MODEL, show_default=True, callback=_with_augment,
         help="A name in: geoiseg models; a checkpoint's path; or hf:organisation/name.",
     )  # fmt: skip
-    return decorate(running_options(command))
+    return views(decorate(running_options(command)))
 
 
 def chosen_options() -> ModelOptions:

@@ -26,7 +26,7 @@ from geoiseg.files import check_apart, check_format, check_layer_free, check_rep
 from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
-from geoiseg.session import Session
+from geoiseg.session import Session, line_of_project
 from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_objects
 
 
@@ -45,9 +45,12 @@ from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_object
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
 @click.option("--smooth", default=0, show_default=True, help="Rounds of corner cutting.")
 @click.option("--square", is_flag=True, help="Make right angles, for buildings.")
-@click.option("--outline", "line", type=click.Choice(["pixels", "contour"]), default="pixels",
-              show_default=True,
-              help="Along the edges of pixels, or between their centres without stairs.",
+@click.option("--straight", default=0.0, show_default=True,
+              help="Straight edges at any angle, for parcels: how far outlines stray from them, in"
+              " pixels; 1.5 to 3.")  # fmt: skip
+@click.option("--outline", "line", type=click.Choice(["contour", "pixels"]),
+              help="Between the centres of pixels without stairs, or along their edges."
+              " [default: contour; for a project, its own]",
               )  # fmt: skip
 @click.option("--holes", default=0.0, help="Fill holes of less ground, in square metres.")
 @click.option("--parts", default=0.0, help="Drop parts of less ground, in square metres.")
@@ -74,7 +77,8 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     simplify: float,
     smooth: int,
     square: bool,
-    line: Line,
+    straight: float,
+    line: Line | None,
     holes: float,
     parts: float,
     grow: float,
@@ -94,8 +98,16 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     With --refine, PROMPTS are polygons that others drew, whose borders move to RASTER; each
     says how far, and whether it still fits.
     """
+    line = line or line_of_project(prompts) or "contour"
     outline = OutlineOptions(
-        simplify, smooth, square, line=line, holes=holes, parts=parts, grow=grow
+        simplify,
+        smooth,
+        square,
+        line=line,
+        holes=holes,
+        parts=parts,
+        grow=grow,
+        straight=straight,
     )
     if wants_refining(refining):
         left = {"--layer": layer, "--project": project, "--schema": schema, "--snap": snap or None,

@@ -23,12 +23,12 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     from geoiseg.atomic import check_place
     from geoiseg.features import read_schema
     from geoiseg.files import check_apart, check_format, check_layer_free
-    from geoiseg.session import Session
+    from geoiseg.session import Session, line_of_project
     from geoiseg.tiled import ObjectResult, read_prompts, segment_objects
 
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
     bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
-    shape = shape_of(fields)
+    shape = shape_of(fields, line_of_project(prompts) or "contour")
     sharp = fields.text("detail", "native") == "native"
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = _model(fields)
@@ -131,6 +131,7 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         gap=float(fields.number("gap", 0.0)),
         sliver=fields.number("sliver", None),
         simplify=float(fields.number("simplify", 0.0)),
+        straight=float(fields.number("straight", 0.0)),
         smooth=fields.whole("smooth", 0),
         square=fields.flag("square"),
         max_area_change=float(fields.number("max_change", 0.01)),

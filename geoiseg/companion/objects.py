@@ -32,6 +32,7 @@ from geoiseg.segment import (
     suggest,
     touched_border,
 )
+from geoiseg.segment.alternatives import alike
 
 REMEMBERED = 16
 """Answers that are kept, so that a click costs one step and undo none; some MB each."""
@@ -88,7 +89,7 @@ class Objects:
         if outcome is None:
             return {"wkb": None}
         mask, raster = outcome.mask, view.segmenter.raster
-        shape = outline(mask, options)
+        shape = outline(mask, options, outcome.told)
         if shape is None:
             return {"wkb": None}
         area, perimeter = measure(shape, raster.grid.crs)
@@ -112,6 +113,31 @@ class Objects:
             "model": view.segmenter.model.info.name,
             "milliseconds": {name: round(t, 1) for name, t in outcome.milliseconds.items()},
         }
+
+    def alternatives(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+        """Return what the steps may mean, the smallest first, and which of it the object is.
+
+        A step ``{"choose": n}`` takes one of them. ``choice`` is None where there is none.
+        """
+        view = self._view(fields)
+        options = shape_of(fields)
+        fields.done()
+        watch.tell = lambda text: tell(None, text)
+        outcome = self._outcome(view, watch)
+        found = () if outcome is None else view.segmenter.alternatives(view.steps, outcome, watch)
+        crs = view.segmenter.raster.grid.crs
+        answers = []
+        for one in found:
+            shape = outline(one.mask, options, one.told)
+            answers.append(
+                {
+                    "wkb": None if shape is None else shapely.to_wkb(shape, hex=True),
+                    "score": one.mask.score,
+                    "area_m2": None if shape is None else _finite(measure(shape, crs)[0]),
+                }
+            )
+        like = [0.0 if outcome is None else alike(one, outcome) for one in found]
+        return {"answers": answers, "choice": like.index(max(like)) if like else None}
 
     def suggest(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         """Return where a click would help most, in the raster's CRS; None where none would."""
@@ -173,12 +199,16 @@ def step_of(given: Any) -> Step:
     prompts = tuple(map(_prompt, fields.items("prompts")))
     gsd = fields.number("gsd", None)
     grow, sharp = fields.whole("grow", 0), fields.whole("sharpen", 0)
+    choice = fields.whole("choose", None)
     fields.done()
-    if bool(prompts) + bool(grow) + bool(sharp) != 1:
+    if bool(prompts) + bool(grow) + bool(sharp) + (choice is not None) != 1:
         raise RequestError(
-            f"a step has prompts, or says how far to follow or to sharpen, got {given!r:.60}"
+            "a step has prompts, or says how far to follow or to sharpen, or which answer to"
+            f" choose, got {given!r:.60}"
         )
-    return Step(prompts, None if gsd is None else float(gsd), grow, sharpen=sharp)
+    if choice is not None and choice < 0:
+        raise RequestError(f"an answer is chosen by its number from 0, got {choice}")
+    return Step(prompts, None if gsd is None else float(gsd), grow, sharpen=sharp, choice=choice)
 
 
 def _prompt(given: Any) -> Any:

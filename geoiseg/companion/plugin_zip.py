@@ -1,24 +1,28 @@
 """``python -m geoiseg.companion.plugin_zip OUT``: the QGIS plugin as QGIS installs it.
 
-The same files give the same bytes, wherever and whenever it is made. It needs nothing but
-the standard library, so that it can be made before anything is installed.
+It brings geoiseg's own wheel, for its button *Set up*. The same files give the same bytes,
+wherever and whenever it is made. It needs nothing but the standard library, so that it can be
+made before anything is installed.
 """
 
 from __future__ import annotations
 
 import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from geoiseg.atomic import written
+from geoiseg.companion.own_wheel import NAME as WHEEL
+from geoiseg.companion.own_wheel import own_wheel, write_entry
 
 NAME = "geoiseg_qgis"
 """Of the plugin's folder, and so of its package within QGIS."""
 PLUGIN = Path(__file__).parents[1] / "qgis"
-KINDS = {".py", ".txt", ".svg", ""}
+KINDS = {".py", ".txt", ".svg", ".json", ""}
 """Suffixes of the files that belong to the plugin; LICENSE has none."""
-LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can tell, for all files."""
+WHEELS = "wheels"
+"""Folder of the plugin with what its button installs."""
 
 
 def plugin_files() -> list[Path]:
@@ -28,18 +32,23 @@ def plugin_files() -> list[Path]:
     return sorted(kept, key=lambda path: path.relative_to(PLUGIN).as_posix())
 
 
-def write_zip(out: Path) -> Path:
+def write_zip(out: Path, wheels: Iterable[Path] = ()) -> Path:
     """Write the plugin to a zip and return its path.
+
+    Args:
+        out: Where to.
+        wheels: Of the libraries, for machines without a network.
 
     Raises:
         ExportError: It can not be written; what was there before is untouched.
     """
     with written(out) as target, zipfile.ZipFile(target, "w") as archive:
         for path in plugin_files():
-            entry = zipfile.ZipInfo(f"{NAME}/{path.relative_to(PLUGIN).as_posix()}", LONG_AGO)
-            entry.create_system = 3  # the permissions that follow are those of Unix
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, path.read_bytes())  # stored: zlibs differ
+            name = f"{NAME}/{path.relative_to(PLUGIN).as_posix()}"
+            write_entry(archive, name, path.read_bytes())
+        write_entry(archive, f"{NAME}/{WHEELS}/{WHEEL}", own_wheel())
+        for path in sorted(wheels, key=lambda path: path.name):
+            write_entry(archive, f"{NAME}/{WHEELS}/{path.name}", path.read_bytes())
     return out
 
 

@@ -106,7 +106,7 @@ class Service:
 
             job: Done = getattr(jobs, JOBS[what])
             return job
-        if what in ("open", "object", "suggest"):
+        if what in ("open", "object", "suggest", "alternatives"):
             if self._objects is None:
                 from geoiseg.companion.objects import Objects
 

@@ -8,8 +8,8 @@ from geoiseg.companion.fields import Fields
 from geoiseg.outline import Line, OutlineOptions
 
 
-def shape_of(fields: Fields) -> OutlineOptions:
-    """Return how outlines are drawn; exactly along the pixels where nothing is said.
+def shape_of(fields: Fields, line: Line = "contour") -> OutlineOptions:
+    """Return how outlines are drawn; along ``line`` where nothing is said.
 
     Raises:
         PromptError: A number is out of its range.
@@ -19,8 +19,9 @@ def shape_of(fields: Fields) -> OutlineOptions:
         float(fields.number("simplify", 0.0)),
         fields.whole("smooth", 0),
         fields.flag("square"),
-        line=cast("Line", fields.text("line", "pixels")),
+        line=cast("Line", fields.text("line", line)),
         holes=float(fields.number("holes", 0.0)),
         parts=float(fields.number("parts", 0.0)),
         grow=float(fields.number("grow", 0.0)),
+        straight=float(fields.number("straight", 0.0)),
     )

@@ -80,13 +80,21 @@ class Feature:
     updated: str = field(default_factory=now)
     """When it was last changed, ISO 8601, UTC."""
 
+    drawn: Any = None
+    """Its geometry before holes, parts or its width were changed; None where that is it."""
+
     def __post_init__(self) -> None:
         taken = [name for name in self.attributes if name in (*FIXED_COLUMNS, "geometry")]
         if taken:
             raise SessionError(f"{taken[0]!r} is a column of geoiseg's own; rename the attribute")
 
     def changed(self, **values: Any) -> Feature:
-        """Return the feature with other values and a new time of change."""
+        """Return the feature with other values and a new time of change.
+
+        Another geometry was not drawn as the one before, unless ``drawn`` is given.
+        """
+        if "geometry" in values:
+            values.setdefault("drawn", None)
         return replace(self, **values, updated=now())
 
 

@@ -206,7 +206,7 @@ def _raster(raster: Raster, project: Path) -> _Entry | None:
     if raster.virtual is not None:  # QGIS opens no folder as one raster, but what stands for it
         beside = project.with_name(f"{project.stem}-bands.vrt")
         with written(beside) as target:
-            target.write_text(raster.virtual, encoding="utf-8")
+            target.write_text(_beside(raster.virtual, folder), encoding="utf-8")
         pipe.append(_raster_renderer(shown))
         title, source = Path(raster.name).stem, _relative(beside, folder)
         crs, bounds = raster.grid.crs, raster.grid.bounds
@@ -225,6 +225,17 @@ def _raster(raster: Raster, project: Path) -> _Entry | None:
     pipe.append(_raster_renderer(shown))
     title = Path(part.path).stem
     return _Entry(RASTER_ID, title, "gdal", source, raster.grid.crs, raster.grid.bounds, pipe)
+
+
+def _beside(virtual: str, folder: Path) -> str:
+    """Return a virtual dataset with its files as seen from a folder, so that both can move."""
+    root = ET.fromstring(virtual)  # noqa: S314 - made by ``geoiseg.raster``
+    for source in root.iter("SourceFilename"):
+        path = Path(source.text or "")
+        if path.is_file():
+            source.text = _relative(path, folder)
+            source.set("relativeToVRT", "0" if Path(source.text).is_absolute() else "1")
+    return ET.tostring(root, encoding="unicode")
 
 
 def _drawable(raster: Raster) -> Raster:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
+    from geoiseg.models.augmented import Augmented
     from geoiseg.models.options import ModelOptions
     from geoiseg.models.protocol import (
         BatchModel,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Augmented",
     "BatchModel",
     "Candidates",
     "DenseMaps",
@@ -52,6 +54,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "augmented": ["Augmented"],
         "options": ["ModelOptions"],
         "protocol": [
             "BatchModel",

@@ -46,6 +46,11 @@ _CLASSIC = {
     "graphcut": "minimum cut on superpixels; crisp outlines, decides once and for all",
     "random-walker": "random walker on superpixels; wants prompts on both sides of an outline",
     "region-growing": "grows along paths of least contrast; the fastest, for uniform objects",
+    "seeded-growing": "regions grow from markers on both sides, the most alike superpixel first",
+    "region-merging": "merges superpixels that look alike until each hangs on a marker",
+    "watershed": "markers flood the gradient and meet on its crests; wants both sides marked",
+    "geodesic-contour": "a contour shrinks from an outline or box until edges hold it",
+    "chan-vese": "a contour moves until inside and outside are each of one colour",
 }
 _FAMILIES = {
     "sam": "Segment Anything",
@@ -53,6 +58,10 @@ _FAMILIES = {
     "sam2": "Segment Anything 2",
     "edgetam": "EdgeTAM: SAM 2 made small",
     "sam3": "Segment Anything 3: also words and examples",
+    "ritm": "RITM: shown the clicks and the mask before; + f-BRS on demand",
+    "simpleclick": "SimpleClick: a plain vision transformer, shown the clicks",
+    "focalclick": "FocalClick: coarse, then refined around the last click",
+    "cdnet": "CDNet: spreads clicks over what looks alike",
     "clip": "words: CLIP ranks the objects that another model finds",
     "owlv2": "words: OWLv2 boxes, another model segments",
     "grounding-dino": "words: Grounding DINO boxes, another model segments",

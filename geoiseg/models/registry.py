@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ TINY = {
 MODELS = {**ENGINES, **TINY}
 """``module:Class`` of each model that ships with the package; a class takes no arguments."""
 
+F_BRS = re.compile(r"(?P<name>.+)\+f-brs-(?P<kind>[abc])")
+"""How a name ends that asks for f-BRS around a network of RITM, e.g. ``ritm-h18+f-brs-c``."""
+AUGMENTED = re.compile(r"(?P<name>.+?)\+(?P<kind>flip\+scale|flip|scale)")
+"""How a name ends that asks for the mean over several views, e.g. ``tiny+flip``."""
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 EXPORTS = ("*.onnx", "*.xml")
 
@@ -79,7 +84,9 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
     Args:
         model: A name in ``geoiseg models``; the path of a checkpoint (``.pth``, ``.pt``,
             ``.safetensors``), of a folder in the layout of Hugging Face, or of an exported
-            model; or ``hf:organisation/name``. Weights are never downloaded here.
+            model; or ``hf:organisation/name``. ``+f-brs-a``, ``-b`` or ``-c`` after a network
+            of RITM optimises it at each click; ``+flip``, ``+scale`` or ``+flip+scale`` after
+            any name answers with the mean over several views. Weights are never downloaded here.
         options: How to run it; by default what is fastest.
 
     Raises:
@@ -98,7 +105,7 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
     key = (str(model), options)
     with _lock:
         if key not in _loaded:
-            _loaded[key] = _load(model, options)
+            _loaded[key] = _with_endings(model, options)
         return _loaded[key]
 
 
@@ -116,6 +123,18 @@ def name_then(name: str, weights: str) -> str:
         return name
     first = "tiny-1"
     return first if get_model(first).info.weights_hash == weights else name
+
+
+def _with_endings(model: str | Path, options: ModelOptions) -> Model:
+    """Return a model whose name may end with what is to be done with it."""
+    augmented = AUGMENTED.fullmatch(str(model))
+    if augmented is not None:
+        inner = _with_endings(augmented["name"], options)
+        return _made("geoiseg.models.augmented", "Augmented", inner, augmented["kind"])
+    optimised = F_BRS.fullmatch(str(model))
+    if optimised is not None:
+        return _optimised(optimised["name"], optimised["kind"], options)
+    return _load(model, options)
 
 
 def _load(model: str | Path, options: ModelOptions) -> Model:
@@ -173,6 +192,16 @@ def _with_weights(checkpoint: Checkpoint, options: ModelOptions) -> Model:
     return _load_sam(path, checkpoint.architecture, checkpoint.name, options)
 
 
+def _optimised(name: str, kind: str, options: ModelOptions) -> Model:
+    """Return a network of RITM, by its name or path, with f-BRS around it."""
+    checkpoint = CATALOGUE.get(name)
+    path = Path(name).expanduser().absolute() if checkpoint is None else find(checkpoint)
+    architecture = None if checkpoint is None else checkpoint.architecture
+    if not path.exists():
+        raise WeightsError(f"there is no model or file {name!r} to run f-BRS around")
+    return _load_sam(path, architecture, name, options, kind)
+
+
 def _from_path(path: Path, options: ModelOptions) -> Model:
     """Return the model of a file or folder; its path is its name, so that it is found again."""
     if not path.exists():
@@ -193,9 +222,11 @@ def _from_path(path: Path, options: ModelOptions) -> Model:
     return _load_sam(path, None, str(path), options)
 
 
-def _load_sam(path: Path, architecture: str | None, name: str, options: ModelOptions) -> Model:
+def _load_sam(
+    path: Path, architecture: str | None, name: str, options: ModelOptions, brs: str = ""
+) -> Model:
     require("torch", "sam")
-    return _made("geoiseg.models.sam", "load_sam", path, architecture, name, options)
+    return _made("geoiseg.models.sam", "load_sam", path, architecture, name, options, brs)
 
 
 def _made(module: str, factory: str, *arguments: Any) -> Model:

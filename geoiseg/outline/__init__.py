@@ -13,15 +13,25 @@ from geoiseg.lazy import lazy
 if TYPE_CHECKING:
     from geoiseg.outline.connected import parts_of
     from geoiseg.outline.draw import Line, OutlineOptions, outline
-    from geoiseg.outline.vectorize import polygons_from_labels
+    from geoiseg.outline.reshaping import reshape
+    from geoiseg.outline.vectorize import contours_from_labels, polygons_from_labels
 
-__all__ = ["Line", "OutlineOptions", "outline", "parts_of", "polygons_from_labels"]
+__all__ = [
+    "Line",
+    "OutlineOptions",
+    "contours_from_labels",
+    "outline",
+    "parts_of",
+    "polygons_from_labels",
+    "reshape",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         "connected": ["parts_of"],
         "draw": ["Line", "OutlineOptions", "outline"],
-        "vectorize": ["polygons_from_labels"],
+        "reshaping": ["reshape"],
+        "vectorize": ["contours_from_labels", "polygons_from_labels"],
     },
 )

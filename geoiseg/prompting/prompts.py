@@ -114,6 +114,9 @@ class Region:
     given: bool = False
     """Whether the outline is the object as it is, until more is said; else the model refines
     it at once."""
+    by: str = ""
+    """The tool by which somebody drew it by hand: then it is the object with all its vertices,
+    whatever was said before; empty for none."""
     kind: ClassVar[str] = "region"
     positive: ClassVar[bool] = True
 
@@ -181,8 +184,11 @@ def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
             vertices = [list(vertex) for vertex in prompt.xy]
             return {"kind": "scribble", "xy": vertices, "positive": prompt.positive}
         case Region():
-            outline = {"kind": "region", "wkb": shapely.to_wkb(prompt.polygon, hex=True)}
-            return {**outline, "given": True} if prompt.given else outline
+            outline: dict[str, Any] = {
+                "kind": "region", "wkb": shapely.to_wkb(prompt.polygon, hex=True)
+            }  # fmt: skip
+            outline |= {"given": True} if prompt.given else {}
+            return outline | ({"by": prompt.by} if prompt.by else {})
         case Text():
             return _text_to_dict(prompt)
 
@@ -227,7 +233,8 @@ def prompt_from_dict(data: Mapping[str, Any]) -> Prompt:
                 vertices = tuple((float(x), float(y)) for x, y in data["xy"])
                 return Scribble(vertices, bool(data["positive"]))
             case "region":
-                return Region(shapely.from_wkb(data["wkb"]), bool(data.get("given", False)))
+                polygon, by = shapely.from_wkb(data["wkb"]), str(data.get("by", ""))
+                return Region(polygon, bool(data.get("given", False)), by)
             case "text":
                 return _text_from_dict(data)
             case other:
@@ -376,7 +383,8 @@ def _moved(prompt: Prompt, source: Any, target: Any) -> Prompt:
             moved = reproject_xy(prompt.xy, source, target)
             return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)
         case Region():
-            return Region(reproject_geometry(prompt.polygon, source, target), prompt.given)
+            polygon = reproject_geometry(prompt.polygon, source, target)
+            return replace(prompt, polygon=polygon)
         case Text():
             return prompt
 
@@ -399,6 +407,6 @@ def _written_as(prompt: Prompt, source: Any, grid: Grid) -> Prompt:
             return Scribble(tuple((float(x), float(y)) for x, y in moved), prompt.positive)
         case Region():
             outline = grid.bring(prompt.polygon, source)
-            return prompt if outline is prompt.polygon else Region(outline, prompt.given)
+            return prompt if outline is prompt.polygon else replace(prompt, polygon=outline)
         case Text():
             return prompt

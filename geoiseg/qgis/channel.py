@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
@@ -139,18 +139,38 @@ class Channel(QObject):
         return outcome["result"]
 
     def stop(self) -> None:
-        """End the process, and forget what was asked."""
-        self._pending.clear()
-        process, self._process = self._process, None
+        """End the process, and forget what was asked; waits for it, at most a few seconds."""
+        process = self._let_go()
         if process is None:
             return
-        for signal in (process.finished, process.errorOccurred, process.readyReadStandardOutput):
-            signal.disconnect()
-        process.closeWriteChannel()
         if not process.waitForFinished(GRACE_MS):
             process.kill()
             process.waitForFinished(GRACE_MS)
         process.deleteLater()
+
+    def part(self) -> None:
+        """End the process, and forget what was asked, without waiting for it."""
+        process = self._let_go()
+        if process is None:
+            return
+        PARTING.append(process)  # Qt must not take it away while it still runs
+        process.finished.connect(lambda *_: _gone(process))
+        QTimer.singleShot(GRACE_MS, process.kill)
+        if process.state() == QProcess.ProcessState.NotRunning:
+            _gone(process)
+
+    def _let_go(self) -> Optional[QProcess]:
+        """Return the process, of which nothing is heard any more and whose input is closed."""
+        self._pending.clear()
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        for signal in (process.finished, process.errorOccurred, process.readyReadStandardOutput,
+                       process.readyReadStandardError):  # fmt: skip
+            signal.disconnect()
+        process.setParent(None)
+        process.closeWriteChannel()
+        return process
 
     # -- the process -----------------------------------------------------------------
 
@@ -288,3 +308,13 @@ class Channel(QObject):
         pending, self._pending = list(self._pending), {}
         for number in pending:
             self.failed.emit(number, kind, text)
+
+
+PARTING: List[QProcess] = []
+"""Processes that are ending."""
+
+
+def _gone(process: QProcess) -> None:
+    if process in PARTING:
+        PARTING.remove(process)
+        process.deleteLater()

@@ -7,17 +7,21 @@ from typing import Any, Callable, List, Optional
 
 from qgis.core import Qgis, QgsMapLayerProxyModel, QgsProject
 from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QLabel, QLineEdit
+from qgis.PyQt.QtWidgets import QAction, QLabel, QLineEdit, QPushButton
 
 from .channel import Channel
 from .dialog import SettingsDialog
-from .environment import chosen_python, log
+from .environment import choose_python, chosen_python, log, own_home
 from .preferences import preference
 from .rasters import first_raster, raster_of
+from .setup.runner import Setup, these_sources
+from .setup.window import SetupWindow
 from .sketch import Sketch
 from .target import TargetError, add_feature, new_layer, target_layer
 from .tool import ObjectTool
+from .words import tr
 from .work import ObjectInProgress
 
 MENU = "geoiseg"
@@ -33,10 +37,13 @@ class Desk:
         self.work = ObjectInProgress(self.channel)
         self.tool = ObjectTool(self._canvas, self.work, lambda: bool(preference("at_screen_scale")))
         self.sketch = Sketch(self._canvas, self.work)
+        self.setup = Setup()
+        self.setup.finished.connect(self._set_up)
+        self.setup_window: Optional[SetupWindow] = None
         self._waits_to_accept = False
         self._fill_bar()
-        self.work.trouble.connect(lambda text: self._say(text, Qgis.Warning))
-        self.work.note.connect(lambda text: self._say(text, Qgis.Info))
+        self.work.trouble.connect(lambda text: self._say(text, Qgis.MessageLevel.Warning))
+        self.work.note.connect(lambda text: self._say(text, Qgis.MessageLevel.Info))
         self.work.changed.connect(self._refresh)
         self.work.settled.connect(self._settled)
         self.tool.accept.connect(self.accept)
@@ -44,6 +51,7 @@ class Desk:
         QgsProject.instance().layersRemoved.connect(self._look)
         self._settle_preferences()
         self._refresh()
+        QTimer.singleShot(0, self._offer)
 
     def _fill_bar(self) -> None:
         self.bar = self._iface.addToolBar("geoiseg")
@@ -56,7 +64,7 @@ class Desk:
         self.tool.setAction(self.action)
         self.bar.addAction(self.action)
         self.rasters = QgsMapLayerComboBox()
-        self.rasters.setFilters(QgsMapLayerProxyModel.RasterLayer)
+        self.rasters.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.rasters.setToolTip("The raster to segment")
         self.rasters.setMinimumWidth(140)
         self.rasters.layerChanged.connect(self._look)
@@ -74,10 +82,12 @@ class Desk:
         self._button("Settings…", "Where geoiseg is, and how the map tool works", self.configure)
         self.status = QLabel()
         self.bar.addWidget(self.status)
-        settings = QAction(icon, "Settings…", window)
+        setup = QAction(icon, tr("Set up…"), window)
+        setup.triggered.connect(self.set_up)
+        settings = QAction(icon, tr("Settings…"), window)
         settings.triggered.connect(self.configure)
-        self._actions.append(settings)
-        for action in (self.action, settings):
+        self._in_menu = [self.action, setup, settings]
+        for action in self._in_menu:
             self._iface.addPluginToMenu(MENU, action)
 
     def _button(self, title: str, tip: str, slot: Callable[[], Any]) -> QAction:
@@ -97,14 +107,14 @@ class Desk:
             return
         found = self.work.found
         if found is None:
-            self._say("there is no object to accept: click on one first", Qgis.Warning)
+            self._say("there is no object to accept: click on one first", Qgis.MessageLevel.Warning)
             return
         raster = self.work.raster
         try:
             layer = target_layer(self._iface.activeLayer())
             add_feature(layer, found, self.label.text().strip(), raster.name if raster else "")
         except TargetError as error:
-            self._say(str(error), Qgis.Warning)
+            self._say(str(error), Qgis.MessageLevel.Warning)
             return
         self.work.clear()
 
@@ -128,23 +138,57 @@ class Desk:
         QgsProject.instance().layersRemoved.disconnect(self._look)
         if self._canvas.mapTool() is self.tool:
             self._canvas.unsetMapTool(self.tool)
-        for action in (self.action, self._actions[-1]):
+        for action in self._in_menu:
             self._iface.removePluginMenu(MENU, action)
         self.sketch.remove()
+        self.setup.stop()
+        if self.setup_window is not None:
+            self.setup_window.close()
         self.channel.stop()
         self._iface.mainWindow().removeToolBar(self.bar)
         self.bar.deleteLater()
+
+    # -- setting up ------------------------------------------------------------------
+
+    def set_up(self, *_: Any) -> SetupWindow:
+        """Show the window with the one button, and return it."""
+        if self.setup_window is None:
+            self.setup_window = SetupWindow(self.setup, self.channel.stop, self._iface.mainWindow())
+        self.setup_window.show()
+        self.setup_window.raise_()
+        return self.setup_window
+
+    def _offer(self) -> None:
+        """Offer to set geoiseg up where there is none, or an older one of the plugin's."""
+        state = own_home().state(these_sources().stamp)
+        if not chosen_python():
+            text, title = tr("geoiseg is not set up yet: one button does it."), tr("Set up")
+        elif state == "older" and str(own_home().python) == chosen_python():
+            text, title = tr("This plugin brings another geoiseg than is set up."), tr("Update")
+        else:
+            return
+        item = self._iface.messageBar().createMessage("geoiseg", text)
+        button = QPushButton(title)
+        button.clicked.connect(self.set_up)
+        item.layout().addWidget(button)
+        self._iface.messageBar().pushWidget(item, Qgis.MessageLevel.Info)
+
+    def _set_up(self, _version: str, error: Any) -> None:
+        if error is None:
+            choose_python("")  # the one that was set up comes next
+            self._settle_preferences()
+            self.work.retry()
 
     # -- what follows ----------------------------------------------------------------
 
     def _begin(self) -> None:
         if not self.channel.python:
-            self.configure()
+            self.set_up()
         if raster_of(self.rasters.currentLayer()) is None:
             self.rasters.setLayer(first_raster(self._canvas.layers()))
         self._look()
         if self.work.raster is None:
-            self._say("add a raster layer of a local file, and choose it", Qgis.Info)
+            self._say("add a raster layer of a local file, and choose it", Qgis.MessageLevel.Info)
 
     def _look(self, *_: Any) -> None:
         """Work on the raster that is chosen, once the tool is in use."""
@@ -154,7 +198,7 @@ class Desk:
     def _settle_preferences(self) -> None:
         python = chosen_python()
         if python != self.channel.python:
-            self.channel.stop()
+            self.channel.part()
             self.channel.python = python
         self.work.model = preference("model")
         self.work.outline = {name: preference(name) for name in ("simplify", "smooth", "square")}

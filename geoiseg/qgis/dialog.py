@@ -1,13 +1,10 @@
-"""The one dialog: where geoiseg is or how to get it, and how the map tool works."""
+"""The settings: where geoiseg is, and how the map tool works."""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional
 
-from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
-    QApplication,
     QCheckBox,
     QComboBox,
     QDialog,
@@ -19,43 +16,34 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPlainTextEdit,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from .channel import Channel, CompanionError
-from .environment import choose_python, chosen_python, find_python, instructions
+from .channel import Channel
+from .environment import candidates, choose_python, chosen_python, own_python
 from .preferences import prefer, preference
-
-WHY = (
-    "geoiseg works in a Python environment of its own, so that QGIS's stays as it is. Give the"
-    " Python of that environment, or let it be found in the usual places. Nothing is downloaded"
-    " or installed by the plugin, and geoiseg works without a network."
-)
-HOW = (
-    "To make the environment, run these lines in a terminal (Python 3.11 or newer, with pip; the"
-    " last one takes geoiseg's wheel or source folder too; on a machine without a network add"
-    " --no-index --find-links FOLDER with a folder of wheels):"
-)
+from .words import tr
 
 
 class SettingsDialog(QDialog):
-    """Where geoiseg is, checked; and the choices of the map tool."""
+    """Where geoiseg is, checked beside everything else; and the choices of the map tool."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("geoiseg")
         self.python = QLineEdit(chosen_python())
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 3)
+        self.status = _text("", 3)
+        self.answers: Optional[bool] = None
+        """Whether geoiseg answered when it was checked last; None while it is not known."""
+        self._channel: Optional[Channel] = None
+        self._left: List[str] = []
         self.model = QComboBox()
         self.model.setEditable(True)
         self.model.addItem(preference("model"))
-        self.at_screen_scale = QCheckBox("Segment what is on the screen, at its scale")
+        self.at_screen_scale = QCheckBox(tr("Segment what is on the screen, at its scale"))
         self.at_screen_scale.setChecked(preference("at_screen_scale"))
         self.simplify = QDoubleSpinBox()
         self.simplify.setRange(0, 100)
@@ -65,10 +53,11 @@ class SettingsDialog(QDialog):
         self.smooth = QSpinBox()
         self.smooth.setRange(0, 5)
         self.smooth.setValue(preference("smooth"))
-        self.square = QCheckBox("Make right angles, for buildings")
+        self.square = QCheckBox(tr("Make right angles, for buildings"))
         self.square.setChecked(preference("square"))
         self._lay_out()
-        self.resize(720, 640)
+        self.finished.connect(self._hang_up)
+        self.resize(720, 420)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -83,75 +72,106 @@ class SettingsDialog(QDialog):
         layout.addWidget(buttons)
 
     def _place(self) -> QGroupBox:
-        group = QGroupBox("Where geoiseg is")
+        group = QGroupBox(tr("Where geoiseg is"))
         inside = QVBoxLayout(group)
-        inside.addWidget(_text(WHY))
+        inside.addWidget(
+            _text(
+                tr(
+                    "geoiseg works in a Python environment of its own, so that QGIS's stays as it"
+                    " is. Set up, in the menu, makes one; or give the Python of another that has"
+                    " geoiseg."
+                ),
+                2,
+            )
+        )
         row = QHBoxLayout()
         row.addWidget(self.python)
-        for title, slot in (("Browse…", self.browse), ("Find", self.find), ("Check", self.check)):
+        for title, slot in (
+            (tr("Browse…"), self.browse), (tr("Find"), self.find), (tr("Check"), self.check),
+        ):  # fmt: skip
             button = QPushButton(title)
             button.clicked.connect(slot)
             row.addWidget(button)
         inside.addLayout(row)
         inside.addWidget(self.status)
-        inside.addWidget(_text(HOW))
-        commands = QPlainTextEdit(instructions())
-        commands.setReadOnly(True)
-        commands.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        commands.setFixedHeight(commands.fontMetrics().lineSpacing() * 7)
-        inside.addWidget(commands)
-        copy = QPushButton("Copy these lines")
-        copy.clicked.connect(lambda: QApplication.clipboard().setText(instructions()))
-        inside.addWidget(copy, 0, Qt.AlignmentFlag.AlignRight)
         return group
 
     def _tool(self) -> QGroupBox:
-        group = QGroupBox("Map tool")
+        group = QGroupBox(tr("Map tool"))
         form = QFormLayout(group)
-        form.addRow("Model", self.model)
+        form.addRow(tr("Model"), self.model)
         form.addRow(self.at_screen_scale)
-        form.addRow("Simplify outlines by", self.simplify)
-        form.addRow("Rounds of smoothing", self.smooth)
+        form.addRow(tr("Simplify outlines by"), self.simplify)
+        form.addRow(tr("Rounds of smoothing"), self.smooth)
         form.addRow(self.square)
         return group
 
     # -- where it is -----------------------------------------------------------------
 
-    def browse(self) -> None:
+    def browse(self, *_: object) -> None:
         """Let the user point at a Python."""
-        path, _ = QFileDialog.getOpenFileName(self, "The environment's Python", self.python.text())
+        title = tr("The environment's Python")
+        path, _kind = QFileDialog.getOpenFileName(self, title, self.python.text())
         if path:
             self.python.setText(path)
             self.check()
 
-    def find(self) -> None:
-        """Look for geoiseg in the usual places."""
-        with _Waiting():
-            python = find_python()
-        if python is None:
-            self.status.setText("geoiseg is in none of the usual places: see below how to get it.")
-        else:
-            self.python.setText(python)
-            self.check()
+    def find(self, *_: object) -> None:
+        """Look for geoiseg in the usual places, one after the other."""
+        own = own_python()
+        self._left = [*([own] if own else []), *candidates()]
+        self._next()
 
-    def check(self) -> bool:
-        """Start geoiseg where it is said to be, tell what answers, and say whether it does."""
-        channel = Channel(self.python.text().strip())
-        try:
-            with _Waiting():
-                models = channel.wait(channel.ask("models"))["models"]
-            version = channel.version
-        except CompanionError as error:
-            self.status.setText(str(error))
-            return False
-        finally:
-            channel.stop()
-        self.status.setText(f"geoiseg {version} answers. Models: {', '.join(models)}.")
+    def _next(self) -> None:
+        if not self._left:
+            self.answers = False
+            self.status.setText(tr("geoiseg is in none of the usual places: Set up makes one."))
+            return
+        self.python.setText(self._left.pop(0))
+        self._ask()
+
+    def check(self, *_: object) -> None:
+        """Start geoiseg where it is said to be, and tell what answers, once it does."""
+        self._left = []
+        self._ask()
+
+    def _ask(self) -> None:
+        self._hang_up()
+        self.answers = None
+        self.status.setText(tr("Asking…"))
+        channel = self._channel = Channel(self.python.text().strip(), self)
+        channel.answered.connect(self._answered)
+        channel.failed.connect(self._failed)
+        channel.ask("models")
+
+    def _answered(self, _number: int, result: object) -> None:
+        if self._channel is None or not isinstance(result, dict):
+            return
+        models = result["models"]
+        version = self._channel.version
+        self._hang_up()
+        self.answers = True
+        self.status.setText(
+            tr("geoiseg {version} answers. Models: {models}.", version=version,
+               models=", ".join(models))
+        )  # fmt: skip
         chosen = self.model.currentText()
         self.model.clear()
         self.model.addItems(models if chosen in models else [chosen, *models])
         self.model.setCurrentText(chosen)
-        return True
+
+    def _failed(self, _number: int, _kind: str, text: str) -> None:
+        self._hang_up()
+        if self._left:
+            self._next()
+            return
+        self.answers = False
+        self.status.setText(text)
+
+    def _hang_up(self, *_: object) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.part()
 
     def accept(self) -> None:
         """Keep everything."""
@@ -164,18 +184,8 @@ class SettingsDialog(QDialog):
         super().accept()
 
 
-class _Waiting:
-    """A waiting cursor for what takes a few seconds."""
-
-    def __enter__(self) -> None:
-        QgsApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
-
-    def __exit__(self, *_: object) -> None:
-        QgsApplication.restoreOverrideCursor()
-
-
-def _text(words: str) -> QLabel:
+def _text(words: str, lines: int) -> QLabel:
     label = QLabel(words)
     label.setWordWrap(True)
-    label.setMinimumHeight(label.fontMetrics().lineSpacing() * 4)
+    label.setMinimumHeight(label.fontMetrics().lineSpacing() * lines)
     return label

@@ -6,16 +6,19 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsSettings
-from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+from qgis.PyQt.QtCore import QProcessEnvironment
+
+from .setup.home import NAME as HOME
+from .setup.home import Home
 
 VARIABLE = "GEOISEG_PYTHON"
 """Names the Python to use, before what the settings say."""
 SETTING = "geoiseg/python"
 FOLDER = "geoiseg-env"
-"""Name of the environment that the instructions make, in the user's home."""
+"""Name of an environment that users make by hand, in their home."""
 CONDA = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", "micromamba", ".conda")
 TOOLS = (".local/pipx/venvs", ".local/share/pipx/venvs", ".local/share/uv/tools")
 """Folders of the user's home in which conda, pipx and uv keep environments."""
@@ -28,7 +31,7 @@ QGIS_OWN = (
 
 def log(text: str) -> None:
     """Put a line into QGIS's log, under the plugin's name."""
-    QgsMessageLog.logMessage(text, "geoiseg", Qgis.Info)
+    QgsMessageLog.logMessage(text, "geoiseg", Qgis.MessageLevel.Info)
 
 
 def child_environment() -> QProcessEnvironment:
@@ -42,7 +45,18 @@ def child_environment() -> QProcessEnvironment:
 def chosen_python() -> str:
     """Return the Python that is to be used; empty where none is set and none is found."""
     named = os.environ.get(VARIABLE, "") or QgsSettings().value(SETTING, "", type=str)
-    return named or next(candidates(), "")
+    return named or own_python() or next(candidates(), "")
+
+
+def own_home() -> Home:
+    """Return the folder of the user's profile for the environment that the plugin makes."""
+    return Home(Path(QgsApplication.qgisSettingsDirPath()) / HOME)
+
+
+def own_python() -> str:
+    """Return the Python that the plugin has set up; empty where it has not."""
+    python = own_home().python
+    return str(python) if python is not None and python.exists() else ""
 
 
 def choose_python(path: str) -> None:
@@ -75,40 +89,3 @@ def candidates() -> Iterator[str]:
         if python.exists() and str(python) not in seen:
             seen.add(str(python))
             yield str(python)
-
-
-def geoiseg_in(python: str) -> Optional[str]:
-    """Return the version of the geoiseg that a Python has, or None."""
-    process = QProcess()
-    process.setProcessEnvironment(child_environment())
-    process.start(python, ["-I", "-c", "import geoiseg; print(geoiseg.__version__)"])
-    if not process.waitForFinished(30_000) or process.exitCode() != 0:
-        process.kill()
-        process.waitForFinished(1000)
-        return None
-    said = bytes(process.readAllStandardOutput()).decode("utf-8", "replace").strip()
-    return said or None
-
-
-def find_python() -> Optional[str]:
-    """Return the first likely Python that has geoiseg, or None; this runs some of them."""
-    return next((python for python in candidates() if geoiseg_in(python)), None)
-
-
-def instructions() -> str:
-    """Return the commands that make the environment where :func:`candidates` looks first."""
-    wants = Path(__file__).parent / "requirements.txt"
-    if sys.platform == "win32":
-        place, start = f'"%USERPROFILE%\\{FOLDER}"', "py -3"  # names of users have spaces
-        python = f'"%USERPROFILE%\\{FOLDER}\\Scripts\\python"'
-    else:
-        place, start = f"~/{FOLDER}", "python3"
-        python = f"{place}/bin/python"
-    install = f"{start} -m pip --python {place} install --no-compile --no-deps"
-    lines = [
-        f"{start} -m venv --without-pip {place}",
-        f'{install} -r "{wants}"',
-        f"{install} geoiseg",
-        f"{python} -m geoiseg.companion.slim",
-    ]
-    return "\n".join(lines) + "\n"

@@ -30,7 +30,7 @@ class Sketch:
     def __init__(self, canvas: QgsMapCanvas, work: ObjectInProgress) -> None:
         self._canvas = canvas
         self._work = work
-        self.shape = QgsRubberBand(canvas, QgsWkbTypes.PolygonGeometry)
+        self.shape = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
         self.shape.setStrokeColor(LINE)
         self.shape.setFillColor(FILL)
         self.shape.setWidth(2)
@@ -45,11 +45,11 @@ class Sketch:
         if work.found is not None:
             self.shape.setToGeometry(work.found.geometry, work.found.crs)
         else:
-            self.shape.reset(QgsWkbTypes.PolygonGeometry)
+            self.shape.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
         for mark in work.marks:
             self._draw(mark)
         if work.hint is not None and work.raster is not None:
-            self._pin(work.hint, work.raster.crs, HINT, QgsVertexMarker.ICON_CIRCLE)
+            self._pin(work.hint, work.raster.crs, HINT, QgsVertexMarker.IconType.ICON_CIRCLE)
 
     def remove(self) -> None:
         """Take everything off the canvas."""
@@ -65,10 +65,14 @@ class Sketch:
 
     def _draw(self, mark: Mark) -> None:
         if mark.kind == "point":
-            kind = QgsVertexMarker.ICON_CROSS if mark.positive else QgsVertexMarker.ICON_X
+            kind = (
+                QgsVertexMarker.IconType.ICON_CROSS
+                if mark.positive
+                else QgsVertexMarker.IconType.ICON_X
+            )
             self._pin(QgsPointXY(*mark.xy), mark.crs, ON if mark.positive else OFF, kind)
         elif mark.kind == "box":
-            band = QgsRubberBand(self._canvas, QgsWkbTypes.LineGeometry)
+            band = QgsRubberBand(self._canvas, QgsWkbTypes.GeometryType.LineGeometry)
             band.setColor(ON)
             band.setLineStyle(Qt.PenStyle.DashLine)
             band.setToGeometry(QgsGeometry.fromRect(QgsRectangle(*mark.xy)), mark.crs)

@@ -17,7 +17,7 @@ from qgis.core import (
     QgsVectorLayerUtils,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtCore import QMetaType
 
 from .work import Found
 
@@ -40,7 +40,7 @@ def takes_polygons(layer: Optional[QgsMapLayer]) -> bool:
     return (
         isinstance(layer, QgsVectorLayer)
         and layer.isEditable()
-        and layer.geometryType() == QgsWkbTypes.PolygonGeometry
+        and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
     )
 
 
@@ -113,7 +113,8 @@ def _values(layer: QgsVectorLayer, facts: Dict[str, Any], label: str) -> Dict[in
 
 
 def _fits(field: QgsField, value: Any) -> bool:
-    texts, numbers = (QVariant.String,), (QVariant.Double, QVariant.Int, QVariant.LongLong)
+    texts = (QMetaType.Type.QString,)
+    numbers = (QMetaType.Type.Double, QMetaType.Type.Int, QMetaType.Type.LongLong)
     return field.type() in (texts if isinstance(value, str) else numbers)
 
 

@@ -48,7 +48,7 @@ class ObjectTool(QgsMapTool):
         if self._pressed is None or not self._far(event.pos()):
             return
         if self._box is None:
-            self._box = QgsRubberBand(self.canvas(), QgsWkbTypes.PolygonGeometry)
+            self._box = QgsRubberBand(self.canvas(), QgsWkbTypes.GeometryType.PolygonGeometry)
             self._box.setStrokeColor(ON)
             self._box.setFillColor(Qt.GlobalColor.transparent)
         self._box.setToCanvasRectangle(_between(self._pressed, event.pos()))

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
         regions,
         summed,
     )
+    from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
-    from geoiseg.segment.segmenter import Outcome, Segmenter, Step, Watch
+    from geoiseg.segment.outcome import Outcome, Step
+    from geoiseg.segment.segmenter import Segmenter
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
+    from geoiseg.segment.watch import Watch
 
 __all__ = [
     "SHARE",
@@ -48,6 +51,7 @@ __all__ = [
     "EmbeddingCache",
     "FloatArray",
     "IntArray",
+    "LiveWire",
     "LookOptions",
     "Mask",
     "Outcome",
@@ -58,6 +62,7 @@ __all__ = [
     "Suggestion",
     "Uncertainty",
     "Watch",
+    "WireOptions",
     "choose",
     "clean",
     "cut_objects",
@@ -67,6 +72,7 @@ __all__ = [
     "drawn",
     "expected_iou",
     "flooded",
+    "live_wire",
     "look",
     "looks",
     "regions",
@@ -101,8 +107,11 @@ __getattr__, __dir__ = lazy(
             "regions",
             "summed",
         ],
+        "livewire": ["LiveWire", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
-        "segmenter": ["Outcome", "Segmenter", "Step", "Watch"],
+        "outcome": ["Outcome", "Step"],
+        "segmenter": ["Segmenter"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
+        "watch": ["Watch"],
     },
 )

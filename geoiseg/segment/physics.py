@@ -2,27 +2,26 @@
 
 A threshold from a textbook is for clean reflectances of one place. Here it only says where to
 look first: the pixels near the borders that it draws hold both kinds in like numbers, and where
-Otsu's method (1979) parts those is the threshold of this scene, as in shoreline work (Vos et al.,
-2019, https://doi.org/10.1016/j.envsoft.2019.104528).
+Otsu's method (1979) parts those is the threshold of this scene (see ``segment.parting``).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import RasterError
 from geoiseg.raster import BoolArray, Raster, Window
+from geoiseg.segment.parting import near_border, parting_of
 
 FloatArray = NDArray[np.float32]
 
-NEAR = 9
-"""Side in pixels of the square around a border whose pixels are looked at."""
+VERSION = 2
+"""Of how thresholds are found: 1 looks near the textbook's border alone."""
 FEWEST = 200
 """Pixels near borders below which the textbook's threshold stays."""
 REACH = 0.35
@@ -51,10 +50,14 @@ class Condition:
     """Whether the kind lies above the threshold."""
     reach: float = REACH
     """How far from the textbook's threshold the scene's may lie."""
+    starts: tuple[float, ...] = ()
+    """Where else to look first, in units of the reach from the textbook's threshold: the border
+    along which the two kinds are farthest apart counts."""
 
 
-_MNDWI, _NDWI = Condition("mndwi", 0.0), Condition("ndwi", 0.0)
-_DRY, _DRY_NIR = Condition("mndwi", 0.0, above=False), Condition("ndwi", 0.0, above=False)
+_STARTS = (-1.0, -0.5, 0.5, 1.0)
+_MNDWI, _NDWI = Condition("mndwi", 0.0, starts=_STARTS), Condition("ndwi", 0.0, starts=_STARTS)
+_DRY, _DRY_NIR = replace(_MNDWI, above=False), replace(_NDWI, above=False)
 KINDS: dict[str, tuple[tuple[Condition, ...], ...]] = {
     "water": ((_MNDWI,), (_NDWI,)),
     "vegetation": ((Condition("ndvi", 0.3),),),
@@ -89,6 +92,8 @@ class Threshold:
     value: float
     half: float
     """Half the distance between the means of the two kinds."""
+    worth: float = 0.0
+    """How well they part; see ``Parting``."""
 
     @property
     def said(self) -> str:
@@ -114,18 +119,28 @@ def conditions_for(raster: Raster, kind: str) -> tuple[Condition, ...]:
     return ()
 
 
-def thresholds_for(raster: Raster, kind: str) -> tuple[Threshold, ...]:
+def thresholds_for(raster: Raster, kind: str, version: int = VERSION) -> tuple[Threshold, ...]:
     """Return the scene's thresholds of a kind; nothing where its bands are not known.
 
     They are found once for each raster, from an overview or from windows spread over it.
 
+    Args:
+        raster: With roles.
+        kind: One of :data:`KINDS`.
+        version: How they are found; see :data:`VERSION`.
+
     Raises:
         RasterError: The pixels can not be read.
     """
-    return tuple(_found(raster, one) for one in conditions_for(raster, kind))
+    conditions = conditions_for(raster, kind)
+    if version < 2:
+        conditions = tuple(replace(one, starts=()) for one in conditions)
+    return tuple(_found(raster, one) for one in conditions)
 
 
-def odds_of(raster: Raster, kind: str, window: Window, level: int) -> FloatArray | None:
+def odds_of(
+    raster: Raster, kind: str, window: Window, level: int, version: int = VERSION
+) -> FloatArray | None:
     """Return ``(y, x)`` log-odds that pixels are of a kind; None where its bands are not known.
 
     0 where there is no data.
@@ -133,7 +148,7 @@ def odds_of(raster: Raster, kind: str, window: Window, level: int) -> FloatArray
     Raises:
         RasterError: The pixels can not be read.
     """
-    found = thresholds_for(raster, kind)
+    found = thresholds_for(raster, kind, version)
     if not found:
         return None
     values, valid = raster.read_bands(window, level, [one.condition.index for one in found])
@@ -159,11 +174,15 @@ def _found(raster: Raster, condition: Condition) -> Threshold:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    pieces = [
-        near_border(values[0], valid, condition.prior)
-        for values, valid in _sampled(raster, condition)
+    pieces = _sampled(raster, condition)
+    starts = [condition.prior + start * condition.reach for start in (0.0, *condition.starts)]
+    tried = [
+        parted(
+            np.concatenate([near_border(one[0], valid, start) for one, valid in pieces]), condition
+        )
+        for start in starts
     ]
-    found = parted(np.concatenate(pieces), condition)
+    found = max(tried, key=lambda one: one.worth)
     with _lock:
         _kept[key] = found
         while len(_kept) > KEPT:
@@ -189,21 +208,6 @@ def _sampled(raster: Raster, condition: Condition) -> list[tuple[FloatArray, Boo
     ]
 
 
-def near_border(values: FloatArray, valid: BoolArray, threshold: float) -> FloatArray:
-    """Return ``(n,)`` the values near the borders that a threshold draws.
-
-    Args:
-        values: ``(y, x)``.
-        valid: ``(y, x)`` True where there is data.
-        threshold: Where to look first.
-    """
-    square = np.ones((NEAR, NEAR), np.uint8)
-    on = cv2.dilate(((values > threshold) & valid).astype(np.uint8), square)
-    off = cv2.dilate(((values <= threshold) & valid).astype(np.uint8), square)
-    near: FloatArray = values[(on > 0) & (off > 0) & valid]
-    return near
-
-
 def parted(values: FloatArray, condition: Condition) -> Threshold:
     """Return where a sample of both kinds parts; the textbook's threshold where it is too small.
 
@@ -214,33 +218,8 @@ def parted(values: FloatArray, condition: Condition) -> Threshold:
     usual = Threshold(condition, condition.prior, 0.25)
     if len(values) < FEWEST:
         return usual
-    cut = otsu(values)
-    value = float(
-        np.clip(cut, condition.prior - condition.reach, condition.prior + condition.reach)
-    )
-    high, low = values[values > value], values[values <= value]
-    if not len(high) or not len(low):
+    low, high = condition.prior - condition.reach, condition.prior + condition.reach
+    found = parting_of(values, (low, high))
+    if found is None:
         return usual
-    half = float(high.mean() - low.mean()) / 2
-    return Threshold(condition, value, max(half, 1e-3))
-
-
-def otsu(values: FloatArray, bins: int = 256) -> float:
-    """Return the value that parts a sample into the two most compact halves (Otsu, 1979).
-
-    Args:
-        values: ``(n,)`` finite, at least one.
-        bins: Of the histogram between the 0.5th and 99.5th percentile.
-    """
-    low, high = np.percentile(values, (0.5, 99.5)).tolist()
-    if not low < high:
-        return float(low)
-    count, edges = np.histogram(np.clip(values, low, high), bins, (low, high))
-    middle = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(count)[:-1].astype(np.float64)
-    above = below[-1] + count[-1] - below
-    sums = np.cumsum(count * middle)
-    apart = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    spread = below * above * apart**2
-    best = np.flatnonzero(spread == spread.max())  # flat where nothing lies between
-    return float(edges[1 + best[len(best) // 2]])
+    return Threshold(condition, found.value, max(found.half, 1e-3), found.worth)

@@ -7,138 +7,50 @@ the same steps give the same mask in a session, in a script and at replay.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.errors import CancelledError, NoDataError, PromptError
+from geoiseg.errors import CancelledError, PromptError
 from geoiseg.models import Embedding, Model
 from geoiseg.prompting import (
     Box,
     Frame,
     PixelPrompts,
-    Point,
-    Prompt,
     Prompts,
     Region,
-    Scribble,
-    Text,
     around,
     holds,
     level_for_gsd,
     place,
 )
-from geoiseg.raster import BoolArray, Chip, Grid, Raster
+from geoiseg.raster import BoolArray, Chip, Raster
+from geoiseg.segment.alternatives import by_size, each
+from geoiseg.segment.beyond import Beyond
 from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
-from geoiseg.segment.growing import Canvas, GrowOptions, Look, amend, grow
 from geoiseg.segment.masks import (
     CleanOptions,
     Mask,
     choose,
     clean,
-    prompted_pixels,
     roughly_clean,
     touched_border,
 )
-from geoiseg.segment.sharpening import Refine, SharpenOptions, sharpen
+from geoiseg.segment.on_chip import check_data_under, inside, without_data
+from geoiseg.segment.outcome import Outcome, Step, changed, drawn_in, since_drawn, taken
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
+from geoiseg.segment.watch import Watch
 
 BORDER_SHARE = 0.02
 """A mask on more than this share of a chip's open border is looked at from further away."""
-SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
-"""An object is settled when each of so many last steps changed less than this share of it."""
 GIVEN = 3.0
 """Logits of an outline that is the object as it is: sure, but open to correction."""
 _VALID = "chip.valid"
 """Name under which a chip's validity travels with its embedding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing the user did: prompts given together, and the scale they were given at."""
-
-    prompts: tuple[Prompt, ...]
-    gsd: float | None = None
-    """Ground size of a pixel in metres to work at; None finds it."""
-    grow: int = 0
-    """Chips up to which the object is followed beyond its own; 0 where that is not the step."""
-    spectral: int = VERSION
-    """Which version of the model in all bands is asked besides the network; 0 asks none."""
-    sharpen: int = 0
-    """Chips up to which the border is looked at more finely than the object was seen; 0 where
-    that is not the step."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """An object after some steps."""
-
-    mask: Mask
-    logits: NDArray[np.float16]
-    """``(y, x)`` of the chip, before cleaning: what the next step refines."""
-    frame: Frame
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    """Wall time of ``read``, ``embed`` and ``decode``."""
-    changes: tuple[float, ...] = ()
-    """Of each step after the first, how much of the mask it changed: 1 less the IoU of
-    the masks before and after it, 0..1."""
-
-    grown: Canvas | None = None
-    """The object beyond its chip, where it was followed; there are no logits then."""
-    empty: tuple[Prompt, ...] = ()
-    """Points and strokes that say where the object is, and lie where the chip has no data."""
-
-    def check_data(self, prompts: tuple[Prompt, ...], name: str) -> None:
-        """Make sure that where prompts say the object is, there is data.
-
-        Args:
-            prompts: Of those that led to the object.
-            name: Of the raster.
-
-        Raises:
-            NoDataError: One of them lies where there is none.
-        """
-        empty = tuple(one for one in self.empty if any(one is said for said in prompts))
-        if empty:
-            raise NoDataError(_no_data(name), empty)
-
-    @property
-    def settled(self) -> bool:
-        """Whether the last steps changed hardly anything, so that more of them may not help."""
-        last = self.changes[-SETTLED_STEPS:]
-        return len(last) == SETTLED_STEPS and max(last) < SETTLED_CHANGE
-
-
-@dataclass(slots=True)
-class Watch:
-    """What a long operation tells, and how it is stopped."""
-
-    tell: Callable[[str], None] = lambda _: None
-    """Called with what is going on: ``reading``, ``encoding``, ``decoding``."""
-    cancelled: Callable[[], bool] = lambda: False
-    """Asked between the phases whether to stop."""
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    """Wall time of each phase, added up."""
-
-    def phase(self, name: str) -> None:
-        """Say what comes next.
-
-        Raises:
-            CancelledError: The user has asked to stop.
-        """
-        if self.cancelled():
-            raise CancelledError(f"stopped before {name}")
-        self.tell(name)
-
-    def spent(self, name: str, since: float) -> None:
-        """Add the time since ``since`` to a phase."""
-        elapsed = (time.perf_counter() - since) * 1e3
-        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + elapsed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,8 +63,8 @@ class Segmenter:
     cleaning: CleanOptions = field(default_factory=CleanOptions)
     spectra: Spectra = SHARED
     """All bands of chips, for steps that ask them."""
-    asking: bool = True
-    """Whether the step in hand asks them; ``run`` sees to it."""
+    asking: int = VERSION
+    """How the step in hand asks them, 0 not at all; ``run`` sees to it."""
 
     def run(
         self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
@@ -170,26 +82,32 @@ class Segmenter:
             CancelledError: The user asked to stop.
         """
         watch = watch or Watch()
+        steps = since_drawn(steps)
         prompts = Prompts(tuple(item for step in steps for item in step.prompts))
         if not prompts.has_positive:
             raise PromptError("say first where the object is: a point on it, or a box around it")
-        if self.asking != bool(steps[-1].spectral):
-            return replace(self, asking=not self.asking).run(steps, before, watch)
-        gsd = steps[-1].gsd
-        if steps[-1].sharpen:
-            return self._sharpened(steps, prompts, before, watch)
-        if steps[-1].grow or (before is not None and before.grown is not None):
+        if self.asking != steps[-1].spectral:
+            return replace(self, asking=steps[-1].spectral).run(steps, before, watch)
+        last = steps[-1]
+        gsd = last.gsd
+        by_hand = drawn_in(last)
+        if by_hand is not None:
+            return replace(self._as_given(by_hand, gsd, watch), drawn=by_hand.polygon)
+        followed = before is not None and before.grown is not None
+        if last.sharpen or last.grow or (followed and last.choice is None):
             return self._beyond(steps, prompts, before, watch)
-        taken = _taken(steps)
-        if taken is not None:
-            return self._as_given(taken, gsd, watch)
+        if last.choice is not None:
+            return self._chosen(steps, before, watch)
+        region = taken(steps)
+        if region is not None:
+            return self._as_given(region, gsd, watch)
         frame = self._frame(prompts, gsd, before)
         outcome = self._decode(frame, prompts, before, watch)
         if gsd is None and not prompts.of(Box) and not prompts.of(Region):
             outcome = self._widen(outcome, prompts, watch)
         if watch.cancelled():  # what nobody waits for any more must not change anything
             raise CancelledError("stopped: the answer came too late")
-        changes = () if before is None else (*before.changes, _change(before.mask, outcome.mask))
+        changes = () if before is None else (*before.changes, changed(before.mask, outcome.mask))
         return replace(outcome, milliseconds=dict(watch.milliseconds), changes=changes)
 
     def replay(self, steps: tuple[Step, ...], watch: Watch | None = None) -> Outcome | None:
@@ -228,106 +146,80 @@ class Segmenter:
             return in_use
         return place(grid, prompts, self.model.info.chip_size, lowest)
 
+    def alternatives(
+        self, steps: tuple[Step, ...], outcome: Outcome, watch: Watch | None = None
+    ) -> tuple[Outcome, ...]:
+        """Return what else the steps may mean: a part, the whole, a group; the smallest first.
+
+        Those are the answers of the model on the object's chip to all that was said, without
+        those that are nearly another one.
+
+        Args:
+            steps: What was said.
+            outcome: The object in question; none of one that was followed beyond its chip.
+            watch: To follow or stop the work.
+        """
+        if outcome.grown is not None:
+            return ()
+        steps = since_drawn(steps)
+        if taken(tuple(step for step in steps if step.prompts)) is not None:
+            return (outcome,)
+        if self.asking != steps[-1].spectral:
+            return replace(self, asking=steps[-1].spectral).alternatives(steps, outcome, watch)
+        watch = watch or Watch()
+        said = Prompts(tuple(item for step in steps for item in step.prompts))
+        embedding, valid, pixel = self.view(outcome.frame, said, watch)
+        watch.phase("decoding")
+        return by_size(
+            self._read(outcome.frame, logits, score, valid, pixel)
+            for logits, score in each(self.model.decode(embedding, pixel))
+        )
+
+    def _chosen(self, steps: tuple[Step, ...], before: Outcome | None, watch: Watch) -> Outcome:
+        """Return one of the alternatives to the object before the last step."""
+        if before is None or before.grown is not None:
+            raise PromptError("choose among answers before the object is followed or sharpened")
+        found, number = self.alternatives(steps, before, watch), steps[-1].choice or 0
+        if number >= len(found):
+            raise PromptError(f"there are {len(found)} answers, from 0; got {number}")
+        return replace(found[number], empty=before.empty, changes=before.changes)
+
+    @property
+    def beyond(self) -> Beyond:
+        """How objects are looked at on chips beside their own."""
+        return Beyond(self.raster.grid, self.model.info.chip_size, self._decided)
+
     def _beyond(
         self, steps: tuple[Step, ...], said: Prompts, before: Outcome | None, watch: Watch
     ) -> Outcome:
-        """Return the object followed beyond its chip, or changed there by what was said last."""
+        """Return the object followed beyond its chip, sharpened, or changed there."""
+        last = steps[-1]
         if before is None:
-            raise PromptError("there is no object to follow yet: add a point or a box first")
-        grid, size, level = self.raster.grid, self.model.info.chip_size, before.frame.level
-        look = self._looking(watch)
-        if steps[-1].grow:
-            start = before if before.grown is None else self._start_of(steps[:-1], watch)
-            options = GrowOptions(chips=steps[-1].grow)
-            canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
-        else:
-            if not all(isinstance(item, (Point, Scribble)) for item in steps[-1].prompts):
-                raise PromptError(
-                    "refine an object that was followed beyond its chip with points and strokes"
-                )
-            vertices = Prompts(steps[-1].prompts).outline_pixels(grid)
-            low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
-            frame = around(grid, level, size, (*low, *high))
-            if max(frame.window.shape) > size:
-                raise PromptError(
-                    "refine an object that was followed beyond its chip with shorter strokes"
-                )
-            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array)
-            canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
-        frame = Frame(level, canvas.window)
-        mask = Mask(canvas.mask, frame.grid(grid), before.mask.score)
-        changes = (*before.changes, _change(before.mask, mask))
-        nothing = np.zeros((0, 0), np.float16)
-        return Outcome(mask, nothing, frame, dict(watch.milliseconds), changes, canvas)
+            done = "sharpen" if last.sharpen else "follow"
+            raise PromptError(f"there is no object to {done} yet: add a point or a box first")
+        beyond = self.beyond
+        if last.sharpen:
+            return beyond.sharpened(steps, said, before, watch)
+        start = before
+        if last.grow and before.grown is not None:  # as it was before it was followed
+            own = tuple(step for step in steps[:-1] if not step.grow and not step.sharpen)
+            start = self.replay(own, watch) or before
+        return beyond.followed(steps, said, before, start, watch)
 
-    def _sharpened(
-        self, steps: tuple[Step, ...], said: Prompts, before: Outcome | None, watch: Watch
-    ) -> Outcome:
-        """Return the object with its border as fine as the raster has it."""
-        if before is None:
-            raise PromptError("there is no object to sharpen yet: add a point or a box first")
-        grid, size = self.raster.grid, self.model.info.chip_size
-        options = SharpenOptions(level_for_gsd(grid, steps[-1].gsd), steps[-1].sharpen)
-        refine = self._refining(watch)
-        found = sharpen(before.frame, before.mask.array, said, grid, refine, size, options)
-        mask = Mask(found.canvas.mask, found.frame.grid(grid), before.mask.score)
-        nothing, changes = np.zeros((0, 0), np.float16), (*before.changes, 1.0)
-        return Outcome(mask, nothing, found.frame, dict(watch.milliseconds), changes, found.canvas)
-
-    def _refining(self, watch: Watch) -> Refine:
-        """Return what answers prompts on the chips along a border."""
-        count = 0
-
-        def refine(
-            frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32]
-        ) -> tuple[BoolArray, BoolArray]:
-            nonlocal count
-            count += 1
-            watch.phase(f"sharpening, chip {count}")
-            try:
-                embedding, valid = self.embed(frame, watch)
-            except PromptError:  # nothing but nodata there
-                nothing = np.zeros(frame.window.shape, bool)
-                return nothing, nothing
-            started = time.perf_counter()
-            logits, _ = choose(self.model.decode(embedding, pixel, thought))
-            logits = self._with_bands(frame, logits, valid, pixel)
-            watch.spent("decode", started)
-            return np.asarray((logits > 0) & valid), valid
-
-        return refine
-
-    def _start_of(self, steps: tuple[Step, ...], watch: Watch) -> Outcome:
-        """Return the object on one chip again, before it was followed."""
-        start = self.replay(
-            tuple(step for step in steps if not step.grow and not step.sharpen), watch
-        )
-        if start is None:
-            raise PromptError("there is no object to follow yet: add a point or a box first")
-        return start
-
-    def _looking(self, watch: Watch) -> Look:
-        """Return what answers prompts on the chips that an object is followed through."""
-        count = 0
-
-        def look(frame: Frame, pixel: PixelPrompts) -> tuple[BoolArray, BoolArray]:
-            nonlocal count
-            count += 1
-            watch.phase(f"following, chip {count}")
+    def _decided(
+        self, frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32] | None, watch: Watch
+    ) -> tuple[BoolArray, BoolArray]:
+        """Return ``(y, x)`` what prompts mean on a chip, and where it has data."""
+        try:
+            embedding, valid = self.embed(frame, watch)
+        except PromptError:  # nothing but nodata there
             nothing = np.zeros(frame.window.shape, bool)
-            if not pixel.positive.any():
-                return nothing, nothing
-            try:
-                embedding, valid = self.embed(frame, watch)
-            except PromptError:  # nothing but nodata there
-                return nothing, nothing
-            started = time.perf_counter()
-            logits, _ = choose(self.model.decode(embedding, pixel))
-            logits = self._with_bands(frame, logits, valid, pixel)
-            watch.spent("decode", started)
-            return np.asarray((logits > 0) & valid), valid
-
-        return look
+            return nothing, nothing
+        started = time.perf_counter()
+        logits, _ = choose(self.model.decode(embedding, pixel, thought))
+        logits = self.with_bands(frame, logits, valid, pixel)
+        watch.spent("decode", started)
+        return np.asarray((logits > 0) & valid), valid
 
     def _widen(self, outcome: Outcome, prompts: Prompts, watch: Watch) -> Outcome:
         """Return the object seen from the first level at which it ends inside its chip."""
@@ -348,28 +240,41 @@ class Segmenter:
     ) -> Outcome:
         embedding, valid, pixel = self.view(frame, prompts, watch)
         grid = frame.grid(self.raster.grid)
-        _check_data_under(pixel, valid, prompts, self.raster.name)
+        check_data_under(pixel, valid, prompts, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
         previous = None if before is None or before.frame != frame else before.logits
         with_previous = None if previous is None else previous.astype(np.float32)
         logits, score = choose(self.model.decode(embedding, pixel, with_previous))
-        logits = self._with_bands(frame, logits, valid, pixel)
-        array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
+        outcome = self._read(frame, logits, score, valid, pixel)
         watch.spent("decode", started)
-        kept = np.clip(logits, -1000, 1000).astype(np.float16)
-        empty = () if valid.all() else tuple(_without_data(prompts, grid, valid))
-        return Outcome(Mask(array, grid, score), kept, frame, empty=empty)
+        empty = () if valid.all() else tuple(without_data(prompts, grid, valid))
+        return replace(outcome, empty=empty)
 
-    def _with_bands(
+    def _read(
+        self,
+        frame: Frame,
+        logits: NDArray[np.float32],
+        score: float,
+        valid: BoolArray,
+        pixel: PixelPrompts,
+    ) -> Outcome:
+        """Return the object that ``(y, x)`` logits of the model stand for on a chip."""
+        logits = self.with_bands(frame, logits, valid, pixel)
+        array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
+        kept = np.clip(logits, -1000, 1000).astype(np.float16)
+        found = Mask(array, frame.grid(self.raster.grid), score)
+        return Outcome(found, kept, frame, asked=self.asking)
+
+    def with_bands(
         self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts
     ) -> NDArray[np.float32]:
         """Return ``(y, x)`` log-odds joined with what the bands say that the model did not see."""
-        bands = self.spectra.of(self.raster, frame) if self.asking else None
+        bands = self.spectra.of(self.raster, frame, self.asking) if self.asking else None
         if bands is None:
             return logits
         mask = roughly_clean((logits > 0) & valid, valid, pixel, self.cleaning)
-        return joined(logits, mask, pixel, bands)
+        return joined(logits, mask, pixel, bands, self.asking)
 
     def view(
         self, frame: Frame, prompts: Prompts, watch: Watch | None = None
@@ -377,7 +282,7 @@ class Segmenter:
         """Return a chip's embedding, its valid pixels, and the prompts in its pixel frame."""
         embedding, valid = self.embed(frame, watch)
         grid = frame.grid(self.raster.grid)
-        return embedding, valid, _inside(prompts.to_pixel(grid), grid)
+        return embedding, valid, inside(prompts.to_pixel(grid), grid)
 
     def embed(self, frame: Frame, watch: Watch | None = None) -> tuple[Embedding, BoolArray]:
         """Return the embedding of a chip, from the cache where it is, and its valid pixels."""
@@ -439,64 +344,6 @@ def unpacked(kept: Embedding) -> tuple[Embedding, BoolArray]:
     return replace(kept, arrays=own), valid.astype(bool)
 
 
-def _taken(steps: tuple[Step, ...]) -> Region | None:
-    """Return the outline that is the object as it is, where it is all that was said."""
-    if len(steps) != 1:
-        return None
-    places = [item for item in steps[0].prompts if not isinstance(item, Text)]
-    only = places[0] if len(places) == 1 else None
-    return only if isinstance(only, Region) and only.given else None
-
-
 def _place(name: str) -> str:
     """Return a local path in full, anything else as it is."""
     return str(Path(name).absolute()) if Path(name).exists() else name
-
-
-def _change(before: Mask, after: Mask) -> float:
-    """Return 1 less the IoU of two masks; 1 where they are of different chips."""
-    if before.grid != after.grid:
-        return 1.0
-    union = int((before.array | after.array).sum())
-    return 1.0 - int((before.array & after.array).sum()) / union if union else 0.0
-
-
-def _check_data_under(pixel: PixelPrompts, valid: BoolArray, prompts: Prompts, name: str) -> None:
-    marks = prompted_pixels(valid.shape, pixel, positive=True)
-    if marks.any() and not valid[marks].any():
-        raise NoDataError(_no_data(name), tuple(one for one in prompts.items if one.positive))
-
-
-def _without_data(prompts: Prompts, grid: Grid, valid: BoolArray) -> Iterator[Prompt]:
-    """Yield the points and strokes on the object that have no data under them."""
-    for item in prompts.items:
-        if isinstance(item, (Point, Scribble)) and item.positive:
-            pixel = _inside(Prompts((item,)).to_pixel(grid), grid)
-            on = prompted_pixels(valid.shape, pixel, positive=True)
-            if on.any() and not valid[on].any():
-                yield item
-
-
-def _no_data(name: str) -> str:
-    """Return what to tell of prompts where a raster has no data."""
-    return f"there is no data under the prompts in {name}; choose another place"
-
-
-def _inside(prompts: PixelPrompts, grid: Grid) -> PixelPrompts:
-    """Return the prompts clipped to a chip: what sticks out can not be said to a model."""
-    far = np.array(grid.shape[::-1], dtype=np.float64)
-    last = np.nextafter(far, 0)
-    strokes = []
-    for stroke, sign in prompts.scribbles:
-        if ((stroke >= 0) & (stroke <= far)).all(axis=1).any():
-            strokes.append((np.clip(stroke, 0, last), sign))
-    box = prompts.box
-    if box is not None:
-        x0, y0 = np.clip(box[:2], 0, far).tolist()
-        x1, y1 = np.clip(box[2:], 0, far).tolist()
-        if x0 >= x1 or y0 >= y1:
-            raise PromptError(f"the box {box} is not on the chip")
-        box = (x0, y0, x1, y1)
-    return replace(
-        prompts, points=np.clip(prompts.points, 0, last), scribbles=tuple(strokes), box=box
-    )

@@ -11,7 +11,7 @@ from geoiseg.prompting import Frame
 from geoiseg.raster import Raster
 from geoiseg.segment.palette import palette_of
 from geoiseg.segment.physics import odds_of
-from geoiseg.segment.spectral import ChipBands
+from geoiseg.segment.spectral import VERSION, ChipBands
 
 LIMIT = 64 << 20
 """Bytes that are kept."""
@@ -37,8 +37,13 @@ class Spectra:
         """Bytes in use."""
         return self._nbytes
 
-    def of(self, raster: Raster, frame: Frame) -> ChipBands | None:
+    def of(self, raster: Raster, frame: Frame, version: int = VERSION) -> ChipBands | None:
         """Return what all bands of a chip say; None where the model sees them all.
+
+        Args:
+            raster: Of the chip.
+            frame: Where the chip is.
+            version: How a step asks; see ``spectral.VERSION``.
 
         Raises:
             RasterError: The pixels can not be read.
@@ -46,13 +51,13 @@ class Spectra:
         names = unseen(raster)
         if not names:
             return None
-        key = (raster.source_id, tuple(raster.roles.items()), frame)
+        key = (raster.source_id, tuple(raster.roles.items()), frame, version)
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
                 return found
-        made = _read(raster, frame)
+        made = _read(raster, frame, version)
         with self._lock:
             old = self._kept.pop(key, None)
             self._kept[key] = made
@@ -70,13 +75,13 @@ def unseen(raster: Raster) -> tuple[str, ...]:
     return tuple(name for name, number in zip(names, numbers, strict=True) if number not in seen)
 
 
-def _read(raster: Raster, frame: Frame) -> ChipBands:
+def _read(raster: Raster, frame: Frame, version: int) -> ChipBands:
     names = raster.all_bands
     if len(names) > MOST_BANDS:
         chosen = np.unique(np.linspace(0, len(names) - 1, MOST_BANDS).round().astype(int))
         names = tuple(names[k] for k in chosen)
     values, valid = raster.read_bands(frame.window, frame.level, names)
-    water = odds_of(raster, "water", frame.window, frame.level)
+    water = odds_of(raster, "water", frame.window, frame.level, version)
     return ChipBands(palette_of(values, valid), water)
 
 

@@ -22,8 +22,11 @@ from geoiseg.segment.palette import Palette
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-VERSION = 1
-"""Of what is done here: a step keeps it, so that what was made before replays as it was."""
+VERSION = 2
+"""Of what is done here: a step keeps it, so that what was made before replays as it was.
+
+1 adds the log-odds of water to the network's; since 2 the network's are bounded there first.
+"""
 SAMPLE = 12_000
 """Pixels that the model is fitted to."""
 ROOM, LEAST_ROOM = 0.5, 32
@@ -41,6 +44,9 @@ FOLD = 24
 USELESS, CLEAR = 0.6, 0.9
 """Shares of pairs put right, where not fitted, up to which the model is off and from which on
 it counts in full."""
+HELD = 1.0
+"""Log-odds that the network and the model keep at most where clicks mean water: less than the
+index gives, so that a river is followed as far as it goes and a bright shoal is left out."""
 WET = 1.0
 """Log-odds from which a clicked pixel is water by physics, or below minus which it is not."""
 
@@ -62,8 +68,9 @@ class ChipBands:
 
 
 def joined(
-    logits: FloatArray, mask: BoolArray, prompts: PixelPrompts, bands: ChipBands
-) -> FloatArray:
+    logits: FloatArray, mask: BoolArray, prompts: PixelPrompts, bands: ChipBands,
+    version: int = VERSION,
+) -> FloatArray:  # fmt: skip
     """Return ``(y, x)`` log-odds of the network and of all bands together.
 
     Args:
@@ -71,13 +78,21 @@ def joined(
         mask: ``(y, x)`` the object by them, cleaned.
         prompts: In the pixel frame of the chip.
         bands: Of the chip.
+        version: How they are joined; see :data:`VERSION`.
     """
     table = None if bands.palette is None else fitted(logits, mask, prompts, bands.palette)
     wet = None if bands.water is None else by_water(mask, prompts, bands.water)
     total = logits
     if table is not None and bands.palette is not None:
-        total = total + np.where(bands.palette.valid, table[bands.palette.codes], np.float32(0))
-    return total if wet is None else total + wet
+        total = np.take(table, bands.palette.codes)
+        if not bands.palette.valid.all():
+            total[~bands.palette.valid] = 0
+        total += logits
+    if wet is None:
+        return total
+    if version > 1 and wet is bands.water and prompts.box is None and prompts.mask is None:
+        total = np.clip(total, np.float32(-HELD), np.float32(HELD))
+    return total + wet
 
 
 def by_water(mask: BoolArray, prompts: PixelPrompts, water: FloatArray) -> FloatArray | None:

@@ -1,11 +1,13 @@
 """Where the model is unsure of the object in progress, and where a click would help most.
 
 The prompts are given again a few times, a little off; where the answers differ, or are
-near one half, the model is unsure. Nothing is encoded again, so a look costs a decode.
+near one half, the model is unsure. Nothing is encoded again, so a look costs a decode. What all
+bands say of the object is joined to each answer as it is to the object's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import Embedding, Model
+from geoiseg.models import Augmented, Embedding, Model
 from geoiseg.prompting import PixelPrompts, Prompts
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment.masks import choose, prompted_pixels
-from geoiseg.segment.segmenter import Outcome, Segmenter, Watch
+from geoiseg.segment.outcome import Outcome
+from geoiseg.segment.segmenter import Segmenter
+from geoiseg.segment.watch import Watch
 
 UNSURE = 0.5
 """Uncertainty from which a pixel is worth a click: probabilities from 0.15 to 0.85."""
@@ -28,6 +32,8 @@ NEAR = 4.0
 EDGE = 1.5
 """Pixels of depth from which an unsure place is more than the mask's blurred outline."""
 FEW = 1e-6
+Join = Callable[[NDArray[np.float32], PixelPrompts], NDArray[np.float32]]
+"""Gives ``(y, x)`` log-odds from a model's and the prompts that led to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,13 @@ def look(
     """
     watch = watch or Watch()
     embedding, valid, pixel = segmenter.view(outcome.frame, prompts, watch)
-    logits = outcome.logits.astype(np.float32)
-    mean = jittered(segmenter.model, embedding, pixel, logits, options or LookOptions(), watch)
+    logits, asking = outcome.logits.astype(np.float32), replace(segmenter, asking=outcome.asked)
+
+    def join(answer: NDArray[np.float32], moved: PixelPrompts) -> NDArray[np.float32]:
+        return asking.with_bands(outcome.frame, answer, valid, moved)
+
+    options = options or LookOptions()
+    mean = jittered(segmenter.model, embedding, pixel, logits, options, watch, join)
     return Uncertainty(np.where(valid, mean, 0).astype(np.float32), outcome.mask.grid)
 
 
@@ -115,8 +126,12 @@ def jittered(
     logits: NDArray[np.float32] | None,
     options: LookOptions,
     watch: Watch | None = None,
+    join: Join | None = None,
 ) -> NDArray[np.float32]:
     """Return ``(y, x)`` the mean probability over the present answer and all looks.
+
+    An augmented model has looked from several sides already: its views take the place of looks,
+    and their variance is part of the uncertainty.
 
     Args:
         model: The model.
@@ -125,7 +140,10 @@ def jittered(
         logits: ``(y, x)`` the present answer; None asks for it.
         options: How the prompts are varied.
         watch: Asked between the looks whether to stop.
+        join: Brings in what the model did not see, as was done with the present answer.
     """
+    if isinstance(model, Augmented):
+        return _probability(choose(model.decode(embedding, prompts, logits))[0])
     rng = np.random.default_rng(options.seed)
     if logits is None:
         logits = choose(model.decode(embedding, prompts))[0]
@@ -134,7 +152,8 @@ def jittered(
         if watch is not None:
             watch.phase("looking again")
         moved = _moved(prompts, options, rng, embedding.shape)
-        total += _probability(choose(model.decode(embedding, moved))[0])
+        answer = choose(model.decode(embedding, moved))[0]
+        total += _probability(answer if join is None else join(answer, moved))
     return np.asarray(total / (options.looks + 1), np.float32)
 
 

@@ -11,13 +11,34 @@ from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
     from geoiseg.files.keeping import is_project
+    from geoiseg.session.carrying import Carried, first_rows
     from geoiseg.session.core import State
-    from geoiseg.session.project import load_project
+    from geoiseg.session.drift import DriftOptions, date_in
+    from geoiseg.session.learning import CarryOptions
+    from geoiseg.session.project import line_of_project, load_project
     from geoiseg.session.session import Session
 
-__all__ = ["Session", "State", "is_project", "load_project"]
+__all__ = [
+    "Carried",
+    "CarryOptions",
+    "DriftOptions",
+    "Session",
+    "State",
+    "date_in",
+    "first_rows",
+    "is_project",
+    "line_of_project",
+    "load_project",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
-    {"core": ["State"], "project": ["is_project", "load_project"], "session": ["Session"]},
+    {
+        "carrying": ["Carried", "first_rows"],
+        "core": ["State"],
+        "drift": ["DriftOptions", "date_in"],
+        "learning": ["CarryOptions"],
+        "project": ["is_project", "line_of_project", "load_project"],
+        "session": ["Session"],
+    },
 )

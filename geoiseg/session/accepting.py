@@ -16,6 +16,7 @@ from geoiseg.features import (
 )
 from geoiseg.features.kinds import joined
 from geoiseg.files import polygon_rows
+from geoiseg.outline import outline
 from geoiseg.prompting import Prompts, Region, Text
 from geoiseg.segment import Step, Watch
 from geoiseg.session.covering import Covering
@@ -88,8 +89,11 @@ class Accepting(Covering):
         outcome, info = self._state.outcome, self.model.info
         if outcome is None:
             raise SessionError("there is no object")
+        options = self._state.options
+        plain = outline(outcome.mask, options.unshaped, outcome.told) if options.reshapes else None
         made: dict[str, Any] = {
             "geometry": geometry,
+            "drawn": plain,
             "steps": self._state.steps,
             "score": outcome.mask.score,
             "model": info.name,

@@ -13,7 +13,7 @@ import numpy as np
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature, Kinds, QualityOptions, Schema, checked, to_frame
 from geoiseg.outline.coverage import CleanOptions, Fitted, Report, clean, snap_to_neighbours
-from geoiseg.session.prompting import Prompting
+from geoiseg.session.choosing import Choosing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Covering(Prompting):
+class Covering(Choosing):
     """Accepted features share their borders, and say what their class is to say."""
 
     fitted: Fitted | None = None

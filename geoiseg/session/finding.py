@@ -12,7 +12,7 @@ import shapely
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature, check_attribute_names, kinds_of, plain_value
 from geoiseg.features.kinds import joined
-from geoiseg.outline import outline
+from geoiseg.outline import OutlineOptions, outline
 from geoiseg.prompting import Box, Point, Prompts
 from geoiseg.raster import eastward
 from geoiseg.segment import Step, Watch
@@ -64,7 +64,13 @@ class Finding(Accepting):
             said = Prompts(tuple(item for step in state.steps for item in step.prompts))
             box = self._bounds(within, crs) or self._drawn(said)
             query = Query(
-                text, negative or "", engine, box, self.gsd, LIMIT if limit is None else limit
+                text,
+                negative or "",
+                engine,
+                box,
+                self.gsd,
+                LIMIT if limit is None else limit,
+                self.options.line,
             )
             search = self._searcher.run(query, self.model, watch)
             search = replace(
@@ -237,7 +243,10 @@ class Finding(Accepting):
             for number, candidate in enumerate(listed, 1):
                 watch.phase(f"accepting {number} of {len(listed)}")
                 steps = (Step(search.prompts(candidate), search.gsd),)
-                geometry = self._drawn_outline(candidate, steps)
+                geometry = self._drawn_outline(candidate, steps, self.options)
+                drawn = None
+                if self.options.reshapes:
+                    drawn = self._drawn_outline(candidate, steps, self.options.unshaped)
                 try:
                     geometry, features = self._among(geometry, features)
                 except SessionError as error:
@@ -246,7 +255,7 @@ class Finding(Accepting):
                 features = (*features, Feature(
                     next(ids), geometry, label or search.query.text,
                     {**filled, **provenance(search, candidate)}, steps, candidate.score, name,
-                    weights, search.gsd, self.raster.name,
+                    weights, search.gsd, self.raster.name, drawn=drawn,
                 ))  # fmt: skip
                 gone.add(candidate.number)
             new = features[len(state.features) :]
@@ -260,10 +269,11 @@ class Finding(Accepting):
             numbers = self._autosave("the candidates are accepted here but not in the file")
             return [numbers.get(feature.id, feature.id) for feature in new]
 
-    def _drawn_outline(self, candidate: Candidate, steps: tuple[Step, ...]) -> Any:
-        """Return a candidate's outline as the session draws outlines."""
-        options = self.options
-        if not (options.simplify or options.smooth or options.square):
+    def _drawn_outline(
+        self, candidate: Candidate, steps: tuple[Step, ...], options: OutlineOptions
+    ) -> Any:
+        """Return a candidate's outline as options draw outlines."""
+        if options.is_exact and options.line == self._searched().query.line:
             return candidate.geometry
         mask = self.segmenter.run(steps).mask
         return outline(mask, options) or candidate.geometry

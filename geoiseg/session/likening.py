@@ -100,7 +100,8 @@ class Likening(Finding):
                 how = get_like_engine(engine, self.model, examples, label or "")
             text = label or chosen[0].label or "the examples"
             count = LIMIT if limit is None else limit
-            query = Query(text, "", engine or LikeEngine.name, box, self.gsd, count)
+            name, line = engine or LikeEngine.name, self.options.line
+            query = Query(text, "", name, box, self.gsd, count, line)
             search = self._searcher.run(query, self.model, watch, how)
             return self._show(search, threshold)
 
@@ -156,7 +157,8 @@ class Likening(Finding):
             if self.classifier is None:
                 raise SessionError("nothing was taught yet: session.teach([(x, y, label), ...])")
             engine, box = LikeEngine(self.classifier, label), self._bounds(within, crs)
-            query = Query(label, "", "like", box, self.gsd, LIMIT if limit is None else limit)
+            count = LIMIT if limit is None else limit
+            query = Query(label, "", "like", box, self.gsd, count, self.options.line)
             return self._show(self._searcher.run(query, self.model, watch, engine), threshold)
 
     def _show(self, search: Search, threshold: float | None) -> tuple[Candidate, ...]:

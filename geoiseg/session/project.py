@@ -53,20 +53,23 @@ from geoiseg.files import (
     write_frames,
 )
 from geoiseg.files.keeping import FEATURES, META, PROMPTS, is_project
-from geoiseg.outline import OutlineOptions
+from geoiseg.outline import Line, OutlineOptions
 from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.raster import BETWEEN, Stretch, as_crs, moved_beside, raster_is_there
 from geoiseg.segment import Step
 from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.segment.spectral import VERSION
+from geoiseg.session.drawn import as_drawn, drawn_of
 from geoiseg.words import Classifier
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the project file's structure."""
-GROW, SHARPEN = "grow", "sharpen"
-"""Kind of the row that says that an object was followed beyond its chip."""
+GROW, SHARPEN, CHOOSE = "grow", "sharpen", "choose"
+"""Kinds of the rows that say that an object was followed beyond its chip, sharpened, or chosen."""
+MOST_ANSWERS = 100
+"""Answers that can be chosen from."""
 STORED = ("text", "bool", "date", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32")  # fmt: skip
 """Kinds of the user's columns that a GeoPackage has a type for that loses nothing."""
@@ -173,6 +176,7 @@ def _meta(project: Project) -> dict[str, str]:
         "schema": project.schema.to_dict(),
         "snap": project.snap,
         "kinds": dict(project.kinds),
+        "drawn": drawn_of(project.features),
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -217,6 +221,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
     if step.sharpen:
         yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen}, None
+    if step.choice is not None:
+        yield CHOOSE, True, {"kind": CHOOSE, "answer": step.choice}, None
     for prompt in step.prompts:
         place = None if isinstance(prompt, Text) else prompt.geometry(crs)
         yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
@@ -238,7 +244,7 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = {GROW: 0, SHARPEN: 0}
-    prompts = []
+    prompts, choice = [], None
     for one in said:
         kind = one.get("kind") if isinstance(one, dict) else None
         if kind in chips:
@@ -247,9 +253,13 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
                 done = "followed" if kind == GROW else "sharpened"
                 raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
             chips[kind] = count
+        elif kind == CHOOSE:
+            choice = one.get("answer")
+            if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
+                raise PromptError(f"an answer is chosen by its number from 0: {one}")
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN])
+    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice)
 
 
 def load_project(path: Path) -> Project:
@@ -284,8 +294,10 @@ def load_project(path: Path) -> Project:
             model=values["model"],
             weights=values["weights"],
             gsd=values["gsd"],
-            options=OutlineOptions(**values["outline"]),
-            features=tuple(_features(table, kinds, schema, steps)),
+            options=_outline(values),
+            features=as_drawn(
+                tuple(_features(table, kinds, schema, steps)), values.get("drawn", {})
+            ),
             steps=steps.get(None, ()),
             classes=_classes(values.get("classes", [])),
             classifier=_classifier(values.get("classifier")),
@@ -302,6 +314,28 @@ def load_project(path: Path) -> Project:
         ValueError,
         RuntimeError,
     ) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
+
+
+def _outline(values: dict[str, Any]) -> OutlineOptions:
+    """Return how outlines are drawn; older files do not name the line and mean the pixels'."""
+    return OutlineOptions(**{"line": "pixels", **values["outline"]})
+
+
+def line_of_project(path: Path) -> Line | None:
+    """Return along what the outlines of a project run; None where a file is no project.
+
+    Raises:
+        ProjectError: It is damaged.
+    """
+    if not (path.exists() and is_project(path)):
+        return None
+    try:
+        meta = read_frame(path, META)
+        told = dict(zip(meta["key"], meta["value"], strict=True))
+        return _outline({"outline": json.loads(told["outline"])}).line
+    except (GeoisegError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ProjectError(f"{path} is damaged and can not be loaded: {reason}") from error
 

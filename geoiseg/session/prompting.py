@@ -243,8 +243,10 @@ class Prompting(Core):
     @property
     def geometry(self) -> Any:
         """The object in progress as a shapely geometry in the raster's CRS, or None."""
-        mask = self.mask
-        return None if mask is None else outline(mask, self._state.options)
+        outcome = self.outcome
+        if outcome is None or outcome.drawn is not None:
+            return None if outcome is None else outcome.drawn
+        return outline(outcome.mask, self._state.options, outcome.told)
 
     # -- the next click --------------------------------------------------------------
 

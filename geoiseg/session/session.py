@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from geoiseg.errors import ProjectError, SessionError
 from geoiseg.features import QualityOptions, checked, measured_anew
@@ -23,12 +23,16 @@ from geoiseg.outline import OutlineOptions
 from geoiseg.outline.coverage import CleanOptions, clean
 from geoiseg.prompting import level_for_gsd, localise
 from geoiseg.raster import Grid, open_raster
-from geoiseg.segment import EmbeddingCache, Step, default_cache
+from geoiseg.segment import EmbeddingCache, Step, Watch, default_cache
 from geoiseg.session.core import State
 from geoiseg.session.history import History
 from geoiseg.session.project import Project, load_project, raster_path
 from geoiseg.session.sharing import Sharing, signature
 from geoiseg.words import Searcher
+
+if TYPE_CHECKING:
+    from geoiseg.session.carrying import Carried
+    from geoiseg.session.learning import CarryOptions
 
 
 class Session(Sharing):
@@ -55,7 +59,7 @@ class Session(Sharing):
             model: Name of a model, or a Model.
             gsd: Ground size in metres of the pixels to work at; None finds the finest
                 at which the object fits.
-            outline: How outlines are drawn; exactly along the pixels by default.
+            outline: How outlines are drawn; without stairs by default.
             project: A GeoPackage that is saved after every change of the features; a
                 new one, since an existing one comes back with ``Session.load``.
             cache: Where embeddings are kept; by default in memory and in the user's own
@@ -228,6 +232,38 @@ class Session(Sharing):
             shown = [] if target.suffix.lower() == ".tif" else [target]
             export_qgis_project(Path(place), shown, self.raster)
         return target
+
+    def carry(
+        self, raster: Any, date: str = "", *, options: CarryOptions | None = None,
+        watch: Watch | None = None,
+    ) -> Carried:  # fmt: skip
+        """Start the accepted features on another raster of the same ground, and draw them there.
+
+        Each outline is drawn anew, by the object's colours in all bands or by the model, whichever
+        finds it better here, and is told how far it drifted. This session stays as it is.
+
+        Args:
+            raster: What ``open_raster`` takes, or what it returned; any size and CRS.
+            date: Of the raster, e.g. 2015-07-31; by default what its name says.
+            options: How they are carried.
+            watch: To follow or stop the work.
+
+        Returns:
+            Its ``session`` is on the other raster, ``features`` is a layer with what changed,
+            ``queue`` names those to look at, and ``carry`` goes on to the next raster.
+
+        Raises:
+            SessionError: There are no features, or the rasters have no ground or bands in common.
+            RasterError: A raster can not be read.
+            CancelledError: ``watch`` asked to stop.
+        """
+        from geoiseg.session.carrying import Carrier
+        from geoiseg.session.learning import CarryOptions
+
+        with self._lock:
+            carrier = Carrier.of(self, options or CarryOptions())
+            before = {one.id: one.geometry for one in self.accepted}
+            return carrier.to(raster, before, date, watch)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the accepted features as one page to send: picture, outlines, table, filter.

@@ -90,6 +90,8 @@ def _segment(session: Session, item: PromptedObject, *, sharpen: bool) -> Object
                 session.gsd = step.gsd
                 if step.prompts:
                     lost += _add(session, step, item.origins[number : number + 1])
+                if step.choice is not None:
+                    session.choose(step.choice)
                 if step.grow:
                     session.grow(step.grow)
                 if step.sharpen:

@@ -147,7 +147,7 @@ class MapOptions:
     refine: RefineOptions | None = None
     """Set where the prompts are outlines that others drew, whose borders are to move to this
     raster; what still fits."""
-    outline: OutlineOptions = field(default_factory=OutlineOptions)
+    outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
     """How the outlines of prompted objects are drawn."""
     running: ModelOptions = field(default_factory=ModelOptions)
     """How the model runs."""

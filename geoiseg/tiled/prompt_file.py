@@ -41,7 +41,7 @@ SHAPE = "geoiseg shape"
 """What the column of shapes is called while rows are read: as no column of a user's is."""
 BOXES = {"", "box", "polygon", "bbox"}
 """Kinds of a polygon that is a box."""
-KINDS = {"region", "point", "scribble", "text", "line", "grow", "sharpen", *BOXES}
+KINDS = {"region", "point", "scribble", "text", "line", "grow", "sharpen", "choose", *BOXES}
 """What a column ``kind`` says."""
 FALSE_WORDS = {"0", "false", "no", "n", "f", "negative", "-", "-1"}
 TRUE_WORDS = {"1", "true", "yes", "y", "t", "positive", "+"}
@@ -243,6 +243,7 @@ def _object(
     for _, group in rows.groupby(order, sort=True, dropna=False):
         said: list[tuple[Prompt, int]] = []
         scale, grow, spectral, sharp = gsd, 0, 0, 0
+        choice: int | None = None
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -256,9 +257,10 @@ def _object(
             said += [(prompt, number) for prompt in moved]
             grow, sharp = max(grow, step.grow), max(sharp, step.sharpen)
             spectral = max(spectral, step.spectral)
-        if said or grow or sharp:
+            choice = step.choice if choice is None else choice
+        if said or grow or sharp or choice is not None:
             prompts = tuple(prompt for prompt, _ in said)
-            steps.append(Step(prompts, scale, grow, spectral, sharp))
+            steps.append(Step(prompts, scale, grow, spectral, sharp, choice))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))

@@ -29,6 +29,7 @@ from geoiseg.training.losses import (
 )
 from geoiseg.training.network import TinyNet
 from geoiseg.training.options import TrainingOptions
+from geoiseg.training.prompt_maps import compact
 from geoiseg.training.simulate import Objects, Simulator, another, objects_of
 from geoiseg.training.trunk import LATE, pretrained_weights
 
@@ -122,11 +123,11 @@ class Trainer:
         losses, errors = [], []
         for turn in range(self.options.rounds):
             if turn == 0:
-                logits, score, others, scores = self.decode_all(features, prompt)
+                logits, score, others, scores = self.decode_all(features, compact(prompt))
                 other, figures["best1"] = judge.others(others.float(), scores.float())
                 losses.append(self.options.rounds * OTHERS_WEIGHT * other)
             else:
-                logits, score = self.decode(features, prompt)
+                logits, score = self.decode(features, compact(prompt))
             logits = logits.float()
             loss, figures[f"iou{turn + 1}"], error = judge.one(logits, score.float())
             losses.append(loss)

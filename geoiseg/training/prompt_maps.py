@@ -44,6 +44,15 @@ class Prompt(NamedTuple):
     """``(b,)`` 1 where there is a last mask, else 0."""
 
 
+def compact(prompt: Prompt) -> Prompt:
+    """Return the same prompts in as few slots as the fullest row needs, at least one."""
+    used = prompt.signs != 0
+    most = max(1, int(used.sum(1).max()))
+    order = used.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+    points = prompt.points.gather(1, order[:, :, None].expand(-1, -1, 2))
+    return prompt._replace(points=points, signs=prompt.signs.gather(1, order))
+
+
 def fine_maps(features: Features, prompt: Prompt) -> Tensor:
     """Return ``(b, FINE_MAPS, y / 2, x / 2)``."""
     shape = features.shallow.shape[2:]

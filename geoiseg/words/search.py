@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
 from geoiseg.models import Embedding, Model, get_model
-from geoiseg.outline import polygons_from_labels
+from geoiseg.outline import Line, contours_from_labels, polygons_from_labels
 from geoiseg.prompting import Frame, Region, Text
 from geoiseg.raster import Raster, Window
 from geoiseg.segment import EmbeddingCache, Segmenter, Watch
@@ -45,6 +45,8 @@ class Query:
     """Metres per pixel to work at; None finds it."""
     limit: int = LIMIT
     """Candidates to keep."""
+    line: Line = "contour"
+    """Along what their outlines run."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", check_text(self.text))
@@ -61,7 +63,7 @@ class Candidate:
     number: int
     """From 1 on, the most likely first."""
     geometry: Any
-    """Shapely Polygon or MultiPolygon in the raster's CRS, along pixel edges."""
+    """Shapely Polygon or MultiPolygon in the raster's CRS; neighbours share their borders."""
     score: float
     """How sure the engine is, 0..1."""
     area: int
@@ -170,7 +172,7 @@ class Searcher:
         area = find_area(self.raster.grid, query.within, query.gsd)
         labels, scores = engine.look(ask, area, self.views(area, watch))
         watch.spent("find", started)
-        candidates = outlined(labels, scores, area, self.raster, query.limit)
+        candidates = outlined(labels, scores, area, self.raster, query)
         return Search(
             query,
             candidates,
@@ -253,7 +255,7 @@ def embedded_larger(
 
 
 def outlined(
-    labels: NDArray[np.int32], scores: NDArray[np.float64], area: Area, raster: Raster, limit: int
+    labels: NDArray[np.int32], scores: NDArray[np.float64], area: Area, raster: Raster, query: Query
 ) -> tuple[Candidate, ...]:
     """Return the objects of a label image as candidates, best first.
 
@@ -262,11 +264,12 @@ def outlined(
         scores: Of each label.
         area: Where it lies.
         raster: The raster.
-        limit: Objects to keep.
+        query: How many to keep, and how they are outlined.
     """
-    labels = np.where(labels > limit, 0, labels).astype(np.int32)
+    labels = np.where(labels > query.limit, 0, labels).astype(np.int32)
     grid = area.grid(raster.grid)
-    shapes, numbers = polygons_from_labels(labels, grid.transform)
+    trace = contours_from_labels if query.line == "contour" else polygons_from_labels
+    shapes, numbers = trace(labels, grid.transform)
     areas = np.bincount(labels.ravel(), minlength=len(scores) + 1)
     found = sorted(zip(numbers.tolist(), shapes, strict=True))
     return tuple(

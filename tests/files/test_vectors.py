@@ -27,7 +27,7 @@ from geoiseg.companion import jobs
 from geoiseg.companion.fields import Fields
 from geoiseg.errors import VectorError
 from geoiseg.files.vectors import geopackage, geopackage_writer, ogr
-from geoiseg.segment.segmenter import Watch
+from geoiseg.segment import Watch
 from tests.conftest import Disk
 
 UTM = "EPSG:32631"

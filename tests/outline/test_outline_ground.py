@@ -46,6 +46,26 @@ def test_a_contour_gives_the_mask_back(array: np.ndarray) -> None:
     np.testing.assert_array_equal(burned, array)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))),
+    st.integers(0, 2**32 - 1),
+)
+def test_so_it_does_where_logits_say_otherwise(array: np.ndarray, seed: int) -> None:
+    """As of a mask that was cleaned, edited, or ends where there is no data."""
+    draw = np.random.default_rng(seed)
+    valid = draw.random(array.shape) < 0.8
+    logits = draw.normal(0, 4, array.shape).astype(np.float16)
+    mask = masked(array & valid)
+    shape = outline(mask, None, logits)
+    if mask.is_empty:
+        assert shape is None
+        return
+    assert shape.is_valid
+    burned = rasterize([shape], array.shape, transform=mask.grid.transform) > 0
+    np.testing.assert_array_equal(burned, mask.array)
+
+
 def test_a_disk_has_no_stairs() -> None:
     y, x = np.mgrid[:200, :200] + 0.5
     array = np.hypot(x - 100, y - 100) < 70
@@ -79,9 +99,9 @@ def test_it_moves_by_metres_wherever_it_lies() -> None:
     square = np.zeros((80, 80), bool)
     square[20:60, 20:60] = True
     mask = masked(square)
-    wide = outline(mask, OutlineOptions(grow=6))
+    wide = outline(mask, OutlineOptions(line="pixels", grow=6))
     assert wide.area == pytest.approx(80**2 + 4 * 80 * 6 + np.pi * 36, rel=0.002)
-    small = outline(mask, OutlineOptions(grow=-6))
+    small = outline(mask, OutlineOptions(line="pixels", grow=-6))
     assert small.area == pytest.approx(68**2, rel=1e-3)
     assert wide.contains(outline(mask))
     assert outline(mask, OutlineOptions(grow=-50)) is None

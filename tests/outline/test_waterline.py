@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -75,6 +76,44 @@ def test_noise_is_said_and_bands_that_are_missing_are_named(tmp_path: Path) -> N
     assert calm.error_pixels < 0.01 < loud.error_pixels < 0.3
     with pytest.raises(RasterError, match="swir16"):
         waterline(open_raster(tmp_path / "a.tif", ROLES), WaterlineOptions("mndwi"))
+
+
+def mixed_disk(path: Path, size: int, radius: float) -> Path:
+    """Write an island in three bands, each mixed as a sensor mixes it, infrared twice as coarse."""
+    y, x = np.mgrid[0:size, 0:size] + 0.5
+    land = np.clip(radius - np.hypot(x - size / 2, y - size / 2) + 0.5, 0, 1)
+    half = cv2.resize(land, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(half, (size, size), interpolation=cv2.INTER_LINEAR)
+    data = np.stack([0.06 + 0.03 * land, 0.02 + 0.26 * land, 0.01 + 0.21 * coarse])
+    place = rasterio.Affine(PIXEL, 0, EAST, 0, -PIXEL, NORTH)
+    with rasterio.open(path, "w", driver="GTiff", dtype="float32", count=3, height=size, width=size,
+                       crs="EPSG:32631", transform=place) as target:  # fmt: skip
+        target.write(data.astype(np.float32))
+        target.descriptions = ("green", "nir", "swir16")
+    return path
+
+
+@pytest.mark.parametrize(("index", "least"), [("ndwi", 0.2), ("mndwi", 0.3)])
+def test_half_water_is_where_the_coast_is(index: str, least: float, tmp_path: Path) -> None:
+    raster = open_raster(mixed_disk(tmp_path / "a.tif", 300, 90.3))
+    middle = shapely.Point(EAST + 1500, NORTH - 1500)
+    off = {}
+    for method in ("half", "otsu"):
+        lines = waterline(raster, WaterlineOptions(index, method=method)).lines
+        points = shapely.points(shapely.get_coordinates(lines))
+        off[method] = np.median(np.abs(shapely.distance(points, middle) / PIXEL - 90.3))
+    assert off["half"] < least
+    assert off["half"] < off["otsu"]
+
+
+def test_half_water_needs_pure_pixels_and_a_line_in_a_band_is_midway(tmp_path: Path) -> None:
+    raster = open_raster(mixed_disk(tmp_path / "a.tif", 300, 90.3))
+    found = waterline(raster, WaterlineOptions("-nir", method="half", threshold=None))
+    assert found.threshold == pytest.approx(-0.15, abs=0.005)
+    small = open_raster(mixed_disk(tmp_path / "b.tif", 60, 2.6))  # no land without water beside it
+    one, other = (waterline(small, WaterlineOptions("ndwi", method=name)) for name in
+                  ("half", "otsu"))  # fmt: skip
+    assert one.threshold == other.threshold
 
 
 def test_tides_move_distances_by_height_over_slope(tmp_path: Path) -> None:

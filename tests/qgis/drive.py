@@ -4,6 +4,7 @@
 is seen after each step is written to ``out``. QGIS ends at the end.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -25,10 +26,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QDockWidget
+from qgis.PyQt.QtWidgets import QDockWidget, QPushButton
 from qgis.utils import iface, plugins
 
-PATIENCE = 180
+PATIENCE = 400
 BUTTONS = {"left": Qt.MouseButton.LeftButton, "right": Qt.MouseButton.RightButton}
 KEYS = {
     "enter": Qt.Key.Key_Return,
@@ -47,6 +48,7 @@ class Driver:
         self.canvas = iface.mapCanvas()
         self.desk = plugins["geoiseg_qgis"].desk
         self.said = []
+        self.about = {}
         QgsApplication.messageLog().messageReceived[str, str, Qgis.MessageLevel].connect(self.hear)
         self.project = QgsProject.instance()
         self.raster = QgsRasterLayer(job["raster"], job.get("name", "raster"))
@@ -157,12 +159,51 @@ class Driver:
 
         dialog = SettingsDialog(iface.mainWindow())
         dialog.python.setText(python)
-        answers = dialog.check()
+        dialog.check()
         dialog.show()
+        self.wait(lambda: dialog.answers is not None, "an answer")
         QTest.qWait(300)
         dialog.grab().save(path)
-        self.said.append(f"{answers}: {dialog.status.text()}")
+        self.said.append(f"{dialog.answers}: {dialog.status.text()}")
         dialog.close()
+
+    def do_offered(self):
+        """Press the button that the message bar offers at the start."""
+        bar = iface.messageBar()
+        self.wait(lambda: self.offered(bar), "an offer")
+        self.offered(bar).click()
+        assert self.desk.setup_window.isVisible()
+
+    def offered(self, bar):
+        buttons = bar.currentItem().findChildren(QPushButton) if bar.currentItem() else []
+        return next((one for one in buttons if one.text() in ("Set up", "Update")), None)
+
+    def do_set_up(self, picture="", cancel_at=""):
+        """Press the button of the window, and wait for the end; or stop at a line of the log."""
+        window = self.desk.set_up()
+        setup, beats = window.setup, []
+        pulse = QTimer()
+        pulse.timeout.connect(lambda: beats.append(time.monotonic()))
+        pulse.start(20)
+        QTest.mouseClick(window.begin, BUTTONS["left"])
+        assert setup.busy
+        if cancel_at:
+            self.wait(lambda: any(cancel_at in line for line in setup.log), cancel_at)
+            if picture:
+                window.grab().save(picture)
+            QTest.mouseClick(window.stop, BUTTONS["left"])
+        self.wait(lambda: not setup.busy, "set up")
+        if picture and not cancel_at:
+            QTest.qWait(100)
+            window.grab().save(picture)
+        gaps = [after - before for before, after in itertools.pairwise(beats)]
+        self.about = {"step": window.step.text(), "button": window.begin.text(), "log": setup.log,
+                      "still": max(gaps, default=0), "text": window.text.text()}  # fmt: skip
+
+    def do_remove(self):
+        window = self.desk.set_up()
+        window.remove_now()
+        self.about = {"step": window.step.text(), "button": window.begin.text()}
 
     def do_tidy(self):
         """Make room for the map, for a picture."""
@@ -208,6 +249,8 @@ class Driver:
                 for f in features
             ],
             "said": list(self.said),
+            "about": self.about,
+            "python": self.desk.channel.python,
             "foreign": sorted({"geoiseg", "rasterio", "onnxruntime", "cv2"} & set(sys.modules)),
         }
 

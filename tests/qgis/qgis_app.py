@@ -35,13 +35,16 @@ class Qgis:
     """A profile in which the plugin is installed from its zip."""
 
     folder: Path
+    python: str = sys.executable
+    """Has geoiseg; where empty, the plugin has to set it up itself."""
+    networked: bool = True
 
     @classmethod
-    def made(cls, folder: Path) -> Qgis:
+    def made(cls, folder: Path, packed: Path | None = None, **how: Any) -> Qgis:
         program("qgis.bin", "qgis")
         plugins = folder / "profiles/default/python/plugins"
         plugins.mkdir(parents=True)
-        with zipfile.ZipFile(write_zip(folder / "plugin.zip")) as archive:
+        with zipfile.ZipFile(packed or write_zip(folder / "plugin.zip")) as archive:
             archive.extractall(plugins)
         settings = folder / "profiles/default/QGIS/QGIS3.ini"
         settings.parent.mkdir()
@@ -49,7 +52,7 @@ class Qgis:
             f"[PythonPlugins]\n{NAME}=true\n\n[qgis]\ncheckVersion=false\n"
             "enableMacros=SessionOnly\nnewProjectDefault=false\n"
         )
-        return cls(folder)
+        return cls(folder, **how)
 
     @property
     def surroundings(self) -> dict[str, str]:
@@ -63,7 +66,7 @@ class Qgis:
             "HOME": str(self.folder),
             "XDG_RUNTIME_DIR": str(run),
             "QGIS_CUSTOM_CONFIG_PATH": str(self.folder),
-            "GEOISEG_PYTHON": sys.executable,
+            "GEOISEG_PYTHON": self.python,
             "PYTHONWARNINGS": "ignore::DeprecationWarning",
         }
 
@@ -102,6 +105,8 @@ class Qgis:
             program("xvfb-run"), "-a", "-s", "-screen 0 1280x800x24", program("qgis.bin", "qgis"),
             "--nologo", "--noversioncheck", "--code", str(DRIVE),
         ]  # fmt: skip
+        if not self.networked:
+            command = [program("unshare"), "--map-root-user", "--net", *command]
         own = {**self.surroundings, "GEOISEG_DRIVE": str(plan)}
         for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
             own.pop(name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,9 @@ import pytest
 
 from geoiseg import __version__
 from geoiseg.companion import PROTOCOL
-from geoiseg.companion.plugin_zip import NAME, PLUGIN, plugin_files, write_zip
+from geoiseg.companion.own_wheel import NAME as WHEEL
+from geoiseg.companion.own_wheel import own_wheel
+from geoiseg.companion.plugin_zip import NAME, PLUGIN, WHEELS, plugin_files, write_zip
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(PLUGIN.rglob("*.py"))
@@ -45,10 +48,46 @@ def test_is_written_for_the_python_of_qgis_322(path: Path) -> None:
     assert "slots=" not in source
 
 
+def unscoped(source: str) -> list[str]:
+    """Return values of enums that lack the enum's name, which Qt 6 does not know."""
+    tree = ast.parse(source)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    scopes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return [
+        f"line {node.lineno}: {node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        and re.match(r"Q[a-z]*[A-Z]?|Qt$", node.value.id) and node.attr[:1].isupper()
+        and id(node) not in called | scopes
+    ]  # fmt: skip
+
+
+OLD_QT = re.compile(r"PyQt[56]|\bexec_\(|QVariant\.|QRegExp\b|\bQt\.MidButton|\.toTime_t\(")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PLUGIN).as_posix())
+def test_goes_with_qt_5_and_qt_6(path: Path) -> None:
+    source = path.read_text()
+    assert unscoped(source) == []
+    assert OLD_QT.findall(source.replace("qgis.PyQt", "")) == []
+
+
+def test_finds_what_qt_6_does_not_know() -> None:
+    assert unscoped("a = Qt.LeftButton\nb = Qgis.Info") == [
+        "line 1: Qt.LeftButton",
+        "line 2: Qgis.Info",
+    ]
+    assert unscoped("Qt.MouseButton.LeftButton; QgsX.Options(); QWidget.show") == []
+    assert unscoped("f(QgsVertexMarker.ICON_X)") == ["line 1: QgsVertexMarker.ICON_X"]
+    assert OLD_QT.search("from PyQt5 import x")
+
+
 def test_the_zip_holds_the_plugin_and_nothing_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(write_zip(tmp_path / "plugin.zip")) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
+        assert archive.read(f"{NAME}/{WHEELS}/{WHEEL}") == own_wheel()
+        names.remove(f"{NAME}/{WHEELS}/{WHEEL}")
         for name in names:
             assert archive.read(name) == (PLUGIN / name.removeprefix(f"{NAME}/")).read_bytes()
     assert {

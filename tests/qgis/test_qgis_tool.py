@@ -88,7 +88,7 @@ def test_clicks_become_a_feature_of_the_layer_being_edited(
     assert shapely.hausdorff_distance(new.geometry.item(), session.geometry) < 1e-3
 
 
-def test_a_box_becomes_an_outline_on_the_pixels_corners(qgis: Qgis, disk: Disk) -> None:
+def test_a_box_becomes_an_outline_without_stairs(qgis: Qgis, disk: Disk) -> None:
     x, y = disk.centre
     answer = qgis.drive(
         [
@@ -121,8 +121,8 @@ def test_a_box_becomes_an_outline_on_the_pixels_corners(qgis: Qgis, disk: Disk) 
     assert feature["model"] == "tiny"
     assert feature["source"] == "raster"
     assert feature["area_m2"] == pytest.approx(shape.area)
-    corners = shapely.get_coordinates(shape) - (500_000, 4_500_000)
-    assert np.array_equal(corners % 2, np.zeros_like(corners))
+    places = shapely.get_coordinates(shape) - (500_000, 4_500_000)
+    assert (places % 2).any(axis=1).mean() > 0.9, "between the pixels' corners"
     assert iou(shape, disk.truth, disk.transform) > 0.95
     assert iou(shapely.from_wkt(degrees["found"]), disk.truth, disk.transform) > 0.95
     assert both["marks"] == [["box", True], ["point", True]]

@@ -49,6 +49,11 @@ def described(path: Path, *names: str) -> Path:
         (("SR_B2", "SR_B3", "SR_B4"), (None, None, None)),
         # HLS of Landsat and Sentinel-2 mean the same by the first three alone
         (("B02", "B03", "B04", "B05"), ("blue", "green", "red", None)),
+        # flags are known by name, and tell whose codes the others are
+        (("B3", "B8", "SCL"), ("green", "nir", "quality")),
+        (("SR_B3", "SR_B5", "QA_PIXEL"), (None, None, "quality")),
+        (("B03", "B04", "Fmask"), ("green", "red", "quality")),
+        (("nir", "fmask"), ("nir", "quality")),
         (("Band 1", "Band 2", "Band 4"), (None, None, None)),
         (("ndvi", "water", "depth"), (None, None, None)),
     ],

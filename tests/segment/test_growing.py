@@ -15,8 +15,8 @@ from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.prompting.framing import Frame
 from geoiseg.prompting.prompts import Prompts
 from geoiseg.raster.grid import ChipPlan, Window
+from geoiseg.segment import Watch
 from geoiseg.segment.growing import Canvas, GrowOptions, Lattice, grow
-from geoiseg.segment.segmenter import Watch
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import write_raster

@@ -18,7 +18,7 @@ from geoiseg.cli import main
 from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.prompting.framing import Frame
 from geoiseg.prompting.prompts import Point, Prompts
-from geoiseg.segment.segmenter import Watch
+from geoiseg.segment import Watch
 from geoiseg.segment.sharpening import SharpenOptions, sharpen
 from geoiseg.session.project import step_of
 from geoiseg.tiled.batch import segment_objects
@@ -110,7 +110,7 @@ def test_gsd_says_how_sharp(lake: tuple[Path, np.ndarray]) -> None:
     seen = session.outcome.frame.level
     fine = sharpen(
         session.outcome.frame, session.mask.array, session.prompts, session.raster.grid,
-        session.segmenter._refining(Watch()), 256, SharpenOptions(level=1),
+        session.segmenter.beyond.refining(Watch()), 256, SharpenOptions(level=1),
     )  # fmt: skip
     assert seen > fine.frame.level == 1
     assert fine.canvas.mask.shape == fine.canvas.window.shape
@@ -195,7 +195,7 @@ def test_what_can_not_be_sharpened_is_said_in_a_line(lake: tuple[Path, np.ndarra
         step_of([{"kind": "sharpen", "chips": 0}], None)
     tiny = sharpen(
         session.outcome.frame, session.mask.array, session.prompts, session.raster.grid,
-        session.segmenter._refining(Watch()), 256, SharpenOptions(pixels=1000),
+        session.segmenter.beyond.refining(Watch()), 256, SharpenOptions(pixels=1000),
     )  # fmt: skip
     assert tiny.frame == session.outcome.frame, "too large for finer levels"
 
@@ -210,7 +210,7 @@ def test_an_object_cut_by_its_chip_is_not_cut_there_again(tmp_path: Path) -> Non
     grid = session.raster.grid.level(1)
     seen = truth[::2, ::2].copy()
     said = Prompts((Point(*session.raster.grid.to_crs([[600.0, 450.0]])[0], True),))
-    refine = session.segmenter._refining(Watch())
+    refine = session.segmenter.beyond.refining(Watch())
     found = sharpen(frame, seen, said, session.raster.grid, refine, 256)
     assert grid.shape == seen.shape
     top, left = found.frame.window.row, found.frame.window.col

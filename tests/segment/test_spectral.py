@@ -13,14 +13,15 @@ from scipy.ndimage import gaussian_filter
 
 import geoiseg
 from geoiseg.errors import PromptError
-from geoiseg.prompting import PixelPrompts
+from geoiseg.prompting import PixelPrompts, Point, Prompts
 from geoiseg.raster import open_raster
-from geoiseg.segment import EmbeddingCache
-from geoiseg.segment.masks import CleanOptions, roughly_clean
+from geoiseg.segment import EmbeddingCache, Step
+from geoiseg.segment.masks import CleanOptions, choose, roughly_clean
 from geoiseg.segment.palette import palette_of
-from geoiseg.segment.physics import Condition, otsu, parted, thresholds_for
+from geoiseg.segment.parting import otsu
+from geoiseg.segment.physics import Condition, parted, thresholds_for
 from geoiseg.segment.spectra import Spectra, unseen
-from geoiseg.segment.spectral import CAP, ChipBands, by_water, fitted, joined
+from geoiseg.segment.spectral import CAP, HELD, VERSION, ChipBands, by_water, fitted, joined
 from geoiseg.session.project import step_of
 
 SIDE = 200
@@ -120,6 +121,39 @@ def test_clicks_say_whether_it_is_about_water(points, signs, expected) -> None:
         assert (added[~water] == 0).all()
 
 
+def test_the_network_holds_back_where_clicks_mean_water() -> None:
+    """Version 1 added both: what the network ruled out stayed out, however wet. A box still does."""
+    wet = np.full((40, 40), -4, np.float32)
+    wet[10:30] = 3.0
+    logits = np.full((40, 40), -7, np.float32)
+    logits[15:25, :10] = 5.0
+    logits[:5, :10] = 7.0  # a pier
+    bands = ChipBands(None, wet)
+    mask, click = logits > 0, PixelPrompts(np.array([[5.5, 20.5]]), np.array([True]))
+    now, before = joined(logits, mask, click, bands), joined(logits, mask, click, bands, 1)
+    np.testing.assert_array_equal(now > 0, wet > 0)
+    np.testing.assert_array_equal(before > 0, logits > 0)
+    assert np.abs(now - wet).max() == HELD
+    boxed = replace(click, box=(0.0, 10.0, 10.0, 30.0))
+    np.testing.assert_array_equal(joined(logits, mask, boxed, bands), before)
+
+
+def test_steps_of_version_one_are_answered_as_they_were(tmp_path: Path) -> None:
+    data, _ = halves()
+    raster = open_raster(written(tmp_path / "four.tif", data), ROLES)
+    segmenter = geoiseg.Session(raster, cache=EmbeddingCache()).segmenter
+    point = Point(*raster.grid.to_crs([[60.5, 100.5]])[0].tolist())
+    outcome = segmenter.run((Step((point,), spectral=1),))
+    assert outcome.asked == 1
+    embedding, valid, pixel = segmenter.view(outcome.frame, Prompts((point,)))
+    one = segmenter.spectra.of(raster, outcome.frame, 1)
+    assert one is not segmenter.spectra.of(raster, outcome.frame, 2)
+    raw = choose(segmenter.model.decode(embedding, pixel))[0]
+    mask = roughly_clean((raw > 0) & valid, valid, pixel, segmenter.cleaning)
+    wanted = joined(raw, mask, pixel, one, 1)
+    np.testing.assert_allclose(outcome.logits, wanted.astype(np.float16))
+
+
 def test_one_click_takes_the_water_that_colours_do_not_show(tmp_path: Path) -> None:
     data, water = halves()
     path = written(tmp_path / "four.tif", data)
@@ -154,11 +188,11 @@ def test_projects_replay_each_step_as_it_was_answered(tmp_path: Path) -> None:
     session.all_bands = False
     session.add_point(*session.raster.grid.to_crs([[90.5, 100.5]])[0].tolist())
     saved = session.save(tmp_path / "p.gpkg")
-    assert gpd.read_file(saved, layer="prompts")["spectral"].tolist() == [1, 0]
+    assert gpd.read_file(saved, layer="prompts")["spectral"].tolist() == [VERSION, 0]
     raster = open_raster(tmp_path / "four.tif", ROLES)
     again = geoiseg.Session.load(saved, raster=raster, cache=EmbeddingCache())
     assert (again.mask.array == session.mask.array).all()
-    assert [step.spectral for step in again._state.steps] == [1, 0]
+    assert [step.spectral for step in again._state.steps] == [VERSION, 0]
 
 
 def test_tables_without_the_column_asked_no_bands_and_newer_ones_are_refused() -> None:
@@ -199,6 +233,22 @@ def test_the_threshold_is_the_scenes_own(tmp_path: Path) -> None:
     assert values[0][~water].max() < found.value < values[0][water].min()
     assert thresholds_for(raster, "snow") == ()
     assert thresholds_for(open_raster(tmp_path / "four.tif"), "water") == ()
+
+
+def test_of_several_borders_the_one_of_the_water_counts(tmp_path: Path) -> None:
+    """Roofs and roads part from plants at 0 in this index: that is no border of water."""
+    rng = np.random.default_rng(7)
+    ground = np.where(rng.random((SIDE // 10, SIDE // 10)) < 0.5, 0.1, -0.25)
+    index = np.kron(ground, np.ones((10, 10))) + rng.normal(0, 0.02, (SIDE, SIDE))
+    index[:, :60] = 0.7
+    green = 100 * (1 + index)
+    data = np.stack([green, green, green, 200 - green]).round().astype(np.uint8)
+    raster = open_raster(written(tmp_path / "town.tif", data), ROLES)
+    (before,) = thresholds_for(raster, "water", 1)
+    (now,) = thresholds_for(raster, "water")
+    assert before.value < 0.1
+    assert 0.1 < now.value <= 0.35
+    assert now.half > 1.5 * before.half
 
 
 def test_large_masks_are_cleaned_roughly_to_the_part_that_was_clicked() -> None:

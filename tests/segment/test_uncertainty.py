@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
@@ -10,10 +12,12 @@ from affine import Affine
 from geoiseg import Session
 from geoiseg.errors import CancelledError, SessionError
 from geoiseg.prompting.pixel import PixelPrompts
+from geoiseg.raster import open_raster
 from geoiseg.raster.grid import Grid
-from geoiseg.segment.segmenter import Watch
+from geoiseg.segment import EmbeddingCache, Watch
 from geoiseg.segment.uncertainty import LookOptions, Uncertainty, suggest
 from tests.conftest import Disk
+from tests.segment.test_spectral import ROLES, halves, written
 
 GRID = Grid("EPSG:32631", Affine(2, 0, 500_000, 0, -2, 5_000_000), (100, 100))
 
@@ -88,6 +92,23 @@ def test_a_session_tells_how_sure_it_is(disk: Disk, model: str) -> None:
     # the model is surer deep inside the object than around its outline
     col, row = np.floor(first.grid.to_pixel([disk.centre])[0]).astype(int)
     assert first.array[row - 3 : row + 4, col - 3 : col + 4].mean() < first.array.max()
+
+
+def test_looks_are_answered_in_all_bands_where_the_object_is(tmp_path: Path) -> None:
+    """Water that three bands do not show: without the others, most of it would seem unsure."""
+    data, water = halves()
+    path = written(tmp_path / "four.tif", data)
+    seen = {}
+    for all_bands in (True, False):
+        session = Session(open_raster(path, ROLES), cache=EmbeddingCache())
+        session.all_bands = all_bands
+        session.add_point(*session.raster.grid.to_crs([[60.5, 100.5]])[0].tolist())
+        seen[all_bands] = session.uncertainty().probability
+    assert seen[True][water].mean() > 0.95
+    assert seen[True][~water].mean() < 0.1
+    assert seen[False][~water].mean() > 0.15  # as the network alone has it
+    session.all_bands = True  # what is asked next is not how this object was asked
+    np.testing.assert_array_equal(session.uncertainty().probability, seen[False])
 
 
 def test_a_suggested_click_can_be_given(disk: Disk) -> None:

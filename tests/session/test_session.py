@@ -27,7 +27,7 @@ from geoiseg.models.protocol import Embedding, Masks, Model, ModelInfo
 from geoiseg.outline.draw import OutlineOptions
 from geoiseg.prompting.prompts import Box, Point, Text, prompt_to_dict
 from geoiseg.raster import measure
-from geoiseg.segment.segmenter import Watch
+from geoiseg.segment import Watch
 from geoiseg.session.history import History
 from tests.conftest import Disk, disk_pixels, write_raster
 

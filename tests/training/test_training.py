@@ -19,7 +19,7 @@ from geoiseg.training.loop import Trainer
 from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
 from geoiseg.training.options import TrainingOptions
-from geoiseg.training.prompt_maps import Prompt, coarse_maps, fine_maps
+from geoiseg.training.prompt_maps import Prompt, coarse_maps, compact, fine_maps
 from geoiseg.training.simulate import SLOTS, Simulator, depth, objects_of
 from tests.training.made_scenes import disks
 
@@ -253,3 +253,23 @@ def test_the_loss_prefers_the_truth_and_ignores_the_unknown():
     assert float(weight[0, 0, 0]) == 1
     assert float(weight[0, 8, 8]) == 1.5
     assert float(weight[0, 30, 0]) == 0
+
+
+def test_unused_slots_of_prompts_change_nothing() -> None:
+    chance = generator(1)
+    net = TinyNet(SMALL).eval()
+    image = torch.rand(3, 3, 64, 64, generator=chance) * 255
+    points = torch.rand(3, 9, 2, generator=chance) * 64
+    signs = torch.zeros(3, 9)
+    signs[0, 7], signs[1, 2], signs[1, 8] = 1, 1, -1
+    none = torch.zeros(3, 1, 32, 32), torch.zeros(3)
+    prompt = Prompt(points, signs, torch.zeros(3, 4), *none)
+    short = compact(prompt)
+    assert short.points.shape == (3, 2, 2)
+    assert short.signs.tolist() == [[1, 0], [1, -1], [0, 0]]
+    with torch.no_grad():
+        features = net.encoder(image, torch.ones(3, 1, 64, 64))
+        for wanted, given in zip(
+            net.decoder(features, prompt), net.decoder(features, short), strict=True
+        ):
+            torch.testing.assert_close(given, wanted)

@@ -15,6 +15,7 @@ import geoiseg
 from geoiseg.models import get_model
 from geoiseg.outline.vectorize import geometry_from_mask
 from geoiseg.web.site import write_site
+from tests.web.large_cog import CENTRE, RADIUS, counting, large_cog
 from tests.web.scenes import Scene, scenes, serving
 
 pytestmark = pytest.mark.browser
@@ -191,6 +192,60 @@ def test_a_user_gets_files(page: Any, every: dict[str, Scene], tmp_path: Path) -
     assert 0.9 < disc.area / (np.pi * 18**2) < 1.1
     centre = geoiseg.open_raster(path).grid.to_crs([(90.5, 80.5)])[0]
     assert disc.centroid.distance(shapely.Point(centre)) < 1
+    page.set_input_files("#file", tmp_path / "objects.geojson")
+    says(page, "objects.geojson: 1 object")
+    with page.expect_download() as waited:
+        page.click("#flatgeobuf")
+    waited.value.save_as(tmp_path / "both.fgb")
+    both = gpd.read_file(tmp_path / "both.fgb")
+    assert both.id.tolist() == [1, 2]
+    assert both.label.tolist() == ["pond", "pond"]
+    assert both.geometry[1].hausdorff_distance(own.geometry[0]) < 0.001
+
+
+def test_objects_that_can_not_be_opened_are_said(
+    page: Any, every: dict[str, Scene], tmp_path: Path
+) -> None:
+    points = tmp_path / "points.geojson"
+    points.write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {},'
+        ' "geometry": {"type": "Point", "coordinates": [15, 47]}}]}'
+    )
+    page.set_input_files("#file", points)
+    says(page, "open the raster first, then its objects")
+    opened(page, every["utm, seen from further away"].path)
+    page.set_input_files("#file", points)
+    says(page, "only a GeoJSON collection of polygons can be opened here")
+    points.write_text("{")
+    page.set_input_files("#file", points)
+    says(page, "this is no GeoJSON")
+
+
+def test_a_large_cog_is_read_by_its_parts(chromium: Any, address: str, tmp_path: Path) -> None:
+    path = large_cog(tmp_path / "large.tif")
+    assert path.stat().st_size > 2e9
+    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    shown = context.new_page()
+    shown.set_default_timeout(120_000)
+    with counting(tmp_path) as (server, counted):
+        shown.goto(address)
+        shown.fill("#url", f"{server}large.tif")
+        shown.press("#url", "Enter")
+        says(shown, "large.tif: 28160 x 25600 pixels, EPSG:32633")
+        shown.evaluate(
+            "async ([x, y]) => (await import('./app.js')).map.map.setView([-y, x], 0)",
+            list(CENTRE),
+        )
+        shown.mouse.click(WIDTH / 2, HEIGHT / 2)
+        says(shown, "score")
+        accepted = shown.evaluate(ASK, ["accept", None])
+        read = counted.sent
+    context.close()
+    disc = shapely.geometry.shape(accepted["geometry"])
+    assert 0.9 < disc.area / (np.pi * (RADIUS / 2) ** 2) < 1.1
+    middle = shapely.Point(500_000 + CENTRE[0] / 2, 5_200_000 - CENTRE[1] / 2)
+    assert disc.centroid.distance(middle) < 1
+    assert read < 20e6
 
 
 def test_it_works_without_a_network(page: Any, every: dict[str, Scene]) -> None:

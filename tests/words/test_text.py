@@ -22,8 +22,8 @@ from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
 from geoiseg.prompting.prompts import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.raster.grid import Grid
+from geoiseg.segment import Watch
 from geoiseg.segment.embeddings import EmbeddingCache
-from geoiseg.segment.segmenter import Watch
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.training.words.labels import bit, drawn

@@ -8,6 +8,11 @@ ENGINES: dict[str, str] = {
     "graphcut": "geoiseg.models.classic.graphcut:GraphCut",
     "random-walker": "geoiseg.models.classic.random_walker:RandomWalker",
     "region-growing": "geoiseg.models.classic.region_growing:RegionGrowing",
+    "seeded-growing": "geoiseg.models.classic.regions:SeededGrowing",
+    "region-merging": "geoiseg.models.classic.regions:RegionMerging",
+    "watershed": "geoiseg.models.classic.regions:Watershed",
+    "geodesic-contour": "geoiseg.models.classic.contours:GeodesicContour",
+    "chan-vese": "geoiseg.models.classic.contours:ChanVese",
 }
 """``module:Class`` of each engine by its name; a class takes no arguments."""
 

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from geoiseg.errors import WeightsError, require
+from geoiseg.errors import ModelError, WeightsError, require
+from geoiseg.models.clicks.detect import click_architecture
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Model
 from geoiseg.models.sam.detect import architecture_of
@@ -24,6 +25,11 @@ ADAPTERS = {
     "sam2": "geoiseg.models.sam.sam2:load_sam2",
     "edgetam": "geoiseg.models.sam.edgetam:load_edgetam",
     "sam3": "geoiseg.models.sam.sam3:load_sam3",
+    "ritm": "geoiseg.models.clicks.load:load_clicks",
+    "simpleclick": "geoiseg.models.clicks.load:load_clicks",
+    "focalclick": "geoiseg.models.clicks.load:load_clicks",
+    "cdnet": "geoiseg.models.clicks.load:load_clicks",
+    "dos": "geoiseg.models.clicks.load:load_clicks",
 }
 """``module:function`` by the beginning of an architecture's name; the longest one wins.
 
@@ -96,10 +102,10 @@ class Source:
         Raises:
             WeightsError: It is none that is known, or not the one that was asked for.
         """
-        found = architecture_of(self.config, self.state)
+        found = architecture_of(self.config, self.state) or click_architecture(self.state)
         if found is None:
             raise WeightsError(
-                f"{str(self.path)!r} is no checkpoint of the SAM family: its"
+                f"{str(self.path)!r} is no checkpoint of the SAM family or of a click network: its"
                 f" {len(self.state)} tensors have other names"
             )
         if self.asked is not None and not _same(self.asked, found):
@@ -107,6 +113,13 @@ class Source:
                 f"{str(self.path)!r} holds the weights of {found}, not of {self.asked}"
             )
         return self.asked or found
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """How a click network was built, where its checkpoint says so."""
+        from geoiseg.models.weights.safe_load import load_settings
+
+        return load_settings(self.path)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -119,7 +132,9 @@ class Source:
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def load_sam(path: Path, architecture: str | None, name: str, options: ModelOptions) -> Model:
+def load_sam(
+    path: Path, architecture: str | None, name: str, options: ModelOptions, brs: str = ""
+) -> Model:
     """Return the model whose weights are at a path.
 
     Args:
@@ -127,6 +142,7 @@ def load_sam(path: Path, architecture: str | None, name: str, options: ModelOpti
         architecture: What it should be, e.g. ``sam-vit-b``; None finds out.
         name: Name the model goes by in the registry and in provenance.
         options: Device, precision and backend.
+        brs: ``a``, ``b`` or ``c``: kind of f-BRS to run around a network of RITM.
 
     Raises:
         WeightsError: The file is damaged, unknown or of another architecture.
@@ -136,7 +152,10 @@ def load_sam(path: Path, architecture: str | None, name: str, options: ModelOpti
     source = Source(Path(path), name, options, architecture)
     kind = architecture if source.path.is_dir() and architecture else source.architecture
     module, _, function = _adapter(kind).partition(":")
-    model: Model = getattr(importlib.import_module(module), function)(source)
+    load = getattr(importlib.import_module(module), function)
+    if brs and not module.endswith(".clicks.load"):
+        raise ModelError(f"f-BRS runs around networks of RITM alone, and {name} is a {kind}")
+    model: Model = load(source, brs) if brs else load(source)
     return model
 
 
@@ -150,8 +169,14 @@ def _adapter(architecture: str) -> str:
 
 
 def _same(asked: str, found: str) -> bool:
-    """Whether a file may be what was asked for: SAM 2 and 2.1 have the same tensors."""
-    return asked.replace("sam2.1-", "sam2-") == found.replace("sam2.1-", "sam2-")
+    """Whether a file may be what was asked for.
+
+    SAM 2 and 2.1 have the same tensors, FocalClick's two sizes of picture too.
+    """
+    asked = asked.replace("sam2.1-", "sam2-")
+    if asked.startswith("focalclick"):
+        asked = asked.removesuffix("-s1").removesuffix("-s2")
+    return asked == found.replace("sam2.1-", "sam2-")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

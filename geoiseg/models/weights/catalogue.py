@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from geoiseg.errors import WeightsError
+from geoiseg.models.weights.click_rows import CLICK_ROWS, ClickRow
 
 META = "https://dl.fbaipublicfiles.com"
 HUB = "https://huggingface.co"
@@ -51,7 +52,8 @@ class Checkpoint:
     name: str
     """What a user calls it."""
     family: str
-    """``sam``, ``sam-hq``, ``sam2``, ``edgetam``, ``sam3``; ``hub`` where nobody knows yet."""
+    """``sam``, ``sam-hq``, ``sam2``, ``edgetam``, ``sam3``, or a click network's; ``hub`` where
+    nobody knows yet."""
     architecture: str | None
     """Name the loader knows it by; None is found out from the file."""
     parameters: int
@@ -76,6 +78,11 @@ class Checkpoint:
     def slug(self) -> str:
         """Name of its folder in the store."""
         return re.sub(r"[:/@]", "--", self.name)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether its page hands it to people only, so that nothing can be downloaded here."""
+        return not self.repo and any(not file.url for file in self.files)
 
     @property
     def about(self) -> str:
@@ -183,6 +190,13 @@ def _words(
     )  # fmt: skip
 
 
+def _clicks(row: ClickRow) -> Checkpoint:
+    return Checkpoint(
+        row.name, row.name.partition("-")[0], row.name, row.parameters, row.bytes, row.licence,
+        row.page, (RemoteFile(row.file, row.url),), notice=row.notice, needs=("torch",),
+    )  # fmt: skip
+
+
 OPEN_CLIP = "open-clip"
 """Architecture of a CLIP in a checkpoint of open_clip."""
 CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors")
@@ -269,6 +283,7 @@ _ROWS = (
     Checkpoint("sam3", "sam3", "sam3", 848_000_000, 3_450_000_000, "SAM License",
                f"{HUB}/facebook/sam3", (), "facebook/sam3",
                "3c879f39826c281e95690f02c7821c4de09afae7", SAM3_NOTICE),
+    *map(_clicks, CLICK_ROWS),
     _words("clip-vit-b-32", "clip", 151.3, 605, "openai/clip-vit-base-patch32", "MIT"),
     _words("clip-vit-l-14", "clip", 427.6, 1710, "openai/clip-vit-large-patch14", "MIT"),
     _open_clip("remoteclip-vit-b-32", 151.3, "chendelong/RemoteCLIP",

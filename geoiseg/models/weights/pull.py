@@ -18,6 +18,7 @@ from geoiseg.models.weights.download import Listener, disk_error, fetch, offline
 from geoiseg.models.weights.lock import locked
 from geoiseg.models.weights.store import (
     Manifest,
+    by_hand_hint,
     check_sizes,
     find,
     folder_of,
@@ -51,6 +52,11 @@ def pull(
     if not options.force and _whole(checkpoint):
         listener.say(f"{checkpoint.name} is here: {find(checkpoint)}")
         return find(checkpoint)
+    if checkpoint.by_hand:
+        raise WeightsError(
+            f"the weights of {checkpoint.name} lie on a drive that hands them to people only;"
+            f" {by_hand_hint(checkpoint)}"
+        )
     variable = offline()
     if variable:
         raise WeightsError(

@@ -14,6 +14,14 @@ from geoiseg.errors import WeightsError, require
 if TYPE_CHECKING:
     import torch
 
+STAND_INS = (
+    "isegm.model.modeling.transformer_helper.cross_entropy_loss.CrossEntropyLoss",
+    "isegm.model.modeling.transformer_helper.cross_entropy_loss.binary_cross_entropy",
+    "isegm.model.modeling.transformer_helper.cross_entropy_loss.cross_entropy",
+    "isegm.model.modeling.transformer_helper.cross_entropy_loss.mask_cross_entropy",
+)
+"""What SimpleClick's checkpoints name besides tensors, the loss they were trained with; an empty
+class is put in its place, and nothing is imported or run."""
 WRAPPERS = ("model", "state_dict", "model_state_dict", "ema_model", "params")
 """Keys under which a checkpoint keeps its tensors when it holds more than those."""
 
@@ -38,6 +46,28 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     return _tensors_of(_unpickle(path), path)
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """Return how a click network was built, as RITM and its heirs write it beside the tensors.
+
+    Args:
+        path: A checkpoint; anything but a pickle says nothing.
+
+    Raises:
+        WeightsError: As :func:`load_state`.
+    """
+    if path.is_dir() or path.suffix == ".safetensors":
+        return {}
+    _check_readable(path)
+    content = _unpickle(path)
+    config = content.get("config") if isinstance(content, dict) else None
+    params = config.get("params") if isinstance(config, dict) else None
+    if not isinstance(params, dict):
+        return {}
+    return {
+        str(name): param.get("value") for name, param in params.items() if isinstance(param, dict)
+    }
 
 
 def _load_folder(folder: Path) -> dict[str, torch.Tensor]:
@@ -90,7 +120,8 @@ def _unpickle(path: Path) -> Any:
     # Mapped, a checkpoint is not in memory twice while it is copied into the network.
     mapped = zipfile.is_zipfile(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with torch.serialization.safe_globals(_stand_ins()):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:
@@ -106,6 +137,12 @@ def _unpickle(path: Path) -> Any:
             f"{path} is cut short, damaged or no checkpoint"
             f"{f' ({reason})' if reason else ''}; download it again"
         ) from error
+
+
+def _stand_ins() -> list[Any]:
+    """Return an empty class for each of :data:`STAND_INS`, by its name."""
+    places = (name.rpartition(".") for name in STAND_INS)
+    return [type(name, (), {"__module__": module}) for module, _, name in places]
 
 
 def _tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:

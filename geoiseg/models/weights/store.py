@@ -85,10 +85,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def pull_hint(checkpoint: Checkpoint) -> str:
     """Return what a user has to run, in one line."""
     hint = f"get them once with: geoiseg models pull {checkpoint.name} ({checkpoint.about})"
+    if checkpoint.by_hand:
+        hint = by_hand_hint(checkpoint)
     missing = missing_packages(checkpoint)
     if missing:
         hint += f"; {' and '.join(missing)} must be installed too: pip install 'geoiseg[sam]'"
     return hint
+
+
+def by_hand_hint(checkpoint: Checkpoint) -> str:
+    """Return what a user has to do where a page hands weights to people only, in one line."""
+    return (
+        f"download {checkpoint.files[0].name} from where {checkpoint.source} links to, then run:"
+        f" geoiseg models pull {checkpoint.name} --from FILE ({checkpoint.about})"
+    )
 
 
 def missing_packages(checkpoint: Checkpoint) -> tuple[str, ...]:

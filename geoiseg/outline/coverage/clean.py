@@ -98,7 +98,9 @@ def _everywhere(
 def _cleaned(
     geometries: Geometries, crs: Any, table: pd.DataFrame | None, options: CleanOptions
 ) -> tuple[Geometries, Report]:
-    widths = [w for w in (options.gap, options.sliver_width, options.simplify) if w > 0]
+    widths = [
+        w for w in (options.gap, options.sliver_width, options.simplify, options.straight) if w > 0
+    ]
     frame = Frame.of(geometries, crs, min(widths, default=0.0))
     given, repaired = polygonal(frame.into(geometries))
     if options.square:

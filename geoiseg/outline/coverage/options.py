@@ -38,6 +38,8 @@ class CleanOptions:
     """Share of a feature's area that simplifying and smoothing may each add or take."""
     max_total_change: float = 0.0025
     """Share of the area of all features that they may each add or take."""
+    straight: float = 0.0
+    """How far borders stray from straight edges at any angle that they are to have; 0 for none."""
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -45,7 +47,7 @@ class CleanOptions:
         if self.rule == "class" and not self.classes:
             raise GeoreferenceError("the rule 'class' needs classes, the strongest first")
         for name, length in (("gap", self.gap), ("sliver", self.sliver or 0.0),
-                             ("simplify", self.simplify)):  # fmt: skip
+                             ("simplify", self.simplify), ("straight", self.straight)):  # fmt: skip
             if not (math.isfinite(length) and length >= 0):
                 raise GeoreferenceError(f"{name} is a length in metres, got {length}")
         if not 0 <= self.smooth <= 5:

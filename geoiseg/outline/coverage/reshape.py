@@ -15,6 +15,7 @@ from geoiseg.outline.coverage.clashes import Near, clashing, lines_around
 from geoiseg.outline.coverage.frame import Originals
 from geoiseg.outline.coverage.options import CleanOptions
 from geoiseg.outline.coverage.partition import Index, Partition
+from geoiseg.outline.vectorize import straight_lines
 
 Lines = NDArray[Any]
 Lengths = NDArray[np.float64]
@@ -31,9 +32,12 @@ ROUNDING = 1e-9
 
 
 def reshaped(partition: Partition, options: CleanOptions) -> Partition:
-    """Return the partition simplified, then smoothed, as the options say."""
+    """Return the partition with straight edges, simplified, smoothed, as the options say."""
     if not len(partition.borders.lines):
         return partition
+    if options.straight > 0:
+        limit = np.full(len(partition.borders.lines), float(options.straight))
+        partition = _bounded(partition, straight_lines, limit, options)
     if options.simplify > 0:
         limit = np.full(len(partition.borders.lines), float(options.simplify))
         partition = _bounded(partition, simplified, limit, options)

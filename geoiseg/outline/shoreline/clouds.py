@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from geoiseg.raster import BoolArray, Raster, Window
+
+Codes = NDArray[Any]
+Hides = Callable[[Codes], BoolArray]
 
 SCENE_CLASSES = (0, 1, 3, 8, 9, 10)
 """Of Sentinel-2's SCL: no data, defective, shadow, clouds of two kinds, cirrus.
@@ -24,29 +30,53 @@ BITS: Mapping[str, int] = MappingProxyType({
 https://www.usgs.gov/landsat-missions/landsat-collection-2-quality-assessment-bands
 https://lpdaac.usgs.gov/documents/1698/HLS_User_Guide_V2.pdf
 """
+log = logging.getLogger(__name__)
 
 
-def clouds_of(raster: Raster, window: Window, around: int = 0) -> BoolArray | None:
-    """Return ``(y, x)`` what clouds and shadows hide; None where the raster does not say.
+def hides_of(raster: Raster) -> Hides | None:
+    """Return what tells hidden pixels by their codes; None where the raster has no such band.
 
-    Args:
-        raster: With or without a band of quality.
-        window: In pixels of the raster.
-        around: Pixels around clouds that count as hidden, too.
-
-    Raises:
-        RasterError: The pixels can not be read.
+    A band of quality is decoded by its name. One that is none of SCL, QA_PIXEL and Fmask is not
+    guessed at, and a warning says so.
     """
     number = raster.roles.get("quality")
     if number is None:
         return None
-    name = raster.facts[number - 1].name.strip().lower()
-    values, valid = raster.read_bands(window, 0, [number])
-    codes = values[0].astype(np.int64)
+    given = raster.facts[number - 1].name.strip()
+    name = given.lower()
+    if "scl" in name or "scene classification" in name:
+        return lambda codes: np.isin(codes, SCENE_CLASSES)
     bits = next((mask for key, mask in BITS.items() if key in name), None)
-    hidden = np.isin(codes, SCENE_CLASSES) if bits is None else (codes & bits) > 0
-    hidden = np.asarray(hidden & valid)
-    if not around:
-        return hidden
-    square = np.ones((2 * around + 1, 2 * around + 1), np.uint8)
-    return np.asarray(cv2.dilate(hidden.astype(np.uint8), square) > 0)
+    if bits is None:
+        log.warning(
+            "%s: band %d is of quality, but is called %r: clouds are left out where it is called"
+            " SCL, QA_PIXEL or Fmask", raster.name, number, given,
+        )  # fmt: skip
+        return None
+    return lambda codes: np.asarray((codes & bits) > 0)
+
+
+def clouds_of(raster: Raster, window: Window, hides: Hides, around: int = 0) -> BoolArray:
+    """Return ``(y, x)`` what clouds and shadows hide.
+
+    Args:
+        raster: With a band of quality.
+        window: In pixels of the raster.
+        hides: Tells hidden pixels by their codes.
+        around: Pixels around clouds that count as hidden, too, those of clouds beside the window
+            among them.
+
+    Raises:
+        RasterError: The pixels can not be read.
+    """
+    (rows, cols), (bottom, right) = raster.grid.shape, window.stop
+    top, left = max(0, window.row - around), max(0, window.col - around)
+    wide = Window(top, left, min(rows, bottom + around) - top, min(cols, right + around) - left)
+    values, valid = raster.read_bands(wide, 0, [raster.roles["quality"]])
+    codes = np.where(valid, values[0], 0).astype(np.int64)
+    hidden = hides(codes) & valid
+    if around:
+        square = np.ones((2 * around + 1, 2 * around + 1), np.uint8)
+        hidden = cv2.dilate(hidden.astype(np.uint8), square) > 0
+    inside = np.s_[window.row - top :, window.col - left :]
+    return np.asarray(hidden[inside][: window.height, : window.width])

@@ -1,8 +1,9 @@
 """The line between water and land below a pixel: where an index passes its threshold.
 
 As CoastSat does it (Vos et al., 2019, https://doi.org/10.1016/j.envsoft.2019.104528): the
-threshold parts the pixels near the border into water and land, and marching squares draw the line
-between pixel centres. Here the raster is read in windows, so that its size does not matter.
+threshold parts the pixels near the border into water and land (``segment.parting``), and marching
+squares draw the line between pixel centres. Here the raster is read in windows, so that its size
+does not matter.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.errors import GeoreferenceError
-from geoiseg.outline.shoreline.clouds import clouds_of
+from geoiseg.outline.shoreline.clouds import clouds_of, hides_of
+from geoiseg.outline.shoreline.mixture import PURE, Sides, half_water, pure
 from geoiseg.raster import BoolArray, Raster, Window
-from geoiseg.segment.physics import near_border, otsu
+from geoiseg.segment.parting import near_border, parting_of
 
 FloatArray = NDArray[np.float32]
 Read = Callable[[Window], tuple[FloatArray, BoolArray]]
@@ -31,8 +33,11 @@ SIDE = 1024
 """Pixels of a window's side."""
 SAMPLE = 1 << 20
 """Values that the threshold is found from."""
-METHODS = ("otsu", "peaks")
+METHODS = ("half", "otsu", "peaks")
 """How a threshold is found."""
+STARTS = (0.0, -0.35, -0.175, 0.175, 0.35)
+"""Values of a normalised difference whose borders are looked at for the threshold, where no outline
+says where the border is: the one counts along which water and land are farthest apart."""
 FEWEST = 50
 """Values near the border without which there is no threshold."""
 
@@ -47,7 +52,8 @@ class WaterlineOptions:
     """Where water begins; found in the scene by default."""
     method: str = "otsu"
     """``otsu`` parts the values near the border into the most compact halves; ``peaks`` takes the
-    middle between the most frequent values of land and of water, each counted alike."""
+    middle between the most frequent values of land and of water, each counted alike; ``half`` the
+    index of a pixel that is half of each, by their bands."""
     reach: int = 5
     """Pixels on either side of the border within which the line is looked for."""
     clouds: int = 2
@@ -97,7 +103,7 @@ def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> W
     read = _reader(raster, options)
     found = options.threshold
     if found is None:
-        found = _threshold(windows, read, border, options)
+        found = _threshold(raster, windows, read, border, options)
     pieces, moves = [], []
     for window in windows:
         values, known = read(window)
@@ -145,10 +151,13 @@ def _windows(shape: tuple[int, int], border: _Border | None) -> Iterator[Window]
 
 
 def _reader(raster: Raster, options: WaterlineOptions) -> Read:
+    hides = hides_of(raster)
+
     def read(window: Window) -> tuple[FloatArray, BoolArray]:
         values, valid = raster.read_bands(window, 0, [options.index])
-        cloudy = clouds_of(raster, window, options.clouds)
-        return values[0], valid if cloudy is None else valid & ~cloudy
+        if hides is None:
+            return values[0], valid
+        return values[0], valid & ~clouds_of(raster, window, hides, options.clouds)
 
     return read
 
@@ -174,27 +183,48 @@ def _near(
 
 
 def _threshold(
-    windows: list[Window], read: Read, border: _Border | None, options: WaterlineOptions
-) -> float:
+    raster: Raster, windows: list[Window], read: Read, border: _Border | None,
+    options: WaterlineOptions,
+) -> float:  # fmt: skip
     """Return where the pixels near the border part into water and land."""
     room = max(1, SAMPLE // max(len(windows), 1))
-    sample = []
+    starts = STARTS if border is None else STARTS[:1]
+    samples: list[list[FloatArray]] = [[] for _ in starts]
     for window in windows:
         values, known = read(window)
-        if border is None:
-            own = near_border(values, known, 0.0)
-        else:
-            own = values[_near(values, known, window, border, 0.0, options.reach)]
-        sample.append(own[:: max(1, len(own) // room)])
-    values = np.concatenate(sample) if sample else np.zeros(0, np.float32)
-    if len(values) < FEWEST:
+        for start, sample in zip(starts, samples, strict=True):
+            if border is None:
+                own = near_border(values, known, start)
+            else:
+                own = values[_near(values, known, window, border, start, options.reach)]
+            sample.append(own[:: max(1, len(own) // room)])
+    near = [np.concatenate(sample) for sample in samples if sample]
+    found = [(parting, values) for values in near
+             if len(values) >= FEWEST and (parting := parting_of(values)) is not None]  # fmt: skip
+    if not found:
+        most = max(map(len, near), default=0)
         raise GeoreferenceError(
-            f"only {len(values)} known pixels lie near a border of water; give a threshold"
+            f"only {most} known pixels lie near a border of water; give a threshold"
         )
-    cut = otsu(values)
+    best, values = max(found, key=lambda one: one[0].worth)
+    if options.method == "half":
+        sides = _sides(windows, read, border, best.value, options.reach)
+        half = half_water(raster, options.index, sides, len(windows))
+        return best.value if half is None else half
     if options.method == "otsu":
-        return cut
-    return (_peak(values[values > cut]) + _peak(values[values <= cut])) / 2
+        return best.value
+    return (_peak(values[values > best.value]) + _peak(values[values <= best.value])) / 2
+
+
+def _sides(
+    windows: list[Window], read: Read, border: _Border | None, cut: float, reach: int
+) -> Iterator[Sides]:
+    """Yield where pixels near the border are water, and where land, and nothing else."""
+    for window in windows:
+        values, known = read(window)
+        near = _near(values, known, window, border, cut, max(reach, PURE))
+        above = values > cut
+        yield window, pure(above & known, near), pure(~above & known, near)
 
 
 def _peak(values: FloatArray) -> float:

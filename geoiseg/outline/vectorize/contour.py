@@ -156,7 +156,7 @@ def _chains(middle: Places, right: Places, ring: Index) -> Chains:
 def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return ``(m,)`` the shifts to the right at which logits are 0 between two centres.
 
-    NaN where they tell nothing.
+    NaN where they tell nothing: they contradict the mask, or only say yes and no.
     """
     width = logits.shape[1]
     values = logits.ravel()
@@ -168,6 +168,7 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
 
     inside, outside = at(chains.middle + chains.right / 2), at(chains.middle - chains.right / 2)
     told = (inside > 0) & (outside < 0) & (chains.right != 0)
+    told &= inside != -outside
     shift = np.full(len(told), np.nan)
     shift[told] = 0.5 - inside[told] / (inside[told] - outside[told])
     limited: NDArray[np.float64] = np.clip(shift, -LIMIT, LIMIT)

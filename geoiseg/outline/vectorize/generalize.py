@@ -45,7 +45,7 @@ def simplify(geometry: Any, tolerance: float, max_area_change: float = 0.01) -> 
     tolerance = min(tolerance, math.hypot(right - left, top - bottom))
     for _ in range(TRIES):
         simpler = shapely.simplify(geometry, tolerance, preserve_topology=True)
-        if keeps_area(simpler, geometry, max_area_change) and _same_shape(simpler, geometry):
+        if keeps_area(simpler, geometry, max_area_change) and keeps_shape(simpler, geometry):
             return simpler
         tolerance /= 2
     return geometry
@@ -207,7 +207,7 @@ def keeps_area(candidate: Any, geometry: Any, max_area_change: float) -> bool:
     return abs(after - before) <= max_area_change * before
 
 
-def _same_shape(candidate: Any, geometry: Any) -> bool:
+def keeps_shape(candidate: Any, geometry: Any) -> bool:
     """Return whether the candidate is valid and has the geometry's parts and holes."""
     ours, theirs = shapely.get_parts(candidate), shapely.get_parts(geometry)
     if len(ours) != len(theirs):

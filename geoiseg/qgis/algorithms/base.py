@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
@@ -24,6 +25,9 @@ from ..rasters import raster_of  # noqa: TID252
 from .output import Output
 from .straight import is_ready, straightened
 
+POLYGONS = QgsProcessing.SourceType.TypeVectorPolygon
+LINES = QgsProcessing.SourceType.TypeVectorLine
+VECTORS = QgsProcessing.SourceType.TypeVectorAnyGeometry
 READ = ["gpkg"]
 """Files that the companion opens as they are; QGIS copies all other layers to a GeoPackage."""
 DEVICES = ["auto", "cpu", "cuda", "mps"]
@@ -67,7 +71,7 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         if text:
             parameter.setHelp(text)
         if advanced:
-            flag = QgsProcessingParameterDefinition.FlagAdvanced
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             parameter.setFlags(parameter.flags() | flag)
         self.addParameter(parameter)
 
@@ -76,8 +80,8 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
 
         One without a default is optional.
         """
-        kind = QgsProcessingParameterNumber.Integer if how.get("whole") else (
-            QgsProcessingParameterNumber.Double
+        kind = QgsProcessingParameterNumber.Type.Integer if how.get("whole") else (
+            QgsProcessingParameterNumber.Type.Double
         )  # fmt: skip
         number = QgsProcessingParameterNumber(name, title, kind, default, default is None)
         if "least" in how:

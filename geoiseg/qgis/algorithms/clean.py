@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterField,
     QgsProcessingParameterString,
@@ -13,7 +12,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from .base import CompanionAlgorithm
+from .base import POLYGONS, CompanionAlgorithm
 
 RULES = ["order", "score", "area", "class"]
 
@@ -32,7 +31,7 @@ class CleanCoverage(CompanionAlgorithm):
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""
-        polygons = [QgsProcessing.TypeVectorPolygon]
+        polygons = [POLYGONS]
         self.add(QgsProcessingParameterVectorLayer("INPUT", "Polygons", polygons))
         self.add_choice(
             "RULE", "Who keeps an overlap", RULES,
@@ -43,7 +42,7 @@ class CleanCoverage(CompanionAlgorithm):
         self.add(
             QgsProcessingParameterField(
                 "COLUMN", "Field of the score or class", None, "INPUT",
-                QgsProcessingParameterField.Any, False, True,
+                QgsProcessingParameterField.DataType.Any, False, True,
             ),
             "By default score or label.",
         )  # fmt: skip
@@ -59,11 +58,7 @@ class CleanCoverage(CompanionAlgorithm):
             "MAX_CHANGE", "Share of each area that may change", 0.01, least=0.0, most=1.0,
             advanced=True,
         )  # fmt: skip
-        self.add(
-            QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Coverage", QgsProcessing.TypeVectorPolygon
-            )
-        )
+        self.add(QgsProcessingParameterVectorDestination("OUTPUT", "Coverage", POLYGONS))
         self.add_result("FEATURES", "Features")
 
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> Dict[str, Any]:  # noqa: N802

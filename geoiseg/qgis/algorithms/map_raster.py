@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
@@ -14,7 +13,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from .base import CompanionAlgorithm
+from .base import POLYGONS, CompanionAlgorithm
 
 MODES = ["default", "fast", "best", "lattice"]
 """The first leaves the choice to the model."""
@@ -34,7 +33,7 @@ class MapRaster(CompanionAlgorithm):
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""
         self.add_raster()
-        polygons = [QgsProcessing.TypeVectorPolygon]
+        polygons = [POLYGONS]
         self.add(QgsProcessingParameterVectorLayer("AOI", "Area of interest", polygons, None, True))
         self.add(QgsProcessingParameterString("LABEL", "Label of every object", "", False, True))
         self.add_number("MIN_AREA", "Least area of an object in pixels", 64, whole=True, least=1)
@@ -73,11 +72,7 @@ class MapRaster(CompanionAlgorithm):
             ),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Objects", QgsProcessing.TypeVectorPolygon
-            )
-        )
+        self.add(QgsProcessingParameterVectorDestination("OUTPUT", "Objects", POLYGONS))
         self.add_result("OBJECTS", "Objects")
         self.add_result("AREA", "Their area in square metres")
         self.add_result("FAILED", "Windows that failed")
@@ -86,7 +81,7 @@ class MapRaster(CompanionAlgorithm):
         """Add what is looked for in words or by example."""
         text = QgsProcessingParameterString("TEXT", "Look for what words name", "", False, True)
         self.add(text, "For example water; by default all objects.")
-        shapes = [QgsProcessing.TypeVectorPolygon]
+        shapes = [POLYGONS]
         like = QgsProcessingParameterVectorLayer(
             "LIKE", "Look for objects like", shapes, None, True
         )

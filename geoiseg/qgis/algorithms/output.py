@@ -107,7 +107,7 @@ class Output:
         result = QgsVectorFileWriter.writeAsVectorFormatV3(
             layer, str(target), context.transformContext(), options
         )
-        if result[0] != QgsVectorFileWriter.NoError:
+        if result[0] != QgsVectorFileWriter.WriterError.NoError:
             raise QgsProcessingException(f"can not write {self.path}: {result[1]}")
         style, beside = self._style(), self.path.with_suffix(".qml")
         if style and (not beside.exists() or MARK in beside.read_text("utf-8", "replace")):

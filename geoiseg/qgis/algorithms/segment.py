@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterVectorDestination,
     QgsProcessingParameterVectorLayer,
 )
 
-from .base import CompanionAlgorithm
+from .base import POLYGONS, VECTORS, CompanionAlgorithm
 
 
 class SegmentFromPrompts(CompanionAlgorithm):
@@ -30,15 +29,11 @@ class SegmentFromPrompts(CompanionAlgorithm):
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""
         self.add_raster()
-        self.add(
-            QgsProcessingParameterVectorLayer(
-                "PROMPTS", "Prompts", [QgsProcessing.TypeVectorAnyGeometry]
-            )
-        )
+        self.add(QgsProcessingParameterVectorLayer("PROMPTS", "Prompts", [VECTORS]))
         self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
-        self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", False))
+        self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", True))
         self.add_number("HOLES", "Fill holes of fewer square metres", 0.0, least=0.0, advanced=True)
         self.add_number("PARTS", "Drop parts of fewer square metres", 0.0, least=0.0, advanced=True)
         self.add_number("GROW", "Move outlines outwards by metres", 0.0, advanced=True)
@@ -50,11 +45,7 @@ class SegmentFromPrompts(CompanionAlgorithm):
             "SCHEMA", "Fields of each class", extension="json", optional=True
         )
         self.add(schema, advanced=True)
-        self.add(
-            QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Objects", QgsProcessing.TypeVectorPolygon
-            )
-        )
+        self.add(QgsProcessingParameterVectorDestination("OUTPUT", "Objects", POLYGONS))
         self.add_result("FOUND", "Objects found")
         self.add_result("ASKED", "Objects asked for")
 

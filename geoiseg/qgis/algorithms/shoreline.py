@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterField,
     QgsProcessingParameterString,
@@ -13,7 +12,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from .base import CompanionAlgorithm
+from .base import LINES, POLYGONS, CompanionAlgorithm
 
 SIDES = ["both", "left", "right"]
 PICKS = ["nearest", "farthest"]
@@ -34,9 +33,15 @@ class ExtractShoreline(CompanionAlgorithm):
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: N802, ARG002
         """Define parameters and outputs."""
-        shapes = [QgsProcessing.TypeVectorPolygon, QgsProcessing.TypeVectorLine]
-        polygons, lines = [QgsProcessing.TypeVectorPolygon], [QgsProcessing.TypeVectorLine]
-        anything = QgsProcessingParameterField.Any
+        shapes = [
+            POLYGONS,
+            LINES,
+        ]
+        polygons, lines = (
+            [POLYGONS],
+            [LINES],
+        )
+        anything = QgsProcessingParameterField.DataType.Any
         self.add(QgsProcessingParameterVectorLayer("INPUT", "Polygons or lines", shapes))
         self.add(
             QgsProcessingParameterVectorLayer("EXTENT", "Valid ground", polygons, None, True),
@@ -71,9 +76,7 @@ class ExtractShoreline(CompanionAlgorithm):
             QgsProcessingParameterVectorLayer("BASELINE", "Baseline", lines, None, True),
             "Lines to cast transects from; by default the oldest shoreline.",
         )
-        self.add(
-            QgsProcessingParameterVectorDestination("OUTPUT", "Lines", QgsProcessing.TypeVectorLine)
-        )
+        self.add(QgsProcessingParameterVectorDestination("OUTPUT", "Lines", LINES))
         self.add_result("LINES", "Lines")
         self.add_result("LENGTH_M", "Their length in metres")
         self.add_result("MEASURED", "Transects with a rate")

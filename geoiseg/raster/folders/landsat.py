@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from geoiseg.errors import RasterError
+from geoiseg.raster.folders.archive import Place
 from geoiseg.raster.folders.stack import Part
 from geoiseg.raster.sensors.catalogue import Sensor
 from geoiseg.raster.sensors.product_names import landsat_of, product_of
@@ -18,12 +18,12 @@ _GROUPS = ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", "LEVEL2_SURFACE_TEMPERATURE_
 """Parts of the metadata that say how numbers become reflectances, those of level 2 first."""
 
 
-def landsat_metadata(folder: Path) -> Path | None:
+def landsat_metadata(folder: Place) -> Place | None:
     """Return the MTL file of a product in a folder; None where there is none."""
     return next((f for f in sorted(folder.glob("*_MTL.txt")) if f.is_file()), None)
 
 
-def landsat_parts(folder: Path, metadata: Path) -> list[Part]:
+def landsat_parts(folder: Place, metadata: Place) -> list[Part]:
     """Return the bands of a product in the order of their numbers, and its flags last.
 
     Raises:
@@ -50,7 +50,7 @@ def landsat_parts(folder: Path, metadata: Path) -> list[Part]:
     return sorted(known, key=_order)
 
 
-def _part(code: str, file: Path, sensor: Sensor, numbers: dict[str, float]) -> Part:
+def _part(code: str, file: Place, sensor: Sensor, numbers: dict[str, float]) -> Part:
     band = sensor.band(code)
     if band is None:
         return Part(str(file), code)

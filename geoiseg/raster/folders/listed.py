@@ -10,6 +10,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from geoiseg.errors import RasterError
+from geoiseg.raster.folders.archive import Place
 from geoiseg.raster.folders.stack import Part
 from geoiseg.raster.gdal_facts import band_facts
 from geoiseg.raster.sensors.beside import with_companions
@@ -20,7 +21,7 @@ from geoiseg.raster.spectrum import QUALITY, role_named
 _HLS = re.compile(r"^HLS\.[SL]30\..*\.(B\d\d|B8A|Fmask)\.tiff?$", re.IGNORECASE)
 
 
-def hls_files(folder: Path) -> list[Path]:
+def hls_files(folder: Place) -> list[Place]:
     """Return the band files of an HLS product in a folder; none where it is none.
 
     Raises:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geoiseg.errors import RasterError
+from geoiseg.raster.folders.archive import Place, packed_product
+from geoiseg.raster.folders.item import item_parts
 from geoiseg.raster.folders.landsat import landsat_metadata, landsat_parts
 from geoiseg.raster.folders.listed import hls_files, listed_parts
 from geoiseg.raster.folders.safe import safe_metadata, safe_parts
@@ -16,10 +18,11 @@ BETWEEN = ";"
 
 
 def stack_of(path: str) -> str | None:
-    """Return the virtual dataset of a product's folder, or of a list of files; None for others.
+    """Return the virtual dataset of a product, a STAC item or a list of files; None for others.
 
     Args:
-        path: A folder, the metadata of a product, or files with semicolons between them.
+        path: A folder, an archive with one or a path into it, the metadata of a product, an item,
+            or files with semicolons between them.
 
     Raises:
         RasterError: It is such a product, but can not be opened.
@@ -34,11 +37,12 @@ def stack_of(path: str) -> str | None:
         is_folder = place.is_dir()
     except (OSError, ValueError):
         return None
-    parts = _product(place) if is_folder else None
+    inside: Place | None = place if is_folder else packed_product(path)
+    parts = item_parts(place) if inside is None else _product(inside)
     return None if parts is None else stacked(parts, path)
 
 
-def _product(folder: Path) -> list[Part] | None:
+def _product(folder: Place) -> list[Part] | None:
     safe = safe_metadata(folder)
     if safe is not None:
         return safe_parts(folder, safe)

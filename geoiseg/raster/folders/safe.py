@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 from geoiseg.errors import RasterError
+from geoiseg.raster.folders.archive import Place
 from geoiseg.raster.folders.stack import Part
 from geoiseg.raster.sensors.catalogue import SENTINEL2_L1C, SENTINEL2_L2A
 
@@ -16,12 +16,12 @@ _ORDER = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", 
 """Bands as ``band_id`` numbers them from 0 on."""
 
 
-def safe_metadata(folder: Path) -> Path | None:
+def safe_metadata(folder: Place) -> Place | None:
     """Return the metadata of a Sentinel-2 product in a folder; None where there is none."""
     return next((f for f in sorted(folder.glob("MTD_MSIL*.xml")) if f.is_file()), None)
 
 
-def safe_parts(folder: Path, metadata: Path) -> list[Part]:
+def safe_parts(folder: Place, metadata: Place) -> list[Part]:
     """Return the bands of a product, each from its finest file, and its classes last.
 
     Raises:
@@ -54,9 +54,9 @@ def safe_parts(folder: Path, metadata: Path) -> list[Part]:
     return parts
 
 
-def _finest(images: Path) -> dict[str, Path]:
+def _finest(images: Place) -> dict[str, Place]:
     """Return the finest file of each band below a folder."""
-    found: dict[str, tuple[int, Path]] = {}
+    found: dict[str, tuple[int, Place]] = {}
     for file in sorted(images.rglob("*.jp2")):
         match = _FILE.search(file.name)
         if match is None:
@@ -67,14 +67,14 @@ def _finest(images: Path) -> dict[str, Path]:
     return {code: file for code, (_, file) in found.items()}
 
 
-def _radiometry(metadata: Path) -> tuple[float, dict[str, float]]:
+def _radiometry(metadata: Place) -> tuple[float, dict[str, float]]:
     """Return by what numbers are multiplied, and what is added to those of each band before.
 
     Raises:
         RasterError: The metadata can not be read.
     """
     try:
-        root = ET.parse(metadata).getroot()  # noqa: S314 - of the user's own product
+        root = ET.fromstring(metadata.read_bytes())  # noqa: S314 - of the user's own product
         quantity = root.findtext(".//BOA_QUANTIFICATION_VALUE") or root.findtext(
             ".//QUANTIFICATION_VALUE"
         )

@@ -30,7 +30,8 @@ def open_raster(
     Args:
         source: A path, a URL, a GDAL VSI path, an open rasterio dataset, an xarray
             DataArray, or a raster that is open already. The folder of a Sentinel-2, Landsat
-            or HLS product is one raster of all its bands, and so is a list of files.
+            or HLS product, its archive as downloaded, a STAC item in a file, and a list of files
+            are one raster of all their bands.
         bands: One or three bands to show and to segment: numbers from 1, roles such as ``nir``,
             indices such as ``ndwi``, formulas such as ``(green-nir)/(green+nir)``, or the name of
             a composite, ``infrared``; a text has them between commas. By default the raster's

@@ -150,22 +150,30 @@ def coded_bands(names: dict[int, str], sensor: Sensor | None = None) -> dict[int
     """Return what bands are by codes such as ``B08`` and ``SR_B5``.
 
     A code is believed where all sensors that have every code of the raster mean the same by it.
+    Bands of flags, ``SCL`` and the like, are known by their names, and tell sensors apart, too.
 
     Args:
         names: Descriptions by number of band.
         sensor: The raster's, where that is known.
     """
-    codes = {number: name for number, name in names.items() if _CODE.match(name.strip())}
+    flags = {number: band for number, name in names.items() if (band := _flags_named(name))}
+    codes = {number: name for number, name in names.items() if number in flags or is_code(name)}
     if sensor is not None:
         named = {number: sensor.band(name) for number, name in names.items()}
         return {number: band for number, band in named.items() if band is not None}
     fitting = [one for one in _CODED if _fits(one, codes.values())]
-    found = {}
+    found = dict(flags)
     for number, name in codes.items():
         meant = [band for one in fitting if (band := one.band(name)) is not None]
         if meant and len({band.role for band in meant}) == 1:
             found[number] = meant[0]
     return found
+
+
+def _flags_named(name: str) -> SensorBand | None:
+    """Return the band of flags that a name is of; None for all others."""
+    bands = (one.band(name) for one in _CODED)
+    return next((band for band in bands if band is not None and band.role == QUALITY), None)
 
 
 def _fits(sensor: Sensor, codes: Iterable[str]) -> bool:

@@ -56,8 +56,8 @@ def with_item(
     asset = _asset(item, file)
     if asset is None:
         return tuple(facts)
-    bands = _listed(asset, "bands") or _listed(asset, "eo:bands")
-    raster = _listed(asset, "raster:bands") or bands
+    bands = listed(asset, "bands") or listed(asset, "eo:bands")
+    raster = listed(asset, "raster:bands") or bands
     data = [n for n, one in enumerate(facts) if one.interpretation != "alpha"]
     bands = bands if len(bands) in (len(facts), len(data)) else []
     raster = raster if len(raster) in (len(facts), len(data)) else []
@@ -76,12 +76,12 @@ def _with_band(
     centre = band.get("eo:center_wavelength", band.get("center_wavelength"))
     scale, offset = facts.scale, facts.offset
     if not facts.is_scaled:
-        scale = _number(raster.get("raster:scale", raster.get("scale")), 1.0) or 1.0
-        offset = _number(raster.get("raster:offset", raster.get("offset")), 0.0)
+        scale = number(raster.get("raster:scale", raster.get("scale")), 1.0) or 1.0
+        offset = number(raster.get("raster:offset", raster.get("offset")), 0.0)
     return replace(
         facts,
         name=facts.name or str(band.get("name", "")),
-        wavelength=facts.wavelength or _number(centre, 0.0) or None,
+        wavelength=facts.wavelength or number(centre, 0.0) or None,
         item_role=str(common) if isinstance(common, str) else "",
         item=said_by,
         scale=scale,
@@ -98,11 +98,13 @@ def _asset(item: Mapping[str, Any], file: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _listed(asset: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def listed(asset: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the objects that an asset lists under a key; none where it does not."""
     found = asset.get(key)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _number(value: Any, usual: float) -> float:
+def number(value: Any, usual: float) -> float:
+    """Return a number that an item has, or the usual one where it is none."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if is_number and value == value else usual  # noqa: PLR0124 - NaN

@@ -1,7 +1,7 @@
 /** The page: opens a raster, hears the user, shows what the worker answers. */
 
 import { ask } from "./engine.js";
-import { flatgeobuf, geojson, learn } from "./export.js";
+import { flatgeobuf, geojson, learn, reopened } from "./export.js";
 import { PixelMap } from "./map.js";
 
 /** @import {Item} from "./export.js" */
@@ -84,6 +84,18 @@ async function accept() {
   say(`accepted: ${items.length} object${items.length > 1 ? "s" : ""}`);
 }
 
+/** Objects that were downloaded earlier, to go on with. @param {File} file */
+async function reopen(file) {
+  if (!raster) throw new Error("open the raster first, then its objects");
+  const found = reopened(await file.text(), raster.epsg);
+  for (const item of found) {
+    items.push({ ...item, id: items.length + 1 });
+    map.add(item.geometry, item.label);
+  }
+  listed();
+  say(`${file.name}: ${found.length} object${found.length === 1 ? "" : "s"}`);
+}
+
 function listed() {
   for (const id of ["geojson", "flatgeobuf"]) {
     /** @type {HTMLButtonElement} */ (element(id)).disabled = !items.length;
@@ -107,7 +119,11 @@ function choose(box) {
 }
 
 /** @param {File | undefined} file */
-const openFile = (file) => file && attempt(() => open(file, file.name));
+const openFile = (file) =>
+  file &&
+  attempt(() =>
+    /\.(geo)?json$/i.test(file.name) ? reopen(file) : open(file, file.name),
+  );
 /** @param {string} url */
 const openUrl = (url) =>
   attempt(() =>
@@ -137,9 +153,11 @@ element("flatgeobuf").addEventListener("click", () =>
     download(flatgeobuf(items, raster?.epsg ?? null), ".fgb"),
   ),
 );
-element("file").addEventListener("change", (event) =>
-  openFile(/** @type {HTMLInputElement} */ (event.target).files?.[0]),
-);
+element("file").addEventListener("change", (event) => {
+  const input = /** @type {HTMLInputElement} */ (event.target);
+  void openFile(input.files?.[0]);
+  input.value = ""; // or the same file could not be chosen again
+});
 element("remote").addEventListener("submit", (event) => {
   event.preventDefault();
   void openUrl(/** @type {HTMLInputElement} */ (element("url")).value);

@@ -32,18 +32,77 @@ export function toLonLat(epsg) {
 }
 
 /**
+ * Objects that were downloaded as GeoJSON, back in the raster's CRS.
+ * @param {string} text
+ * @param {number | null} epsg
+ * @returns {Item[]}
+ */
+export function reopened(text, epsg) {
+  const name = `EPSG:${epsg}`;
+  if (epsg === null || !proj4.defs(name))
+    throw new Error(
+      "this raster's CRS is not known here, so objects in longitude and latitude can not be placed",
+    );
+  const { forward } = proj4("EPSG:4326", name);
+  const features = featuresOf(text);
+  return features.map(({ geometry, properties }, k) => ({
+    id: k + 1,
+    label: String(properties?.label ?? ""),
+    geometry: {
+      type: geometry.type,
+      coordinates: walked(geometry.coordinates, (xy) => forward([...xy])),
+    },
+    score: Number(properties?.score ?? 0),
+    clicks: Number(properties?.clicks ?? 0),
+  }));
+}
+
+/**
+ * The polygons of a text.
+ * @param {string} text
+ * @returns {any[]}
+ */
+function featuresOf(text) {
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    throw new Error("this is no GeoJSON: download objects here to see one");
+  }
+  const features = found?.type === "FeatureCollection" ? found.features : null;
+  const kinds = ["Polygon", "MultiPolygon"];
+  if (
+    !Array.isArray(features) ||
+    !features.every((one) => kinds.includes(one?.geometry?.type))
+  )
+    throw new Error("only a GeoJSON collection of polygons can be opened here");
+  return features;
+}
+
+/**
+ * Coordinates of any depth, each position moved.
+ * @param {any} value
+ * @param {(xy: [number, number]) => number[]} moved
+ * @returns {any}
+ */
+const walked = (value, moved) =>
+  typeof value[0] === "number"
+    ? moved(value)
+    : value.map((/** @type {any} */ part) => walked(part, moved));
+
+/**
  * Features in the raster's CRS, or in another.
  * @param {Item[]} items
  * @param {(xy: [number, number]) => number[]} [moved]
  */
 export function collection(items, moved = (xy) => xy) {
-  /** @param {any} value @returns {any} */
-  const walk = (value) =>
-    typeof value[0] === "number" ? moved(value) : value.map(walk);
   const features = items.map(({ id, label, geometry, score, clicks }) => ({
     type: /** @type {const} */ ("Feature"),
     id,
-    geometry: { type: geometry.type, coordinates: walk(geometry.coordinates) },
+    geometry: {
+      type: geometry.type,
+      coordinates: walked(geometry.coordinates, moved),
+    },
     properties: {
       id,
       label,

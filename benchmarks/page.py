@@ -1,0 +1,118 @@
+"""Clicks on the page without Python beside the same clicks in Python, on one machine.
+
+    $ python benchmarks/page.py
+
+Opens a COG of 2.9 GB (nearly all of it holes) by its address in a Chromium, clicks at places it
+has not seen yet and then again near them, and prints seconds, bytes read and memory; then the
+same in Python with one thread. Needs the `dev` extra and Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+os.environ.setdefault("GEOISEG_THREADS", "1")
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import geoiseg
+from geoiseg.models import get_model
+from geoiseg.web.site import write_site
+from tests.web.large_cog import CENTRE, RADIUS, counting, large_cog
+from tests.web.scenes import serving
+
+PLACES = [(0, 0), (600, 0), (-600, 0), (0, 600), (0, -600)]
+"""Where is clicked first, from the disc's middle, in pixels: each needs a chip of its own."""
+ADD = """async ([x, y, positive]) => {
+  const { ask } = await import("./engine.js");
+  const started = performance.now();
+  const step = { points: [{ x, y, positive }], box: null, level: 0 };
+  await ask("add", step);
+  return (performance.now() - started) / 1000;
+}"""
+CLEAR = """async () => (await import("./engine.js")).ask("clear")"""
+
+
+def in_the_page(page: Any) -> tuple[list[float], list[float]]:
+    """Return the seconds of first clicks and of further ones."""
+    first, further = [], []
+    for dx, dy in PLACES:
+        x, y = CENTRE[0] + dx, CENTRE[1] + dy
+        first.append(page.evaluate(ADD, [x, y, True]))
+        further += [page.evaluate(ADD, [x + 9 * k, y + 7, True]) for k in (1, 2)]
+        page.evaluate(CLEAR)
+    return first, further
+
+
+def in_python(path: Path) -> tuple[list[float], list[float]]:
+    """Return the same for a session with the same clicks."""
+    first, further = [], []
+    session = geoiseg.Session(geoiseg.open_raster(path), model=get_model("tiny"))
+    for dx, dy in PLACES:
+        for k in range(3):
+            x, y = CENTRE[0] + dx + 9 * k, CENTRE[1] + dy + 7 * (k > 0)
+            place = session.raster.grid.to_crs([(x, y)])[0]
+            started = time.perf_counter()
+            session.add_point(*place)
+            (further if k else first).append(time.perf_counter() - started)
+        session.clear()
+    return first, further
+
+
+def resident() -> float:
+    """Return the megabytes that the browser's pages hold for themselves."""
+    held = [
+        process.memory_full_info().uss
+        for process in psutil.Process().children(recursive=True)
+        if "--type=renderer" in " ".join(process.cmdline())
+    ]
+    return max(held, default=0) / 1e6
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as player:
+        folder = Path(scratch)
+        path = large_cog(folder / "large.tif")
+        site = write_site(folder / "site").folder
+        where = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = player.chromium.launch(executable_path=where, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 800})
+        page.set_default_timeout(120_000)
+        with serving(site) as address, counting(folder) as (server, counted):
+            page.goto(address)
+            page.evaluate("navigator.serviceWorker.ready")
+            started = time.perf_counter()
+            page.fill("#url", f"{server}large.tif")
+            page.press("#url", "Enter")
+            page.wait_for_function("document.querySelector('#status').textContent.includes('EPSG')")
+            page.evaluate(ADD, [CENTRE[0], CENTRE[1] + RADIUS // 2, True])
+            opened = time.perf_counter() - started
+            read = counted.sent
+            page.evaluate(CLEAR)
+            first, further = in_the_page(page)
+            held = resident()
+        browser.close()
+        own_first, own_further = in_python(path)
+    print(f"opened by its address and clicked: {opened:.2f} s, {read / 1e6:.1f} MB read")
+    print(f"memory of the page: {held:.0f} MB")
+    print(f"{'':28s}{'page':>8s}{'Python':>8s}{'ratio':>7s}")
+    for name, ours, theirs in (
+        ("first click at a place, s", first, own_first),
+        ("further click, s", further, own_further),
+    ):
+        times = median(ours), median(theirs)
+        print(f"{name:28s}{times[0]:8.2f}{times[1]:8.2f}{times[0] / times[1]:7.1f}")
+
+
+if __name__ == "__main__":
+    main()

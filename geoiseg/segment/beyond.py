@@ -1,0 +1,143 @@
+"""Objects past their one chip: followed from chip to chip, and sharpened along their border."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoiseg.errors import PromptError
+from geoiseg.prompting import (
+    Frame,
+    PixelPrompts,
+    Point,
+    Prompts,
+    Scribble,
+    around,
+    level_for_gsd,
+)
+from geoiseg.raster import BoolArray, Grid
+from geoiseg.segment.growing import Canvas, GrowOptions, Look, amend, grow
+from geoiseg.segment.masks import Mask
+from geoiseg.segment.outcome import Outcome, Step, changed
+from geoiseg.segment.sharpening import Refine, SharpenOptions, sharpen
+from geoiseg.segment.watch import Watch
+
+Decide = Callable[
+    [Frame, PixelPrompts, NDArray[np.float32] | None, Watch], tuple[BoolArray, BoolArray]
+]
+"""Answers prompts on a chip, given ``(y, x)`` logits of what is thought there if anything is: the
+``(y, x)`` mask, and where there is data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """How objects are looked at on chips beside their own."""
+
+    grid: Grid
+    """Of the raster."""
+    chip_size: int
+    decide: Decide
+
+    def followed(
+        self, steps: tuple[Step, ...], said: Prompts, before: Outcome, start: Outcome, watch: Watch
+    ) -> Outcome:
+        """Return the object followed beyond its chip, or changed there by what was said last.
+
+        Args:
+            steps: All steps, the last one to be taken now.
+            said: All that they say.
+            before: The object before the last step.
+            start: The object before it was followed, on its own chip.
+            watch: To follow or stop the work.
+
+        Raises:
+            PromptError: What was said last is no point or stroke on a chip.
+            CancelledError: The user asked to stop.
+        """
+        grid, size, level = self.grid, self.chip_size, before.frame.level
+        look = self._looking(watch)
+        if steps[-1].grow:
+            options = GrowOptions(chips=steps[-1].grow)
+            canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
+        else:
+            frame = self._around(steps[-1], level)
+            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array)
+            canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
+        return self._made(Frame(level, canvas.window), canvas, before, watch)
+
+    def sharpened(
+        self, steps: tuple[Step, ...], said: Prompts, before: Outcome, watch: Watch
+    ) -> Outcome:
+        """Return the object with its border as fine as the raster has it.
+
+        Args:
+            steps: All steps, the last one to be taken now.
+            said: All that they say.
+            before: The object before the last step.
+            watch: To follow or stop the work.
+
+        Raises:
+            CancelledError: The user asked to stop before anything was done.
+        """
+        last = steps[-1]
+        options = SharpenOptions(level_for_gsd(self.grid, last.gsd), last.sharpen)
+        refine = self.refining(watch)
+        found = sharpen(
+            before.frame, before.mask.array, said, self.grid, refine, self.chip_size, options
+        )
+        return self._made(found.frame, found.canvas, before, watch)
+
+    def refining(self, watch: Watch) -> Refine:
+        """Return what answers prompts on the chips along a border."""
+        count = 0
+
+        def refine(
+            frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32]
+        ) -> tuple[BoolArray, BoolArray]:
+            nonlocal count
+            count += 1
+            watch.phase(f"sharpening, chip {count}")
+            return self.decide(frame, pixel, thought, watch)
+
+        return refine
+
+    def _looking(self, watch: Watch) -> Look:
+        """Return what answers prompts on the chips that an object is followed through."""
+        count = 0
+
+        def look(frame: Frame, pixel: PixelPrompts) -> tuple[BoolArray, BoolArray]:
+            nonlocal count
+            count += 1
+            watch.phase(f"following, chip {count}")
+            if not pixel.positive.any():
+                nothing = np.zeros(frame.window.shape, bool)
+                return nothing, nothing
+            return self.decide(frame, pixel, None, watch)
+
+        return look
+
+    def _around(self, step: Step, level: int) -> Frame:
+        """Return the chip around what a step says."""
+        if not all(isinstance(item, (Point, Scribble)) for item in step.prompts):
+            raise PromptError(
+                "refine an object that was followed beyond its chip with points and strokes"
+            )
+        vertices = Prompts(step.prompts).outline_pixels(self.grid)
+        low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
+        frame = around(self.grid, level, self.chip_size, (*low, *high))
+        if max(frame.window.shape) > self.chip_size:
+            raise PromptError(
+                "refine an object that was followed beyond its chip with shorter strokes"
+            )
+        return frame
+
+    def _made(self, frame: Frame, canvas: Canvas, before: Outcome, watch: Watch) -> Outcome:
+        mask = Mask(canvas.mask, frame.grid(self.grid), before.mask.score)
+        changes = (*before.changes, changed(before.mask, mask))
+        logits = np.zeros((0, 0), np.float16)
+        if frame == before.frame and np.array_equal(mask.array, before.mask.array):
+            logits = before.logits  # it ends on its chip: its outline stays
+        return Outcome(mask, logits, frame, dict(watch.milliseconds), changes, canvas)

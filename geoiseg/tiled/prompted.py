@@ -56,6 +56,7 @@ class GroupJob:
     refine: RefineOptions | None = None
     """Where the objects are outlines to refine: what still fits."""
     outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
+    """As the outlines of all other maps: a run that is resumed has one sort of line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,7 +316,7 @@ class Ui {
         const mode = layer.count >= 3 ? h("select", { ariaLabel: "Colour or grey", onchange: () => mode.value === "rgb" && layer.composites.length ? look({ composite: layer.composites[0] }) : set({ bands: mode.value === "rgb" ? [1, 2, 3] : [layer.bands.find((one) => typeof one === "number") ?? 1] }) }, h("option", { value: "rgb", selected: layer.bands.length === 3 }, "Colour"), h("option", { value: "one", selected: layer.bands.length === 1 }, "Grey")) : null;
         if (mode) parts.push(this.row("Show as", mode));
         parts.push(this.row("Bands", ...selects));
-        const formula = h("input", { type: "text", ariaLabel: "Index or formula", placeholder: "ndwi or nir,red,ndwi", onchange: () => formula.value.trim() && look({ bands: formula.value.trim() }) });
+        const formula = h("input", { type: "text", ariaLabel: "Index or formula", placeholder: "ndwi or nir,red,ndwi", onchange: () => { if (formula.value.trim()) look({ bands: formula.value.trim() }); formula.blur(); } });
         parts.push(this.row("Index", formula));
       }
       const limit = (n) => h("input", { type: "number", step: "any", value: layer.stretch[n], ariaLabel: n ? "White at" : "Black at", onchange: () => set({ stretch: [Number(low.value), Number(high.value)] }) });
@@ -324,7 +324,7 @@ class Ui {
       const high = limit(1);
       parts.push(this.row("Contrast", low, high));
       const percent = h("input", { type: "number", min: 0, max: 25, step: 0.5, value: 2, ariaLabel: "Percent that saturates" });
-      const auto = (of) => h("button", { type: "button", onclick: () => look({ auto: of, percent: Number(percent.value) }) }, of === "view" ? "of the view" : "of the raster");
+      const auto = (of) => h("button", { type: "button", title: `Contrast of the ${of}`, ariaLabel: `of the ${of}`, onclick: () => look({ auto: of, percent: Number(percent.value) }) }, of);
       parts.push(this.row("Auto", auto("view"), auto("raster"), percent));
       const gamma = h("input", { type: "range", min: 0.2, max: 3, step: 0.1, value: layer.gamma, ariaLabel: "Gamma", onchange: () => look({ gamma: Number(gamma.value) }) });
       parts.push(this.row("Gamma", gamma));

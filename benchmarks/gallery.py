@@ -140,7 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     if len(rows) % 2:
         rows.append(np.full_like(rows[0], 255))
     picture = np.vstack([np.hstack(rows[k : k + 2]) for k in range(0, len(rows), 2)])
-    cv2.imwrite(str(args.out), np.ascontiguousarray(picture[..., ::-1]))
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
+    cv2.imwrite(str(args.out), np.ascontiguousarray(picture[..., ::-1]), quality)
     for one, old, new in done[: args.worst]:
         print(
             f"{one.family:10s} {one.scene:28s} {one.trial.kind:10s}"

@@ -193,7 +193,8 @@ class ByHand(Reshaping):
             )
             return self._among(new, pulled_along)
 
-        self._by_hand("move", feature, lambda outline: by_hand.moved(outline, dx, dy), follow)
+        self._by_hand("move", feature, lambda outline: by_hand.moved(
+            outline, dx, dy, self.raster.grid.footprint), follow)  # fmt: skip
 
     def split(
         self, xy: Iterable[Place], feature: int | None = None, *, crs: Any = None

@@ -205,10 +205,11 @@ JSON = st.recursive(
 )
 KINDS = [
     "tile", "untile", "view", "click", "move", "drag", "vertex", "do", "choose", "class", "set", "layer",
-    "words", "export", "upload", "ready",
+    "look", "words", "export", "upload", "ready",
 ]  # fmt: skip
 FIELDS = ["id", "layer", "z", "x", "y", "at", "zoom", "negative", "box", "name", "what", "change",
-          "to", "value", "bands", "stretch", "opacity", "visible", "text", "format", "bounds"]  # fmt: skip
+          "to", "value", "bands", "stretch", "opacity", "visible", "text", "format", "bounds",
+          "composite", "auto", "percent", "gamma", "ramp", "linked", "accepted", "action"]  # fmt: skip
 
 
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON))

@@ -35,7 +35,7 @@ _SHARE = click.FloatRange(min=0)
               show_default=True, help="What draws the outlines: colours in all bands, the model,"
               " or whichever finds an object better on the first raster.")  # fmt: skip
 @click.option("--moved", type=_SHARE, default=0.5, show_default=True,
-              help="Flag objects whose IoU with the date before is below.")  # fmt: skip
+              help="Flag objects whose IoU with the date before is below this.")  # fmt: skip
 @click.option("--resized", type=_SHARE, default=0.3, show_default=True,
               help="Flag objects that gained or lost more than this share of their area.",
               )  # fmt: skip

@@ -35,7 +35,7 @@ from geoiseg.plain_json import json_text
 @click.option("--clicks", default=20, show_default=True, help="Most clicks on an object.")
 @click.option("--limit", type=click.IntRange(1), help="Most objects of a scene.")
 @click.option(
-    "--seed", default=0, show_default=True, help="Of the choice of objects, and of the user."
+    "--seed", default=0, show_default=True, help="Another seed: other objects, other clicks."
 )
 @click.option(
     "--user",

@@ -205,7 +205,7 @@ class ObjectTool(QgsMapTool):
             return lambda: self.said.emit(chr(int(key)))
         keys: Dict[Any, Callable[[], Any]] = {
             Qt.Key.Key_E: lambda: self.said.emit("refine"),
-            Qt.Key.Key_M: lambda: self.said.emit("like"),
+            Qt.Key.Key_L: lambda: self.said.emit("like"),
             Qt.Key.Key_H: lambda: self.said.emit("hover"),
         }
         if self.can_escape:

@@ -193,7 +193,8 @@ class ByHand(Reshaping):
             )
             return self._among(new, pulled_along)
 
-        self._by_hand("move", feature, lambda outline: by_hand.moved(outline, dx, dy), follow)
+        self._by_hand("move", feature, lambda outline: by_hand.moved(
+            outline, dx, dy, self.raster.grid.footprint), follow)  # fmt: skip
 
     def split(
         self, xy: Iterable[Place], feature: int | None = None, *, crs: Any = None
@@ -207,7 +208,9 @@ class ByHand(Reshaping):
             SessionError: There is no object, or no such feature.
             PromptError: The line does not cut it.
         """
-        line = shapely.LineString(self._places(xy, crs))
+        if len(places := self._places(xy, crs)) < 2:
+            raise SessionError("a line that splits has two vertices at least: draw it across")
+        line = shapely.LineString(places)
         with self._lock:
             if self._in_progress(feature):
                 self._by_hand("split", None, lambda outline: by_hand.split(outline, line)[0])

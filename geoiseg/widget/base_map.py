@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from geoiseg.errors import ExportError, SessionError
+from geoiseg.errors import ExportError, GeoisegError, SessionError
 from geoiseg.models import Model, get_model, model_names
 from geoiseg.segment import Watch
 from geoiseg.widget.by_hand import METHODS, HandTools
@@ -131,7 +131,15 @@ class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
         """
         if what not in METHODS:
             raise SessionError(f"{what!r} is none of {', '.join(METHODS)}")
-        return self._ask(lambda _: getattr(self.session, what)(*places, **how), wait=wait)
+
+        def change(_: Watch) -> Any:
+            try:
+                return getattr(self.session, what)(*places, **how)
+            except GeoisegError:
+                self.hand_tools.forget()
+                raise
+
+        return self._ask(change, wait=wait)
 
     @property
     def model_choices(self) -> list[str]:

@@ -28,9 +28,9 @@ MOST = {
     "simplify": 20.0,
     "threshold": 1.0,
     "snap": 100_000.0,
-    "holes": 1e12,
-    "parts": 1e12,
-    "grow": 100_000.0,
+    "holes": 1e16,
+    "parts": 1e16,
+    "grow": 1e6,
     "brush": 100_000.0,
 }
 """Numbers that can be set, from 0 to this much; ``grow`` from as much below 0."""

@@ -7,9 +7,11 @@ import json
 import sys
 
 from qgis.core import QgsApplication
-from qgis.gui import QgsMapCanvas
+from qgis.gui import QgsMapCanvas, QgsMessageBar
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QEventLoop, Qt
 from qgis.PyQt.QtGui import QKeyEvent
+from qgis.PyQt.QtWidgets import QMainWindow
 
 sys.path.insert(0, sys.argv[1])
 application = QgsApplication([], True, sys.argv[3])
@@ -57,4 +59,36 @@ def keys():
     return taken
 
 
-print(json.dumps({"set_up": set_up, "keys": keys}[sys.argv[2]]()))
+class Window:
+    """What of QGIS's window the button needs."""
+
+    def __init__(self):
+        self._window, self._bar = QMainWindow(), QgsMessageBar()
+
+    def mainWindow(self):
+        return self._window
+
+    def messageBar(self):
+        return self._bar
+
+
+def offer():
+    """Return what is left of the button's offer and window once the plugin is gone."""
+    from geoiseg_qgis.channel import Channel
+    from geoiseg_qgis.setting_up import SettingUp
+
+    iface = Window()
+    first = SettingUp(iface, Channel(""), lambda: None)
+    application.processEvents()
+    seen = [len(iface.messageBar().items())]
+    window = first.show()
+    first.remove()
+    application.sendPostedEvents(window, QEvent.Type.DeferredDelete)
+    seen += [len(iface.messageBar().items()), int(not sip.isdeleted(window))]
+    gone_at_once = SettingUp(iface, Channel(""), lambda: None)
+    gone_at_once.remove()
+    application.processEvents()
+    return {"seen": [*seen, len(iface.messageBar().items())]}
+
+
+print(json.dumps({"set_up": set_up, "keys": keys, "offer": offer}[sys.argv[2]]()))

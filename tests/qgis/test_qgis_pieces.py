@@ -15,13 +15,15 @@ from tests.qgis.qgis_app import PYTHON, Qgis
 pytestmark = [pytest.mark.qgis]
 
 PIECES = Path(__file__).parent / "pieces.py"
+OWN = ("PYTHONPATH", "VIRTUAL_ENV", "GEOISEG_PYTHON")
+"""Variables that would tell QGIS's Python of that of the tests."""
 
 
 def piece(folder: Path, what: str, **variables: str) -> dict[str, Any]:
     """Return what a part of the plugin that is packed in a folder does."""
     Qgis.made(folder)
     plugins = folder / "profiles/default/python/plugins"
-    mine = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    mine = {name: value for name, value in os.environ.items() if name not in OWN}
     done = subprocess.run(
         [PYTHON, str(PIECES), str(plugins), what, str(folder)], capture_output=True, text=True,
         env={**mine, "QT_QPA_PLATFORM": "offscreen", **variables}, check=False,
@@ -47,3 +49,8 @@ def test_a_password_in_the_index_s_address_is_in_no_line(tmp_path: Path) -> None
 
 def test_keys_with_alt_stay_those_of_qgis_menus(tmp_path: Path) -> None:
     assert piece(tmp_path, "keys") == {"": list("EHMNPSX1"), "alt": [], "meta": []}
+
+
+def test_the_offer_and_its_window_go_with_the_plugin(tmp_path: Path) -> None:
+    seen = piece(tmp_path, "offer", HOME=str(tmp_path), PATH="/usr/bin:/bin")["seen"]
+    assert seen == [1, 0, 0, 0]

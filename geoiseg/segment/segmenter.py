@@ -180,6 +180,8 @@ class Segmenter:
         if before is None or before.grown is not None:
             raise PromptError("choose among answers before the object is followed or sharpened")
         found, number = self.alternatives(steps, before, watch), steps[-1].choice or 0
+        if watch.cancelled():
+            raise CancelledError("stopped: the answer came too late")
         if number >= len(found):
             raise PromptError(f"there are {len(found)} answers, from 0; got {number}")
         return replace(found[number], empty=before.empty, changes=before.changes)

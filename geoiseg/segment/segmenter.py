@@ -183,15 +183,19 @@ class Segmenter:
         )
 
     def _chosen(self, steps: tuple[Step, ...], before: Outcome | None, watch: Watch) -> Outcome:
-        """Return one of the alternatives to the object before the last step."""
+        """Return one of the alternatives to the object before the last step.
+
+        Of a model that has fewer answers than that which was asked then, the largest.
+        """
         if before is None or before.grown is not None:
             raise PromptError("choose among answers before the object is followed or sharpened")
         found, number = self.alternatives(steps, before, watch), steps[-1].choice or 0
         if watch.cancelled():
             raise CancelledError("stopped: the answer came too late")
-        if number >= len(found):
-            raise PromptError(f"there are {len(found)} answers, from 0; got {number}")
-        return replace(found[number], empty=before.empty, changes=before.changes)
+        if not found:
+            return before
+        chosen = found[min(number, len(found) - 1)]
+        return replace(chosen, empty=before.empty, changes=before.changes)
 
     @property
     def beyond(self) -> Beyond:

@@ -136,3 +136,18 @@ def test_a_choice_that_is_stopped_late_changes_nothing(nested: Path) -> None:
     with pytest.raises(CancelledError):
         session.choose(0, watch=watch)
     assert session.steps == steps
+
+
+def test_a_choice_does_not_keep_a_project_from_opening_with_another_model(
+    nested: Path, tmp_path: Path
+) -> None:
+    session = start(nested)
+    session.choose(2)
+    session.accept("group")
+    session.edit(1)
+    session.save(tmp_path / "p.gpkg")
+    again = geoiseg.Session.load(tmp_path / "p.gpkg", model="grabcut")
+    assert again.steps == session.steps
+    assert again.choice == len(again.alternatives) - 1
+    session.model = "grabcut"
+    assert session.geometry.equals(again.geometry)

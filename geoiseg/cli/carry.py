@@ -64,6 +64,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     options: CarryOptions | None = CarryOptions(register, how, drift=DriftOptions(moved, resized))
     layers, done = [first_rows(session, days[0])], []
     at: Any = session
+    last = max((one.id for one in session.accepted), default=0)
     with tqdm(total=len(rasters) * len(session.accepted), unit="object", **bar_options()) as bar:
 
         def tell(said: str) -> None:
@@ -76,7 +77,9 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
             options = None
             layers.append(at.features)
             done.append(at)
-            layers.extend([_new(at, len(session.accepted))] if appeared and at.appeared else [])
+            if appeared and at.appeared:
+                layers.append(_new(at, last))
+                last += len(at.appeared)
     export_features(_joined(layers), out)
     for one, place in zip(done, kept, strict=False):
         one.session.save(place)
@@ -123,15 +126,15 @@ def _places(folder: Path | None, rasters: tuple[str, ...]) -> list[Path]:
     return places
 
 
-def _new(one: Carried, count: int) -> gpd.GeoDataFrame:
-    """Return rows of what appeared, numbered after the objects."""
+def _new(one: Carried, last: int) -> gpd.GeoDataFrame:
+    """Return rows of what appeared, numbered from after the last number that is taken."""
     crs = one.features.crs
     there = one.session.raster.grid.crs
     labels = [label for label, _ in one.appeared]
     shapes = gpd.GeoSeries([shape for _, shape in one.appeared], crs=there)
     shapes = shapes if crs is None else shapes.to_crs(crs)
     rows = {
-        "object": np.arange(count + 1, count + 1 + len(labels)),
+        "object": np.arange(last + 1, last + 1 + len(labels)),
         "label": labels,
         "date": one.date,
         "change": "appeared",

@@ -11,12 +11,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.errors import SessionError
+from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature
 from geoiseg.outline import by_hand
 from geoiseg.prompting import Region
 from geoiseg.raster import metres_per_unit
 from geoiseg.segment import Step
+from geoiseg.segment.spectral import VERSION
 from geoiseg.session.reshaping import Reshaping
 
 XY = NDArray[np.float64]
@@ -294,8 +295,10 @@ class ByHand(Reshaping):
         return feature is None or feature == self._state.editing
 
     def _drawn_step(self, tool: str, outline: Any) -> Step:
-        gsd = self.steps[-1].gsd if self.steps else self.gsd
-        return Step((Region(outline, given=True, by=tool),), gsd)
+        said = (Region(outline, given=True, by=tool),)
+        if self.steps:
+            return Step(said, self.steps[-1].gsd, spectral=self.steps[-1].spectral)
+        return Step(said, self.gsd, spectral=VERSION if self.all_bands else 0)
 
     def _after(self, step: Step) -> Any:
         """Return the state after a step by hand."""
@@ -352,8 +355,9 @@ class ByHand(Reshaping):
 
 def _drawn(feature: Feature, outline: Any, tool: str, gsd: float | None) -> Feature:
     """Return a feature with an outline by hand as its last step."""
-    before = feature.steps[-1].gsd if feature.steps else gsd
-    step = Step((Region(outline, given=True, by=tool),), before)
+    said = (Region(outline, given=True, by=tool),)
+    last = feature.steps[-1] if feature.steps else Step((), gsd)
+    step = Step(said, last.gsd, spectral=last.spectral)
     return feature.changed(geometry=outline, steps=(*feature.steps, step))
 
 

@@ -95,7 +95,7 @@ class Carrier:
         """
         if not session.accepted:
             raise SessionError("there is nothing to carry yet: accept a feature first")
-        return cls(Teacher(session, options, {one.id: one for one in session.accepted}))
+        return cls(Teacher(session, options, {one.id: _as_drawn(one) for one in session.accepted}))
 
     @property
     def origin(self) -> Sharing:
@@ -142,7 +142,7 @@ class Carrier:
         session._replace_features(tuple(features), kinds)  # noqa: SLF001
         grid = session.raster.grid
         last = dict(before) | {
-            one.id: self.back(one.geometry, grid, pair.shift) for one in features
+            one.id: self.back(_as_drawn(one).geometry, grid, pair.shift) for one in features
         }
         return Carried(session, date, tuple(drifts), pair.shift,
                        _apart(appeared, features), self, last)  # fmt: skip
@@ -168,6 +168,11 @@ class Carrier:
         session.classes, session.schema = first.classes, first.schema
         session.snap, session.all_bands = first.snap, first.all_bands
         return session
+
+
+def _as_drawn(feature: Feature) -> Feature:
+    """Return a feature as it was before its holes, parts or width were changed."""
+    return feature if feature.drawn is None else replace(feature, geometry=feature.drawn)
 
 
 def _opened(raster: Any, first: Raster) -> Raster:

@@ -21,7 +21,7 @@ from geoiseg.prompting import prompt_to_dict
 from geoiseg.segment import Step
 from geoiseg.session.project import Project, load_project, save_project
 
-OUTLINE = ("geometry", "steps", "score", "model", "weights", "gsd", "source")
+OUTLINE = ("geometry", "drawn", "steps", "score", "model", "weights", "gsd", "source")
 """What of a feature belongs together: an outline, and how it was made."""
 MINE = ("raster", "bands", "stretch", "crs", "model", "weights", "gsd", "options", "snap")
 """Settings of which the last that were changed are kept."""

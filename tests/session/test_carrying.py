@@ -309,3 +309,20 @@ def test_a_river_of_five_dates_has_the_area_of_its_labels(data: Path) -> None:
         assert iou(one.geometry, river) > 0.88
         assert at.date in folder.name
         assert at.queue == (1,)
+
+
+@pytest.mark.parametrize("how", ["colours", "model"])
+def test_what_is_shown_wider_is_not_widened_anew_on_each_date(tmp_path: Path, how: str) -> None:
+    known = lake(800, 800, 300)
+    first = session_on(scene(tmp_path / "a.tif", [known]), [known])
+    plain = first.carry(scene(tmp_path / "b.tif", [known], seed=4), options=CarryOptions(how=how))
+    first.reshape([1], grow=50)
+    wide = first.carry(str(tmp_path / "b.tif"), options=CarryOptions(how=how))
+    again = wide.carry(str(tmp_path / "b.tif"))
+    for carried in (wide, again):
+        [one], [drift] = carried.session.accepted, carried.drifts
+        assert iou(one.geometry, lake(800, 800, 350)) > 0.93
+        assert iou(one.drawn, known) > 0.93
+        assert drift.flags == plain.drifts[0].flags
+    wide.session.reshape([1], grow=0)
+    assert wide.session.accepted[0].geometry.equals(plain.session.accepted[0].geometry)

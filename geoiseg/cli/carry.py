@@ -64,6 +64,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     options: CarryOptions | None = CarryOptions(register, how, drift=DriftOptions(moved, resized))
     layers, done = [first_rows(session, days[0])], []
     at: Any = session
+    known = max((one.id for one in session.accepted), default=0)
     with tqdm(total=len(rasters) * len(session.accepted), unit="object", **bar_options()) as bar:
 
         def tell(said: str) -> None:
@@ -76,7 +77,9 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
             options = None
             layers.append(at.features)
             done.append(at)
-            layers.extend([_new(at, len(session.accepted))] if appeared and at.appeared else [])
+            if appeared and at.appeared:
+                layers.append(_new(at, known))
+                known += len(at.appeared)
     export_features(_joined(layers), out)
     for one, place in zip(done, kept, strict=False):
         one.session.save(place)
@@ -123,22 +126,19 @@ def _places(folder: Path | None, rasters: tuple[str, ...]) -> list[Path]:
     return places
 
 
-def _new(one: Carried, count: int) -> gpd.GeoDataFrame:
-    """Return rows of what appeared, numbered after the objects."""
+def _new(one: Carried, known: int) -> gpd.GeoDataFrame:
+    """Return rows of what appeared, numbered after all that is known, other dates' too."""
     crs = one.features.crs
-    there = one.session.raster.grid.crs
-    labels = [label for label, _ in one.appeared]
-    shapes = gpd.GeoSeries([shape for _, shape in one.appeared], crs=there)
-    shapes = shapes if crs is None else shapes.to_crs(crs)
+    shapes = [shape for _, shape in one.new]
     rows = {
-        "object": np.arange(count + 1, count + 1 + len(labels)),
-        "label": labels,
+        "object": np.arange(known + 1, known + 1 + len(shapes)),
+        "label": [label for label, _ in one.new],
         "date": one.date,
         "change": "appeared",
         "area_m2": [measure(shape, crs)[0] for shape in shapes],
         "source": one.session.raster.name,
     }
-    return gpd.GeoDataFrame(rows, geometry=shapes.to_numpy(), crs=crs)
+    return gpd.GeoDataFrame(rows, geometry=np.array(shapes, object), crs=crs)
 
 
 def _joined(layers: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

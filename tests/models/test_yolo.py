@@ -186,7 +186,10 @@ def test_a_file_that_runs_code_runs_none(tmp_path: Path) -> None:
 )
 def test_a_plan_names_layers_and_nothing_that_runs(changed: dict[str, Any]) -> None:
     nn = needed("torch.nn")
-    layers = {"backbone": [[-1, 1, "Conv", [64, 3, 2]]], "head": [[-1, 1, "nn.Upsample", [None, 2]]]}
+    layers = {
+        "backbone": [[-1, 1, "Conv", [64, 3, 2]]],
+        "head": [[-1, 1, "nn.Upsample", [None, 2]]],
+    }
     known = SimpleNamespace(Conv=nn.Conv2d, TorchVision=nn.Module, torch_safe_load=print)
     for activation in ("nn.SiLU()", "torch.nn.LeakyReLU(0.1, inplace=True)"):
         check_plan({**layers, "activation": activation}, known, Path("net.pt"))

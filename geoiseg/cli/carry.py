@@ -111,14 +111,20 @@ def _places(folder: Path | None, rasters: tuple[str, ...]) -> list[Path]:
     """Return where the project of each raster is kept; none where they are not.
 
     Raises:
-        SessionError: One is there already.
+        SessionError: One is there already, or two would have one name.
+        ExportError: The folder can not be made.
     """
     if folder is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder} can be no folder for projects: {error.strerror}") from error
     stems = [Path(name).stem for name in rasters]
     if len(set(stems)) < len(stems):
         stems = [f"{Path(name).parent.name}_{Path(name).stem}" for name in rasters]
+    if len(set(stems)) < len(stems):
+        raise SessionError("two rasters have one name: their projects can not lie in one folder")
     places = [folder / f"{stem}.gpkg" for stem in stems]
     for place in places:
         if place.exists():

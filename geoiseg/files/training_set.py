@@ -56,7 +56,8 @@ class TrainingOptions:
     empty: bool = False
     """Whether chips without any object are written, too."""
     least: float = 0.1
-    """Share of an object's area that a chip has to hold for it to be in its annotations."""
+    """Share of an object, or of the chip that it fills, from which on it is in the annotations of
+    a chip; class maps have all of it."""
 
     def __post_init__(self) -> None:
         for name, known in (("kind", Kind), ("form", Form)):
@@ -192,7 +193,8 @@ def _parts(
         polygons = [one for one in shapely.get_parts(inside)
                     if one.geom_type == "Polygon" and one.area >= 1]  # fmt: skip
         area = sum(one.area for one in polygons)
-        if polygons and area >= options.least * shape.area:
+        share = 0.0 if options.kind == "masks" else options.least
+        if polygons and area >= share * min(shape.area, frame.area):
             whole = polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
             category = classes.index(_class(table["label"].iloc[row]))
             yield Part(int(table["id"].iloc[row]), category, whole, area)

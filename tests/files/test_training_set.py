@@ -259,6 +259,22 @@ def test_ground_of_two_dates_goes_to_one_split(
     assert {name for names in home.values() for name in names} == set(SPLITS)
 
 
+@pytest.mark.parametrize("kind", ["coco", "masks"])
+def test_what_fills_many_chips_is_in_all_of_them(
+    session: geoiseg.Session, tmp_path: Path, kind: str
+) -> None:
+    for number in range(1, 18):
+        session.delete(number)
+    lake = gpd.GeoDataFrame({"label": ["lake"]}, geometry=[box(0, 0, 256, 200)], crs=UTM)
+    session.add_features(lake)
+    written = session.export_training(tmp_path / "set", size=SIZE, kind=kind, splits=(1, 0, 0))
+    assert written.objects["train"] == 16
+    if kind == "masks":
+        maps = [cv2.imread(str(one), cv2.IMREAD_UNCHANGED)
+                for one in (tmp_path / "set" / "masks").rglob("*.png")]  # fmt: skip
+        assert sum(int((one == 1).sum()) for one in maps) == 256 * 200
+
+
 def test_a_folder_of_others_is_left_alone(
     session: geoiseg.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoiseg.errors import PromptError, SessionError
+from geoiseg.errors import SessionError
 from geoiseg.features import Feature
 from geoiseg.outline import by_hand
 from geoiseg.prompting import Region

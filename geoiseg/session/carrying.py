@@ -68,6 +68,14 @@ class Carried:
             shapes.append(shape)
         return gpd.GeoDataFrame(rows, geometry=np.array(shapes, object), crs=first.raster.grid.crs)
 
+    @property
+    def new(self) -> tuple[tuple[str, Any], ...]:
+        """What appeared, in the CRS of the first raster and moved back by the shift."""
+        grid = self.session.raster.grid
+        return tuple(
+            (label, self._carrier.back(shape, grid, self.shift)) for label, shape in self.appeared
+        )
+
     def carry(
         self, raster: Any, date: str = "", *, options: CarryOptions | None = None,
         watch: Watch | None = None,

@@ -91,7 +91,7 @@ class RefineOptions:
     min_score: float = 0.4
     """Least IoU that the model predicts for its own mask, 0..1."""
     most: float | None = None
-    """Metres by which a border may move at most; any by default."""
+    """Metres, or pixels without a CRS, by which a border may move at most; any by default."""
 
     def __post_init__(self) -> None:
         for name in ("min_same", "min_score"):

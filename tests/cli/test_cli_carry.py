@@ -115,6 +115,13 @@ def test_what_is_wrong_is_said_in_a_line(
     code, _, err = run(capsys, "carry", project, coasts[2], tmp_path / "dates.tif")
     assert code == 1
     assert "written as vectors" in err
+    code, _, err = run(capsys, "carry", project, coasts[2], out, "--projects", project)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "can be no folder for projects" in err
+    given = (project, coasts[2], coasts[2], out, "--projects", tmp_path / "kept")
+    code, _, err = run(capsys, "carry", *given)
+    assert code == 1
+    assert "two rasters have one name" in err
     assert not out.exists()
 
 

@@ -84,7 +84,7 @@ def test_a_drawing_larger_than_a_chip_has_a_coarser_mask(tmp_path: Path) -> None
 def test_nothing_is_moved_off_the_raster(session: geoiseg.Session, disk: Disk) -> None:
     number = session.accept()
     before = session.accepted
-    with pytest.raises(PromptError, match="outside of"):
+    with pytest.raises(PromptError, match="off the raster"):
         session.move((0, 0), (1e6, 0), number)
     with pytest.raises(SessionError, match="two vertices"):
         session.split([disk.centre], number)

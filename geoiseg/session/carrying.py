@@ -21,6 +21,7 @@ from geoiseg.segment.dates import Shift
 from geoiseg.session.drift import DRIFTED, FIRST, KEPT, Drift, date_in
 from geoiseg.session.learning import CarryOptions, Teacher
 from geoiseg.session.pairing import Pair
+from geoiseg.session.reviewing import without_review
 from geoiseg.session.sharing import Sharing
 
 
@@ -95,7 +96,8 @@ class Carrier:
         """
         if not session.accepted:
             raise SessionError("there is nothing to carry yet: accept a feature first")
-        return cls(Teacher(session, options, {one.id: one for one in session.accepted}))
+        fresh = {one.id: replace(one, attributes=without_review(one)) for one in session.accepted}
+        return cls(Teacher(session, options, fresh))
 
     @property
     def origin(self) -> Sharing:

@@ -54,7 +54,7 @@ def state_of(feature: Feature) -> str:
 
 def score_of(feature: Feature) -> float | None:
     """Return how sure an outline is, 0..1: by its model, or by the layer that it is from."""
-    score = feature.attributes.get(FOREIGN_SCORE) if feature.score is None else feature.score
+    score: Any = feature.attributes.get(FOREIGN_SCORE) if feature.score is None else feature.score
     known = isinstance(score, (int, float)) and not isinstance(score, bool)
     return float(score) if known and math.isfinite(score) else None
 

@@ -21,6 +21,7 @@ from geoiseg.segment.dates import Shift
 from geoiseg.session.drift import DRIFTED, FIRST, KEPT, Drift, date_in
 from geoiseg.session.learning import CarryOptions, Teacher
 from geoiseg.session.pairing import Pair
+from geoiseg.session.reviewing import without_review
 from geoiseg.session.sharing import Sharing
 
 
@@ -103,7 +104,8 @@ class Carrier:
         """
         if not session.accepted:
             raise SessionError("there is nothing to carry yet: accept a feature first")
-        return cls(Teacher(session, options, {one.id: _as_drawn(one) for one in session.accepted}))
+        plain = (replace(one, attributes=without_review(one)) for one in session.accepted)
+        return cls(Teacher(session, options, {one.id: _as_drawn(one) for one in plain}))
 
     @property
     def origin(self) -> Sharing:

@@ -60,7 +60,6 @@ def test_where_nothing_is_said_yet_there_is_no_answer(disk: Disk) -> None:
 @pytest.mark.parametrize(
     ("step", "more", "words"),
     [
-        ({"choose": 99}, {}, "there are . answers, from 0; got 99"),
         ({"choose": -1}, {}, "by its number from 0, got -1"),
         ({"choose": True}, {}, "choose is a number, got True"),
         ({"choose": 0, "grow": 3}, {}, "a step has prompts, or says"),

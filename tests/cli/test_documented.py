@@ -35,8 +35,8 @@ def test_the_page_names_every_option(name: str) -> None:
     said = [one for one in re.split(r"\n(?=geoiseg )", PAGE.read_text().split("```")[1].strip())
             if one.split()[1] == name]  # fmt: skip
     assert said
-    assert set(re.findall(r"--[a-z-]+", " ".join(said))) == set(long_options(command)) - BESIDE
+    assert set(re.findall(r"--[a-z0-9-]+", " ".join(said))) == set(long_options(command)) - BESIDE
 
 
 def test_the_page_names_what_goes_with_others() -> None:
-    assert set(re.findall(r"--[a-z-]+", PAGE.read_text().split("```")[2])) >= BESIDE
+    assert set(re.findall(r"--[a-z0-9-]+", PAGE.read_text().split("```")[2])) >= BESIDE

@@ -40,6 +40,12 @@ def quiet_onnxruntime() -> ModuleType:
     return loaded
 
 
+def quiet_quantization() -> ModuleType:
+    """Return onnxruntime's tools that make 8-bit graphs, which report nothing either."""
+    quiet_onnxruntime()
+    return require("onnxruntime.quantization")
+
+
 def quiet_openvino() -> ModuleType:
     """Return OpenVINO, loaded without what reports its use.
 

@@ -18,8 +18,6 @@ from geoiseg.cli.options import Bands, bands_option, chosen_options, running_opt
 from geoiseg.console import bar_options, can_ask
 from geoiseg.errors import GeoisegError, UnknownModelError, WeightsError
 from geoiseg.models import DEFAULT_MODEL
-from geoiseg.models.exported.card import read_card
-from geoiseg.models.exported.chips import int8_on
 from geoiseg.models.listing import Listed, built_in
 from geoiseg.models.registry import models as all_models
 from geoiseg.models.weights.bundle import bundle, install_file, is_bundle, unbundle
@@ -34,7 +32,6 @@ from geoiseg.models.weights.download import Listener
 from geoiseg.models.weights.pull import PullOptions, pull
 from geoiseg.models.weights.store import installed, missing_packages, verify
 from geoiseg.plain_json import json_text
-from geoiseg.raster import open_raster
 
 EXTRA = "pip install 'geoiseg[sam]'"
 accept_option = click.option(
@@ -210,6 +207,10 @@ def export(name: str, out: Path, kind: str | None, raster: str | None, bands: Ba
         return
     if kind == "static" and raster is None:
         raise click.UsageError("--int8 static is calibrated on a raster of yours: --raster FILE")
+    from geoiseg.models.exported.card import read_card
+    from geoiseg.models.exported.chips import int8_on
+    from geoiseg.raster import open_raster
+
     Console().say("making int8 and comparing its masks with those of fp32; this takes minutes")
     trial = int8_on(kind, None if raster is None else open_raster(raster, bands=bands))
     exported.export_model(name, out, chosen_options(), trial)

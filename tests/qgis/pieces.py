@@ -51,7 +51,7 @@ def keys():
     taken = {}
     for name, modifier in modifiers.items():
         taken[name] = []
-        for letter in "EHMNPSX1":
+        for letter in "EHLNPSX1":
             event = QKeyEvent(QEvent.Type.ShortcutOverride, ord(letter), modifier, letter)
             event.ignore()
             if tool.eventFilter(canvas, event):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ExportError
 from geoiseg.models.exported.card import WEIGHTS
-from geoiseg.quiet import quiet_onnxruntime
+from geoiseg.quiet import quiet_quantization
 from geoiseg.raster import BoolArray
 
 KINDS = ("weights", "static")
@@ -102,9 +102,7 @@ def calibrated(source: Path, pixels: Iterator[NDArray[np.float32]]) -> Any:
     """
     import onnx
 
-    quiet_onnxruntime()
-    from onnxruntime import quantization
-
+    quantization: Any = quiet_quantization()
     model = onnx.load(str(source), load_external_data=False)
     heavy = _heavy(model)
     wanted = [node.name for node in model.graph.node if set(node.input) & set(heavy)]

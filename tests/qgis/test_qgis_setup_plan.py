@@ -19,7 +19,7 @@ from geoiseg.companion.own_wheel import NAME as WHEEL
 from geoiseg.companion.own_wheel import own_wheel
 from geoiseg.companion.plugin_zip import PLUGIN
 from geoiseg.qgis.setup.home import Home, wait_for_sweepers
-from geoiseg.qgis.setup.index import INDEX, hosts_of, listed, newest, tags_of, without_login
+from geoiseg.qgis.setup.index import hosts_of, listed, newest, tags_of, without_login
 from geoiseg.qgis.setup.machine import PROBE, Machine, Python, likely_pythons
 from geoiseg.qgis.setup.script import (
     CHECK,
@@ -35,15 +35,19 @@ from geoiseg.qgis.setup.script import (
     variables_of,
 )
 
+INDEX = "https://mirror.test/simple"
 WINDOWS = Machine(
     "win32", "AMD64", r"C:\Users\Zoë B", r"C:\Program Files\QGIS 3.40\apps\Python312",
     {"LOCALAPPDATA": r"C:\Users\Zoë B\AppData\Local", "ProgramFiles": r"C:\Program Files",
-     "PATH": r"C:\Windows;C:\Users\Zoë B\AppData\Local\Microsoft\WindowsApps"},
+     "PATH": r"C:\Windows;C:\Users\Zoë B\AppData\Local\Microsoft\WindowsApps",
+     "PIP_INDEX_URL": INDEX},
 )  # fmt: skip
 MAC = Machine(
     "darwin", "arm64", "/Users/zoe", "/Applications/QGIS.app/Contents/MacOS", {"PATH": "/usr/bin"}
 )
-LINUX = Machine("linux", "x86_64", "/home/zoe", "/usr", {"PATH": "/opt/bin:/usr/bin"})
+LINUX = Machine(
+    "linux", "x86_64", "/home/zoe", "/usr", {"PATH": "/opt/bin:/usr/bin", "PIP_INDEX_URL": INDEX}
+)
 GOOD = {
     "version": [3, 12],
     "bits": 64,
@@ -466,3 +470,9 @@ def test_what_is_left_is_set_aside_at_once_and_goes_beside_all_else(tmp_path: Pa
     wait_for_sweepers()
     assert {path.name for path in place.folder.iterdir()} == {"env-2", "current.json"}
     assert (place.folder / "env-2/lib").is_dir()
+
+
+def test_without_pip_and_an_index_it_says_what_to_do(tmp_path: Path) -> None:
+    plan = Plan(MAC, home(tmp_path, MAC), sources(tmp_path), lambda path: False)
+    with pytest.raises(SetupError, match="no Python here has pip: install"):
+        follow(plan, answering({}))

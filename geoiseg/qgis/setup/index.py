@@ -8,8 +8,6 @@ from html.parser import HTMLParser
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-INDEX = "https://pypi.org/simple"
-"""pip's own default; PIP_INDEX_URL in the environment goes before it."""
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 UV_TAGS = {
     ("linux", "x86_64"): "manylinux.*_x86_64", ("linux", "aarch64"): "manylinux.*_aarch64",
@@ -32,8 +30,9 @@ class Wheel(NamedTuple):
 
 
 def index_of(variables: Dict[str, str]) -> str:
-    """Return the address of the package index."""
-    return (variables.get("PIP_INDEX_URL") or INDEX).rstrip("/")
+    """Return the address of the package index that the user has set; empty without one."""
+    names = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
+    return next((variables[name].rstrip("/") for name in names if variables.get(name)), "")
 
 
 def without_login(text: str) -> str:

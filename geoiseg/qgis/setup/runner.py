@@ -29,6 +29,8 @@ from .script import (
 )
 
 HELD = "another window of QGIS is setting geoiseg up: wait for it"
+ELSEWHERE = "https://www.example.org"
+"""An address outside, to ask the system which proxy leads there."""
 KILL_MS = 3000
 """How long a program has to end before it is killed."""
 
@@ -97,7 +99,7 @@ class Setup(QObject):
                     return
             self._variables = {
                 **variables_of(machine.variables, self.home),
-                **network_variables(self.home.folder, index_of(machine.variables)),
+                **network_variables(self.home.folder, index_of(machine.variables) or ELSEWHERE),
             }
         except OSError as error:
             self._say(str(error))  # the script tells it better

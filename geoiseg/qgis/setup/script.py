@@ -242,7 +242,14 @@ class Plan:
     def _fetched(self, project: str, until: float) -> Generator[Task, Any, Path]:
         """Return the wheel of a project from the index, checked."""
         tags = tags_of(project, self.machine.system, self.machine.cpu)
-        page = f"{index_of(self.machine.variables)}/{project}/"
+        index = index_of(self.machine.variables)
+        if not index:
+            raise SetupError(
+                "no Python here has pip: install your system's python3-venv or a Python from"
+                " {oldest} on, or set PIP_INDEX_URL among QGIS's environment variables, then try again",
+                oldest=f"3.{OLDEST[1]}",
+            )
+        page = f"{index}/{project}/"
         title = f"Getting {project}"
         wheel = None
         if tags is not None:

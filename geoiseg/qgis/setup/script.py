@@ -246,7 +246,8 @@ class Plan:
         if not index:
             raise SetupError(
                 "no Python here has pip: install your system's python3-venv or a Python from"
-                " {oldest} on, or set PIP_INDEX_URL among QGIS's environment variables, then try again",
+                " {oldest} on, or set PIP_INDEX_URL among QGIS's environment variables,"
+                " then try again",
                 oldest=f"3.{OLDEST[1]}",
             )
         page = f"{index}/{project}/"

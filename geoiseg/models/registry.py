@@ -12,7 +12,7 @@ from typing import Any
 from geoiseg.errors import ModelError, UnknownModelError, WeightsError, require
 from geoiseg.models.classic import ENGINES, NEEDS
 from geoiseg.models.listing import Listed, built_in, with_weights
-from geoiseg.models.options import ModelOptions
+from geoiseg.models.options import PRECISIONS, ModelOptions
 from geoiseg.models.protocol import Model
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
@@ -27,13 +27,14 @@ DEFAULT_MODEL = "tiny"
 """The model that ships with the package: the fewest clicks without a download."""
 
 TINY = {
-    "tiny": "geoiseg.models.tiny.model:TinyModel",
+    "tiny": "geoiseg.models.tiny.model:present",
     "tiny-1": "geoiseg.models.tiny.model:first_generation",
 }
 """The small network that ships, and its first generation for what was made with it."""
 
 MODELS = {**ENGINES, **TINY}
-"""``module:Class`` of each model that ships with the package; a class takes no arguments."""
+"""``module:Class`` of each model that ships with the package; a class takes no arguments, but for
+:data:`TINY`, which take how they run."""
 
 F_BRS = re.compile(r"(?P<name>.+)\+f-brs-(?P<kind>[abc])")
 """How a name ends that asks for f-BRS around a network of RITM, e.g. ``ritm-h18+f-brs-c``."""
@@ -150,7 +151,7 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
         for package in NEEDS.get(name, ()):
             require(package)
         module, _, factory = MODELS[name].partition(":")
-        return _made(module, factory)
+        return _made(module, factory, *([options] if name in TINY else []))
     if name in CATALOGUE and CATALOGUE[name].family in WORD_FAMILIES:
         raise ModelError(
             f"{name} finds what words name and takes no clicks; use it as an engine:"
@@ -176,11 +177,11 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
 
 def _check_built_in(name: str, options: ModelOptions) -> None:
     """Refuse options that would be silently ignored."""
-    runtime = "onnxruntime" if name in TINY else "auto"
+    fast = name in TINY and options.backend == "openvino"
     possible = {
         "device": ("auto", "cpu"),
-        "precision": ("auto", "fp32"),
-        "backend": ("auto", runtime),
+        "precision": PRECISIONS if fast else ("auto", "fp32"),
+        "backend": ("auto", *(("onnxruntime", "openvino") if name in TINY else ())),
     }
     for option, values in possible.items():
         given = getattr(options, option)

@@ -18,7 +18,7 @@ from geoiseg.errors import SessionError
 from geoiseg.features import Feature, QualityOptions, Schema, checked, kinds_of
 from geoiseg.features.feature import now
 from geoiseg.features.kinds import joined
-from geoiseg.session.by_hand import ByHand
+from geoiseg.session.tracing import Tracing
 
 TO_CHECK, CHECKED, REJECTED = "to check", "checked", "rejected"
 STATES = (TO_CHECK, CHECKED, REJECTED)
@@ -150,7 +150,7 @@ def check_state(state: Any) -> None:
         raise SessionError(f"a review says one of {', '.join(STATES)}; got {state!r}")
 
 
-class Reviewing(ByHand):
+class Reviewing(Tracing):
     """Accepted features are looked at one by one, the doubtful ones first."""
 
     reviewer: str | None = None

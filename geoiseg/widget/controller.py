@@ -18,6 +18,7 @@ from geoiseg.widget.channel.actions import (
     REGION,
     REVIEW,
     TOOLS,
+    WIRE,
 )
 from geoiseg.widget.channel.messages import (
     Choose,
@@ -87,11 +88,12 @@ class Controller:
             case VertexChange():
                 owner.hand_tools.vertex(message)
             case Move():
-                owner.lookout.hover(message)
+                (owner.wire if owner.tool == WIRE else owner.lookout).hover(message)
             case View():
                 owner.lookout.look(message)
             case Do():
-                self._do(message.name)
+                if owner.tool != WIRE or not owner.wire.do(message.name):
+                    self._do(message.name)
             case Choose():
                 self._choose(message)
             case ClassChange():
@@ -119,6 +121,9 @@ class Controller:
         owner = self._map
         if owner.tool in BY_HAND:
             owner.hand_tools.click(self.hit(click.at, click.zoom))
+            return
+        if owner.tool == WIRE:
+            owner.wire.click(click)
             return
         if owner.tool in (PICK, REGION) and not click.negative:
             hit = self.hit(click.at, click.zoom)
@@ -207,6 +212,8 @@ class Controller:
         owner = self._map
         if choice.what == "tool":
             owner.tool = choice.name
+        elif choice.what == "follows":
+            owner.wire.follows = choice.name
         elif choice.what == "model":
             if choice.name not in owner.model_choices:
                 raise SessionError(f"there is no model {choice.name!r} to choose")

@@ -35,7 +35,7 @@ _SHARE = click.FloatRange(min=0)
               show_default=True, help="What draws the outlines: colours in all bands, the model,"
               " or whichever finds an object better on the first raster.")  # fmt: skip
 @click.option("--moved", type=_SHARE, default=0.5, show_default=True,
-              help="Flag objects whose IoU with the date before is below.")  # fmt: skip
+              help="Flag objects whose IoU with the date before is below this.")  # fmt: skip
 @click.option("--resized", type=_SHARE, default=0.3, show_default=True,
               help="Flag objects that gained or lost more than this share of their area.",
               )  # fmt: skip
@@ -64,6 +64,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     options: CarryOptions | None = CarryOptions(register, how, drift=DriftOptions(moved, resized))
     layers, done = [first_rows(session, days[0])], []
     at: Any = session
+    known = max((one.id for one in session.accepted), default=0)
     with tqdm(total=len(rasters) * len(session.accepted), unit="object", **bar_options()) as bar:
 
         def tell(said: str) -> None:
@@ -76,7 +77,9 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
             options = None
             layers.append(at.features)
             done.append(at)
-            layers.extend([_new(at, len(session.accepted))] if appeared and at.appeared else [])
+            if appeared and at.appeared:
+                layers.append(_new(at, known))
+                known += len(at.appeared)
     export_features(_joined(layers), out)
     for one, place in zip(done, kept, strict=False):
         one.session.save(place)
@@ -108,14 +111,20 @@ def _places(folder: Path | None, rasters: tuple[str, ...]) -> list[Path]:
     """Return where the project of each raster is kept; none where they are not.
 
     Raises:
-        SessionError: One is there already.
+        SessionError: One is there already, or two would have one name.
+        ExportError: The folder can not be made.
     """
     if folder is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder} can be no folder for projects: {error.strerror}") from error
     stems = [Path(name).stem for name in rasters]
     if len(set(stems)) < len(stems):
         stems = [f"{Path(name).parent.name}_{Path(name).stem}" for name in rasters]
+    if len(set(stems)) < len(stems):
+        raise SessionError("two rasters have one name: their projects can not lie in one folder")
     places = [folder / f"{stem}.gpkg" for stem in stems]
     for place in places:
         if place.exists():
@@ -123,22 +132,19 @@ def _places(folder: Path | None, rasters: tuple[str, ...]) -> list[Path]:
     return places
 
 
-def _new(one: Carried, count: int) -> gpd.GeoDataFrame:
-    """Return rows of what appeared, numbered after the objects."""
+def _new(one: Carried, known: int) -> gpd.GeoDataFrame:
+    """Return rows of what appeared, numbered after all that is known, other dates' too."""
     crs = one.features.crs
-    there = one.session.raster.grid.crs
-    labels = [label for label, _ in one.appeared]
-    shapes = gpd.GeoSeries([shape for _, shape in one.appeared], crs=there)
-    shapes = shapes if crs is None else shapes.to_crs(crs)
+    shapes = [shape for _, shape in one.new]
     rows = {
-        "object": np.arange(count + 1, count + 1 + len(labels)),
-        "label": labels,
+        "object": np.arange(known + 1, known + 1 + len(shapes)),
+        "label": [label for label, _ in one.new],
         "date": one.date,
         "change": "appeared",
         "area_m2": [measure(shape, crs)[0] for shape in shapes],
         "source": one.session.raster.name,
     }
-    return gpd.GeoDataFrame(rows, geometry=shapes.to_numpy(), crs=crs)
+    return gpd.GeoDataFrame(rows, geometry=np.array(shapes, object), crs=crs)
 
 
 def _joined(layers: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

@@ -20,7 +20,7 @@ _LIMIT = click.FloatRange(min=0)
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--layer", help="Layer of IN. [default: features, else the first]")
 @click.option("--min-area", type=_LIMIT, default=0.0, show_default=True,
-              help="Square metres; smaller ones are small.")  # fmt: skip
+              help="Square metres; smaller ones are flagged as small.")  # fmt: skip
 @click.option("--max-parts", type=click.IntRange(min=0), default=1, show_default=True,
               help="More detached parts are flagged as parts; 0 for any.")  # fmt: skip
 @click.option("--max-irregularity", type=_LIMIT, default=0.0, show_default=True,

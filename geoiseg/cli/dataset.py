@@ -38,7 +38,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> A
 @click.option("--size", type=click.IntRange(32, 8192), default=512, show_default=True,
               help="Pixels of a chip's side.")  # fmt: skip
 @click.option("--image", "form", type=click.Choice(["png", "tif", "npy"]), default="png",
-              show_default=True, help="Of masks, and of chips with them.")  # fmt: skip
+              show_default=True, help="With --format masks: files of masks and chips.")  # fmt: skip
 @click.option("--splits", callback=_shares, default="0.8,0.1,0.1", show_default=True,
               help="Shares of training, validation and test.")  # fmt: skip
 @click.option("--block", type=click.IntRange(min=1), default=2, show_default=True,

@@ -32,10 +32,16 @@ from geoiseg.plain_json import json_text
 @model_option
 @gsd_option
 @click.option("--labels", type=click.Path(path_type=Path), help="Reference layer of one raster.")
-@click.option("--clicks", default=20, show_default=True, help="Most clicks on an object.")
+@click.option(
+    "--clicks",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Most clicks on an object.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Most objects of a scene.")
 @click.option(
-    "--seed", default=0, show_default=True, help="Of the choice of objects, and of the user."
+    "--seed", default=0, show_default=True, help="Another seed: other objects, other clicks."
 )
 @click.option(
     "--user",

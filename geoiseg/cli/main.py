@@ -36,6 +36,27 @@ COMMANDS = {
     "qgis-project": "geoiseg.cli.qgis_project:qgis_project",
 }
 """Where each command is; imported when it is called, so that ``--help`` is quick."""
+SAID = {
+    "demo": "Segment a made scene, or RASTER, and report on it.",
+    "info": "Show size, CRS, pixel size, bands and contrast of RASTER.",
+    "segment": "Segment what points, boxes, lines or outlines mark.",
+    "carry": "Draw the objects of a project on rasters of other dates.",
+    "dataset": "Write features as a data set for training, or read COCO.",
+    "embed": "Encode RASTER ahead, so that clicks are quick.",
+    "map": "Find all objects of RASTER, or those that words name.",
+    "app": "Show RASTER as a map in the browser, to click on.",
+    "web": "Write a web page that segments GeoTIFFs without Python.",
+    "lab": "Open JupyterLab on a copy of the quick-start notebook.",
+    "evaluate": "Count the clicks that a model needs on labelled objects.",
+    "models": "List the models; get, check, pack and export their weights.",
+    "cache": "Look at, or clear, the embeddings kept on disk.",
+    "clean": "Make polygons a coverage: no overlaps, gaps or slivers.",
+    "shoreline": "Draw shorelines and centre lines, and how they change.",
+    "check": "Flag polygons that are small, ragged, in parts or incomplete.",
+    "doctor": "Say what is there, what is missing and how to get it.",
+    "qgis-project": "Write a QGIS project of vector files and a raster.",
+}
+"""What each does, in words that fit a terminal of 80 characters."""
 
 
 class LazyGroup(click.Group):
@@ -52,6 +73,11 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write what each command does, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SAID[name]) for name in COMMANDS])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from geoiseg.cli.again import command_again
-from geoiseg.cli.options import Bands, bands_option, chosen_options, gsd_option, model_option
+from geoiseg.cli.options import Bands, bands_option, chosen_options, model_option
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
@@ -46,7 +46,7 @@ def automatic_options(command: _Command) -> _Command:
         ("--batch", int, "Points that are asked together. [default: 16]"),
         ("--max-hidden", float, "Share of a mask that better ones may cover. [default: 0.5]"),
         ("--min-stability", float, "Least IoU of looser and tighter masks."),
-        ("--min-score", float, "Least IoU that the model must predict."),
+        ("--min-score", float, "Least IoU that the model must predict; fast: 0.35."),
         ("--spacing", int, "Pixels between the points asked. [default: 64]"),
     ):
         decorate = click.option(name, type=kind, expose_value=False, callback=_keep, help=text)
@@ -85,12 +85,16 @@ def _automatic() -> dict[str, Any]:
 @click.option(
     "--aoi", type=click.Path(path_type=Path), help="A vector file with the area of interest."
 )
-@gsd_option
+@click.option(
+    "--gsd", type=click.FloatRange(min=0, min_open=True),
+    help="Metres per pixel to work at. [default: RASTER's own; with --prompts as the object fits]",
+)  # fmt: skip
 @bands_option
 @click.option("--label", default="", help="Label of every object found.")
 @click.option(
-    "--window", type=int, help="Pixels across that the model sees at once. [default: its chip]"
-)
+    "--window", type=int,
+    help="Pixels across of a window. [default: fast 2048, best 1024, lattice the model's chip]",
+)  # fmt: skip
 @click.option("--overlap", default=128, show_default=True, help="Pixels that windows share.")
 @click.option(
     "--tile", default=1024, show_default=True,

@@ -111,10 +111,12 @@ class Measuring:
 @click.option("--layer", help="Layer of IN. [default: features, else the first]")
 @click.option("--extent", type=_PATH,
               help="Polygons of the valid ground: their boundary is no shore.")  # fmt: skip
-@click.option("--between", nargs=2, help="Two classes: only the boundary between them.")
+@click.option(
+    "--between", nargs=2, metavar="A B", help="Two classes: only the boundary between them."
+)
 @click.option("--column", default="label", show_default=True, help="Column of the class.")
 @click.option("--margin", type=_METRES, default=0.0, show_default=True,
-              help="Metres within which lines count as the same: 1.5 pixels.")  # fmt: skip
+              help="Metres within which a line is on --extent's boundary, or shared.")  # fmt: skip
 @click.option("--deviation", type=_METRES, default=0.0, show_default=True,
               help="Metres that smoothing may move the line.")  # fmt: skip
 @click.option("--centre", is_flag=True, help="Centre lines, for rivers.")

@@ -1,4 +1,4 @@
-"""The four long jobs: from files to a file, as the commands of the same names do them."""
+"""The long jobs: from files to a file, as the commands of the same names do them."""
 
 from __future__ import annotations
 
@@ -113,6 +113,37 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     return {
         "out": str(out), "objects": report.objects, "area_m2": report.area_m2,
         "failed": len(report.failures), "problems": report.problems(),
+    }  # fmt: skip
+
+
+def refine(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
+    """Write the outlines of a file, moved to the raster, and return how many still fit."""
+    from geoiseg.tiled import MapOptions, RefineOptions, ledger_path, segment_raster
+
+    raster, outlines, out = fields.text("raster"), fields.path("input"), fields.path("out")
+    bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
+    resume, again = fields.flag("resume"), fields.flag("again")
+    how = {"scheduler": fields.text("scheduler", None), "workers": fields.whole("workers", None)}
+    shape = shape_of(fields, "contour")
+    same, most = fields.number("min_same", None), fields.number("max_moved", None)
+    name, running = _model(fields)
+    fields.done()
+    tell(0.0, f"opening {raster}")
+    fits = RefineOptions(most=most) if same is None else RefineOptions(float(same), most=most)
+    options = MapOptions(gsd=gsd, outline=shape, running=running, refine=fits)
+
+    def progress(done: int, total: int, text: str) -> None:
+        tell(done / total if total else 1.0, text)
+        _heed(watch)
+
+    report = segment_raster(
+        open_raster(raster, bands), out, model=name, prompts=outlines, options=options,
+        progress=progress, resume=resume or (again and ledger_path(out).exists()), **how,
+    )  # fmt: skip
+    told = report.refined
+    return {
+        "out": str(out), "objects": report.objects, "fit": 0 if told is None else told.fit,
+        "moved_m": None if told is None else told.moved_m, "problems": report.problems(),
     }  # fmt: skip
 
 

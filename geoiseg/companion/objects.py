@@ -165,7 +165,7 @@ class Objects:
         if not view.steps or not positive:
             return {"wkb": None}
         outcome = view.segmenter.run(view.steps, before, watch)
-        shape = outline(outcome.mask)
+        shape = outline(outcome.mask, logits=outcome.told)
         milliseconds = {name: round(t, 1) for name, t in outcome.milliseconds.items()}
         wkb = None if shape is None else shapely.to_wkb(shape, hex=True)
         return {"wkb": wkb, "milliseconds": milliseconds}

@@ -136,7 +136,10 @@ class Service:
         self._pipe.send(id=number, error={"kind": type(error).__name__, "text": text})
 
 
-JOBS = {"segment": "segment", "map": "map_raster", "clean": "clean", "shoreline": "shoreline"}
+JOBS = {
+    "segment": "segment", "map": "map_raster", "refine": "refine", "clean": "clean",
+    "shoreline": "shoreline",
+}  # fmt: skip
 """Long jobs, by the names of the commands that do the same."""
 
 

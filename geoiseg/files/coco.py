@@ -32,7 +32,8 @@ def read_coco(path: Path, images: Path | None = None) -> gpd.GeoDataFrame:
         by chips are one again.
 
     Raises:
-        VectorError: It is no COCO file, or an image has no place on the ground.
+        VectorError: It is no COCO file, an image has no place on the ground or another size than
+            its annotations say, or only some have a CRS.
     """
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
@@ -56,8 +57,12 @@ def read_coco(path: Path, images: Path | None = None) -> gpd.GeoDataFrame:
                     "source": picture.get("source"),
                 }
             )
-            found.append(shapely.transform(shape, grid.to_crs))
-    except (KeyError, TypeError, ValueError, OSError) as error:
+            first = next(iter(grids.values()))
+            if (grid.crs is None) != (first.crs is None):
+                raise VectorError(f"{path}: some images have a CRS, others have none")
+            shape = shapely.transform(shape, grid.to_crs)
+            found.append(shape if grid.crs == first.crs else first.bring(shape, grid.crs))
+    except (LookupError, TypeError, ValueError, OSError, shapely.errors.GEOSException) as error:
         if isinstance(error, VectorError):
             raise
         reason = " ".join(str(error).split())
@@ -83,6 +88,11 @@ def _grid(picture: Mapping[str, Any], images: Path | None) -> Grid:
     if images is not None and (images / name).exists():
         with open_raster(images / name) as raster:
             if raster.grid.crs is not None:
+                if raster.grid.shape != shape:
+                    raise VectorError(
+                        f"{name} is {raster.grid.width} x {raster.grid.height} pixels, its"
+                        f" annotations are of {shape[1]} x {shape[0]}"
+                    )
                 return raster.grid
     raise VectorError(f"the image {name} has no place on the ground; give the folder of GeoTIFFs")
 

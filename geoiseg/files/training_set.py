@@ -22,13 +22,16 @@ from rasterio.features import rasterize
 
 from geoiseg.atomic import check_place
 from geoiseg.errors import ExportError
+from geoiseg.files.splits import SPLITS, planned
 from geoiseg.raster import BoolArray, Grid, Raster, Window
 
 Kind = Literal["coco", "yolo", "masks"]
 Form = Literal["png", "tif", "npy"]
-SPLITS = ("train", "val", "test")
 DATASET = "dataset.yaml"
-"""Name of the file by which a data set is known; ours to replace."""
+MARK = "# made by geoiseg"
+"""First line of that file, by which a data set is known as ours to replace."""
+OURS = {"annotations", "images", "labels", "masks", DATASET}
+"""All that we put into a folder."""
 NODATA = 255
 """Class of pixels without data in masks."""
 
@@ -53,7 +56,8 @@ class TrainingOptions:
     empty: bool = False
     """Whether chips without any object are written, too."""
     least: float = 0.1
-    """Share of an object's area that a chip has to hold for it to be in its annotations."""
+    """Share of an object, or of the chip that it fills, from which on it is in the annotations of
+    a chip; class maps have all of it."""
 
     def __post_init__(self) -> None:
         for name, known in (("kind", Kind), ("form", Form)):
@@ -116,6 +120,7 @@ def write_training_set(
         RasterError: A raster can not be read.
     """
     options = options or TrainingOptions()
+    folder = folder.absolute()
     _check_folder(folder)
     classes = tuple(sorted({_class(name) for one in sources for name in one.features["label"]}))
     if not classes:
@@ -127,8 +132,10 @@ def write_training_set(
     try:
         written = Written(folder, classes)
         writer = _Writer(making, classes, options)
-        plan = [(source, *one) for source in sources for one in _planned(source, options)]
-        for count, (source, window, split) in enumerate(plan, 1):
+        plan = planned([(one.raster.grid, one.features.geometry.to_numpy()) for one in sources],
+                       options)  # fmt: skip
+        for count, (number, window, split) in enumerate(plan, 1):
+            source = sources[number]
             parts = list(_parts(source, window, classes, options))
             if parts or options.empty:
                 writer.chip(source, window, split, parts)
@@ -154,52 +161,23 @@ def _class(label: Any) -> str:
 def _check_folder(folder: Path) -> None:
     if not folder.exists():
         check_place(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / DATASET).exists():
+    if folder.is_dir() and not _is_ours(folder):
         raise ExportError(f"{folder} holds something else; choose another folder")
+    if folder == Path.cwd():  # it is put in place as a whole, and nobody can stand in it then
+        raise ExportError("the data set is a folder of its own: give one that is not open here")
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file; a data set is a folder")
 
 
-def _planned(source: Source, options: TrainingOptions) -> Iterator[tuple[Window, str]]:
-    """Yield the windows of the chips and the split that each goes to."""
-    grid, size = source.raster.grid, options.size
-    shapes = source.features.geometry.to_numpy()
-    tree = shapely.STRtree(shapes)
-    weights: dict[tuple[int, int], float] = {}
-    windows: list[tuple[Window, tuple[int, int]]] = []
-    for row in range(0, grid.height, size):
-        for col in range(0, grid.width, size):
-            window = Window(row, col, size, size).intersection(grid.whole)
-            block = row // size // options.block, col // size // options.block
-            found = tree.query(grid.window(window).footprint, predicate="intersects")
-            if len(found) or options.empty:
-                windows.append((window, block))
-                weights[block] = weights.get(block, 0.0) + max(1, len(found))
-    split = _split_blocks(weights, options.splits)
-    for window, block in windows:
-        yield window, split[block]
-
-
-def _split_blocks(
-    weights: dict[tuple[int, int], float], shares: tuple[float, float, float]
-) -> dict[tuple[int, int], str]:
-    """Return the split of each block, so that the shares of objects come out as asked.
-
-    The heaviest block goes first, each to the split that lacks most of its share; none is left
-    empty where there are blocks enough.
-    """
-    total, held = sum(weights.values()), dict.fromkeys(SPLITS, 0.0)
-    wanted = dict(zip(SPLITS, shares, strict=True))
-    chosen = {}
-    order = sorted(weights, key=lambda one: (-weights[one], one))
-    for count, block in enumerate(order):
-        open_ones = [name for name in SPLITS if wanted[name] > 0]
-        bare = [name for name in open_ones if not held[name]]
-        open_ones = bare if bare and len(order) - count <= len(bare) else open_ones
-        name = max(open_ones, key=lambda one: wanted[one] * total - held[one])
-        chosen[block] = name
-        held[name] += weights[block]
-    return chosen
+def _is_ours(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds a data set of ours and nothing else."""
+    names = {one.name for one in folder.iterdir()}
+    if not names:
+        return True
+    if DATASET not in names or not names <= OURS:
+        return False
+    with (folder / DATASET).open("rb") as handle:
+        return handle.readline(80).strip() == MARK.encode()
 
 
 def _parts(
@@ -215,7 +193,8 @@ def _parts(
         polygons = [one for one in shapely.get_parts(inside)
                     if one.geom_type == "Polygon" and one.area >= 1]  # fmt: skip
         area = sum(one.area for one in polygons)
-        if polygons and area >= options.least * shape.area:
+        share = 0.0 if options.kind == "masks" else options.least
+        if polygons and area >= share * min(shape.area, frame.area):
             whole = polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
             category = classes.index(_class(table["label"].iloc[row]))
             yield Part(int(table["id"].iloc[row]), category, whole, area)
@@ -314,7 +293,7 @@ class _Writer:
                 (place / f"instances_{split}.json").write_text(text, encoding="utf-8")
         if self._options.kind == "masks":
             names = {0: "background", **{n + 1: name for n, name in names.items()}}
-        lines = ["path: .", *(f"{split}: images/{split}" for split in SPLITS), "names:"]
+        lines = [MARK, "path: .", *(f"{split}: images/{split}" for split in SPLITS), "names:"]
         lines += [f"  {number}: {json.dumps(name)}" for number, name in names.items()]
         if self._options.kind == "masks":
             lines += ["masks: masks", f"nodata: {NODATA}"]

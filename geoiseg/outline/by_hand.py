@@ -146,9 +146,22 @@ def hole_filled(outline: Any, at: ArrayLike) -> Any:
     return whole(shapely.union_all(parts))
 
 
-def moved(outline: Any, dx: float, dy: float) -> Any:
-    """Return an outline somewhere else."""
-    return shapely.transform(outline, lambda xy: xy + np.array([dx, dy]))
+def moved(outline: Any, dx: float, dy: float, ground: Any) -> Any:
+    """Return an outline somewhere else.
+
+    Args:
+        outline: Polygon or MultiPolygon.
+        dx: How far, in units of the CRS.
+        dy: Likewise.
+        ground: Where at least a part of it has to lie.
+
+    Raises:
+        PromptError: None of it would.
+    """
+    there = shapely.transform(outline, lambda xy: xy + np.array([dx, dy]))
+    if not shapely.intersects(there, ground):
+        raise PromptError("the outline would lie off the raster: move it less far")
+    return there
 
 
 def whole(outline: Any) -> Any:

@@ -216,7 +216,7 @@ class Channel(QObject):
             return
         request.attempts += 1
         params = request.params
-        if request.attempts > 1 and request.do == "map":
+        if request.attempts > 1 and request.do in ("map", "refine"):
             params = {**params, "again": True}
         self._write({"id": number, "do": request.do, "params": params})
 

@@ -38,6 +38,8 @@ LARGEST = 6000
 """Pixels across a picture, at most."""
 KEPT = 8
 """Pictures that are kept."""
+QUICK = 85
+"""Qt's quality of a picture's file: packed lightly, for it is written while the window waits."""
 SAME_SCALE = 0.01
 """How far two scales may differ to be the same."""
 FORBIDDING = re.compile(r"(^|\.)(google|googleapis|gstatic)\.[a-z.]+$")
@@ -220,7 +222,7 @@ class Chips(QObject):
             self._folder = Path(tempfile.mkdtemp(prefix="geoiseg-"))
         self._count += 1
         place = self._folder / f"{self._count}.png"
-        if not image.save(str(place), "PNG"):
+        if not image.save(str(place), "PNG", QUICK):
             raise OSError(0, tr("the disk is full: make room, then try again"), str(place))
         crs, extent = settings.destinationCrs(), settings.extent()
         step = settings.mapUnitsPerPixel()

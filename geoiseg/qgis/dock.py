@@ -106,7 +106,7 @@ class Dock(QDockWidget):
             grid.addWidget(button, number // 2, number % 2)
         self.mode_buttons[CLICK].setChecked(True)
         self.refine = self._button(tr("Refine selected (E)"), "refine")
-        self.like = self._button(tr("More like selected (M)"), "like")
+        self.like = self._button(tr("More like selected (L)"), "like")
         self.follow = self._button(tr("Follow (F)"), "follow")
         self.sharpen = self._button(tr("Sharpen (D)"), "sharpen")
         for number, other in enumerate((self.refine, self.like, self.follow, self.sharpen), 4):

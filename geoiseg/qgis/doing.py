@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import date
 from typing import Any, Callable, List, Optional, Tuple
 
@@ -218,7 +219,7 @@ class Doing:
 
         def go_on(raster: Optional[Raster], why: str) -> None:
             if raster is not None and self.chips.made(raster) and self.chips.elsewhere():
-                raster = self._sent(raster)
+                raster, why = self._sent(raster)
             if raster != self.work.raster:
                 if self.finder.any and (raster is None or raster.crs != self.finder.crs):
                     self.finder.clear()
@@ -233,12 +234,18 @@ class Doing:
         if self.chips.busy and tell:
             self.dock.state.setText(tr("Drawing what the map shows…"))
 
-    def _sent(self, raster: Raster) -> Raster:
-        """Return a picture as the other machine has it, to which it is sent."""
-        sent = parcel(raster.path)
+    def _sent(self, raster: Raster) -> Tuple[Optional[Raster], str]:
+        """Return a picture as the other machine has it, to which it is sent, or why it is not."""
+        try:
+            sent = parcel(raster.path)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                text = tr("the object is too large for this scale: zoom out to go on with it")
+                return None, text
+            return None, tr("{name} can not be read", name=raster.path)
         for params in sent.puts:
             self.channel.put(params)
-        return raster._replace(path=sent.raster)
+        return raster._replace(path=sent.raster), ""
 
     def _about_layer(self) -> None:
         """Show whom the pictures are by, and how fine they are."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -16,6 +18,8 @@ SSH_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15")
 """No terminal, no question that nobody sees, and an end when the other machine is gone."""
 WITH_VALUE = "BbcDEeFIiJLlmOoPpQRSWw"
 """Letters of ssh's options that take a value."""
+LARGEST = 40 << 20
+"""Bytes of a picture that is sent, at most: the companion reads no longer line."""
 SENT = "sent:"
 """Begins the names of rasters that were sent; see ``geoiseg.companion.sent``."""
 
@@ -85,9 +89,11 @@ def parcel(path: str) -> Parcel:
     """Return a picture and its georeference as they are sent.
 
     Raises:
-        OSError: It can not be read.
+        OSError: It can not be read; ``EFBIG`` where it is too large.
     """
     picture = Path(path)
+    if picture.stat().st_size > LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
     content, beside = picture.read_bytes(), Path(path + ".aux.xml").read_bytes()
     name = hashlib.sha256(content + beside).hexdigest()[:32] + ".png"
     puts = [

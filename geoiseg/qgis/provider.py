@@ -1,4 +1,4 @@
-"""The Processing provider: four algorithms, the commands of the same names."""
+"""The Processing provider: the algorithms, the commands of the same names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.clean import CleanCoverage
 from .algorithms.map_raster import MapRaster
+from .algorithms.refine import RefineOutlines
 from .algorithms.segment import SegmentFromPrompts
 from .algorithms.shoreline import ExtractShoreline
 
-ALGORITHMS = (SegmentFromPrompts, MapRaster, CleanCoverage, ExtractShoreline)
+ALGORITHMS = (SegmentFromPrompts, MapRaster, RefineOutlines, CleanCoverage, ExtractShoreline)
 FORMATS = ("gpkg", "shp", "geojson", "fgb")
 """Files that algorithms write."""
 

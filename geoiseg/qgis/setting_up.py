@@ -31,6 +31,8 @@ class SettingUp:
         self.setup = Setup()
         self.setup.finished.connect(self._finished)
         self.window: Optional[SetupWindow] = None
+        self._offered: Any = None
+        self._removed = False
         QTimer.singleShot(0, self._offer)
 
     def show(self, *_: Any) -> SetupWindow:
@@ -43,13 +45,21 @@ class SettingUp:
         return self.window
 
     def remove(self) -> None:
-        """Stop, and close the window."""
+        """Stop, and take the window and what was offered away."""
+        self._removed = True
+        self.setup.finished.disconnect(self._finished)
         self.setup.stop()
+        self._take_back()
         if self.window is not None:
             self.window.close()
+            self.window.deleteLater()
+            self.window = None
 
     def _offer(self) -> None:
         """Offer to set geoiseg up where there is none, or an older one of the plugin's."""
+        if self._removed:
+            return
+        own_home().sweep()  # QGIS was closed before all of it was gone
         state = own_home().state(these_sources().stamp)
         if not chosen_python():
             text, title = tr("geoiseg is not set up yet: one button does it."), tr("Set up")
@@ -61,9 +71,17 @@ class SettingUp:
         button = QPushButton(title)
         button.clicked.connect(self.show)
         item.layout().addWidget(button)
-        self._iface.messageBar().pushWidget(item, Qgis.MessageLevel.Info)
+        self._offered = self._iface.messageBar().pushWidget(item, Qgis.MessageLevel.Info)
+
+    def _take_back(self) -> None:
+        """Remove the offer, where it is still shown."""
+        bar, offered = self._iface.messageBar(), self._offered
+        self._offered = None
+        if offered is not None and offered in bar.items():
+            bar.popWidget(offered)
 
     def _finished(self, _version: str, error: Any) -> None:
         if error is None:
+            self._take_back()
             choose_python("")  # the one that was set up comes next
             self._then()

@@ -22,6 +22,8 @@ MODES = {
     Qt.Key.Key_X: STROKE_OFF,
 }  # fmt: skip
 """What the left mouse button does, by keys."""
+FOREIGN = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+"""With these a key opens a menu of QGIS's, and means nothing here."""
 NEAR = 3
 """Pixels that the mouse moves before a preview is asked for anew, or a stroke has a vertex."""
 
@@ -183,6 +185,8 @@ class ObjectTool(QgsMapTool):
 
     def _action(self, event: Any) -> Optional[Callable[[], Any]]:
         work, key = self._work, event.key()
+        if event.modifiers() & FOREIGN:
+            return None
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if control and (key == Qt.Key.Key_Y or (shift and key == Qt.Key.Key_Z)):
@@ -205,7 +209,7 @@ class ObjectTool(QgsMapTool):
             return lambda: self.said.emit(chr(int(key)))
         keys: Dict[Any, Callable[[], Any]] = {
             Qt.Key.Key_E: lambda: self.said.emit("refine"),
-            Qt.Key.Key_M: lambda: self.said.emit("like"),
+            Qt.Key.Key_L: lambda: self.said.emit("like"),
             Qt.Key.Key_H: lambda: self.said.emit("hover"),
         }
         if self.can_escape:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
-    from geoiseg.segment.outcome import Outcome, Step
+    from geoiseg.segment.outcome import Outcome, Step, since_drawn
     from geoiseg.segment.segmenter import Segmenter
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
     from geoiseg.segment.watch import Watch
@@ -76,6 +76,7 @@ __all__ = [
     "look",
     "looks",
     "regions",
+    "since_drawn",
     "suggest",
     "summed",
     "touched_border",
@@ -109,7 +110,7 @@ __getattr__, __dir__ = lazy(
         ],
         "livewire": ["LiveWire", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
-        "outcome": ["Outcome", "Step"],
+        "outcome": ["Outcome", "Step", "since_drawn"],
         "segmenter": ["Segmenter"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
         "watch": ["Watch"],

@@ -137,7 +137,8 @@ class Beyond:
     def _made(self, frame: Frame, canvas: Canvas, before: Outcome, watch: Watch) -> Outcome:
         mask = Mask(canvas.mask, frame.grid(self.grid), before.mask.score)
         changes = (*before.changes, changed(before.mask, mask))
-        logits = np.zeros((0, 0), np.float16)
+        logits, drawn = np.zeros((0, 0), np.float16), None
         if frame == before.frame and np.array_equal(mask.array, before.mask.array):
-            logits = before.logits  # it ends on its chip: its outline stays
-        return Outcome(mask, logits, frame, dict(watch.milliseconds), changes, canvas)
+            logits, drawn = before.logits, before.drawn  # it ends on its chip: its outline stays
+        took = dict(watch.milliseconds)
+        return Outcome(mask, logits, frame, took, changes, canvas, drawn=drawn)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from rasterio.features import rasterize
 
 from geoiseg.errors import NoDataError, PromptError
-from geoiseg.prompting import PixelPrompts, Point, Prompt, Prompts, Scribble
+from geoiseg.prompting import PixelPrompts, Point, Prompt, Prompts, Region, Scribble
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment.masks import prompted_pixels
 from geoiseg.segment.outcome import no_data
@@ -39,6 +40,14 @@ def without_data(prompts: Prompts, grid: Grid, valid: BoolArray) -> Iterator[Pro
             on = prompted_pixels(valid.shape, pixel, positive=True)
             if on.any() and not valid[on].any():
                 yield item
+
+
+def touched(region: Region, grid: Grid) -> BoolArray:
+    """Return ``(y, x)`` the pixels that an outline meets anywhere, not only at their centres."""
+    shapes = [(region.polygon, 1)]
+    burned = rasterize(shapes, grid.shape, transform=grid.transform, all_touched=True,
+                       dtype="uint8")  # fmt: skip
+    return np.asarray(burned.astype(bool))
 
 
 def inside(prompts: PixelPrompts, grid: Grid) -> PixelPrompts:

@@ -39,7 +39,7 @@ from geoiseg.segment.masks import (
     roughly_clean,
     touched_border,
 )
-from geoiseg.segment.on_chip import check_data_under, inside, without_data
+from geoiseg.segment.on_chip import check_data_under, inside, touched, without_data
 from geoiseg.segment.outcome import Outcome, Step, changed, drawn_in, since_drawn, taken
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
@@ -124,15 +124,22 @@ class Segmenter:
     def _as_given(self, region: Region, gsd: float | None, watch: Watch) -> Outcome:
         """Return an outline as the object, on a chip around it; nothing is decoded.
 
+        One by hand is kept vertex by vertex: where it is larger than a chip, its mask is coarser.
+
         Raises:
             PromptError: No pixel of the raster lies within it.
         """
         grid, level = self.raster.grid, level_for_gsd(self.raster.grid, gsd)
         vertices = np.clip(Prompts((region,)).outline_pixels(grid), 0, grid.shape[::-1])
         low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
-        frame = around(grid, level, self.model.info.chip_size, (*low, *high))
+        size = self.model.info.chip_size
+        frame = around(grid, level, size, (*low, *high))
+        if region.by and max(frame.window.shape) > size:
+            frame = place(grid, Prompts((region,)), size, level)
         chip = frame.grid(grid)
         array = Prompts((region,)).to_pixel(chip).mask
+        if frame.level > level and array is not None and not array.any():
+            array = touched(region, chip)  # what is thin is between the centres of coarse pixels
         if array is None or not array.any():
             raise PromptError("the outline holds no pixel of the raster")
         logits = np.where(array, GIVEN, -GIVEN).astype(np.float16)
@@ -176,13 +183,19 @@ class Segmenter:
         )
 
     def _chosen(self, steps: tuple[Step, ...], before: Outcome | None, watch: Watch) -> Outcome:
-        """Return one of the alternatives to the object before the last step."""
+        """Return one of the alternatives to the object before the last step.
+
+        Of a model that has fewer answers than that which was asked then, the largest.
+        """
         if before is None or before.grown is not None:
             raise PromptError("choose among answers before the object is followed or sharpened")
         found, number = self.alternatives(steps, before, watch), steps[-1].choice or 0
-        if number >= len(found):
-            raise PromptError(f"there are {len(found)} answers, from 0; got {number}")
-        return replace(found[number], empty=before.empty, changes=before.changes)
+        if watch.cancelled():
+            raise CancelledError("stopped: the answer came too late")
+        if not found:
+            return before
+        chosen = found[min(number, len(found) - 1)]
+        return replace(chosen, empty=before.empty, changes=before.changes)
 
     @property
     def beyond(self) -> Beyond:

@@ -89,8 +89,9 @@ class Accepting(Covering):
         outcome, info = self._state.outcome, self.model.info
         if outcome is None:
             raise SessionError("there is no object")
-        options = self._state.options
-        plain = outline(outcome.mask, options.unshaped, outcome.told) if options.reshapes else None
+        options, plain = self._state.options, None
+        if options.reshapes and outcome.drawn is None:  # what was drawn by hand is as it was drawn
+            plain = outline(outcome.mask, options.unshaped, outcome.told)
         made: dict[str, Any] = {
             "geometry": geometry,
             "drawn": plain,

@@ -17,6 +17,7 @@ from geoiseg.outline import by_hand
 from geoiseg.prompting import Region
 from geoiseg.raster import metres_per_unit
 from geoiseg.segment import Step
+from geoiseg.segment.spectral import VERSION
 from geoiseg.session.reshaping import Reshaping
 
 XY = NDArray[np.float64]
@@ -193,7 +194,8 @@ class ByHand(Reshaping):
             )
             return self._among(new, pulled_along)
 
-        self._by_hand("move", feature, lambda outline: by_hand.moved(outline, dx, dy), follow)
+        self._by_hand("move", feature, lambda outline: by_hand.moved(
+            outline, dx, dy, self.raster.grid.footprint), follow)  # fmt: skip
 
     def split(
         self, xy: Iterable[Place], feature: int | None = None, *, crs: Any = None
@@ -207,7 +209,9 @@ class ByHand(Reshaping):
             SessionError: There is no object, or no such feature.
             PromptError: The line does not cut it.
         """
-        line = shapely.LineString(self._places(xy, crs))
+        if len(places := self._places(xy, crs)) < 2:
+            raise SessionError("a line that splits has two vertices at least: draw it across")
+        line = shapely.LineString(places)
         with self._lock:
             if self._in_progress(feature):
                 self._by_hand("split", None, lambda outline: by_hand.split(outline, line)[0])
@@ -291,8 +295,10 @@ class ByHand(Reshaping):
         return feature is None or feature == self._state.editing
 
     def _drawn_step(self, tool: str, outline: Any) -> Step:
-        gsd = self.steps[-1].gsd if self.steps else self.gsd
-        return Step((Region(outline, given=True, by=tool),), gsd)
+        said = (Region(outline, given=True, by=tool),)
+        if self.steps:
+            return Step(said, self.steps[-1].gsd, spectral=self.steps[-1].spectral)
+        return Step(said, self.gsd, spectral=VERSION if self.all_bands else 0)
 
     def _after(self, step: Step) -> Any:
         """Return the state after a step by hand."""
@@ -349,8 +355,9 @@ class ByHand(Reshaping):
 
 def _drawn(feature: Feature, outline: Any, tool: str, gsd: float | None) -> Feature:
     """Return a feature with an outline by hand as its last step."""
-    before = feature.steps[-1].gsd if feature.steps else gsd
-    step = Step((Region(outline, given=True, by=tool),), before)
+    said = (Region(outline, given=True, by=tool),)
+    last = feature.steps[-1] if feature.steps else Step((), gsd)
+    step = Step(said, last.gsd, spectral=last.spectral)
     return feature.changed(geometry=outline, steps=(*feature.steps, step))
 
 

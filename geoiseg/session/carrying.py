@@ -21,6 +21,7 @@ from geoiseg.segment.dates import Shift
 from geoiseg.session.drift import DRIFTED, FIRST, KEPT, Drift, date_in
 from geoiseg.session.learning import CarryOptions, Teacher
 from geoiseg.session.pairing import Pair
+from geoiseg.session.reviewing import without_review
 from geoiseg.session.sharing import Sharing
 
 
@@ -68,6 +69,14 @@ class Carried:
             shapes.append(shape)
         return gpd.GeoDataFrame(rows, geometry=np.array(shapes, object), crs=first.raster.grid.crs)
 
+    @property
+    def new(self) -> tuple[tuple[str, Any], ...]:
+        """What appeared, in the CRS of the first raster and moved back by the shift."""
+        grid = self.session.raster.grid
+        return tuple(
+            (label, self._carrier.back(shape, grid, self.shift)) for label, shape in self.appeared
+        )
+
     def carry(
         self, raster: Any, date: str = "", *, options: CarryOptions | None = None,
         watch: Watch | None = None,
@@ -95,7 +104,8 @@ class Carrier:
         """
         if not session.accepted:
             raise SessionError("there is nothing to carry yet: accept a feature first")
-        return cls(Teacher(session, options, {one.id: one for one in session.accepted}))
+        plain = (replace(one, attributes=without_review(one)) for one in session.accepted)
+        return cls(Teacher(session, options, {one.id: _as_drawn(one) for one in plain}))
 
     @property
     def origin(self) -> Sharing:
@@ -142,7 +152,7 @@ class Carrier:
         session._replace_features(tuple(features), kinds)  # noqa: SLF001
         grid = session.raster.grid
         last = dict(before) | {
-            one.id: self.back(one.geometry, grid, pair.shift) for one in features
+            one.id: self.back(_as_drawn(one).geometry, grid, pair.shift) for one in features
         }
         return Carried(session, date, tuple(drifts), pair.shift,
                        _apart(appeared, features), self, last)  # fmt: skip
@@ -168,6 +178,11 @@ class Carrier:
         session.classes, session.schema = first.classes, first.schema
         session.snap, session.all_bands = first.snap, first.all_bands
         return session
+
+
+def _as_drawn(feature: Feature) -> Feature:
+    """Return a feature as it was before its holes, parts or width were changed."""
+    return feature if feature.drawn is None else replace(feature, geometry=feature.drawn)
 
 
 def _opened(raster: Any, first: Raster) -> Raster:

@@ -20,8 +20,9 @@ from geoiseg.features.kinds import joined
 from geoiseg.prompting import prompt_to_dict
 from geoiseg.segment import Step
 from geoiseg.session.project import Project, load_project, save_project
+from geoiseg.session.reviewing import agreed
 
-OUTLINE = ("geometry", "steps", "score", "model", "weights", "gsd", "source")
+OUTLINE = ("geometry", "drawn", "steps", "score", "model", "weights", "gsd", "source")
 """What of a feature belongs together: an outline, and how it was made."""
 MINE = ("raster", "bands", "stretch", "crs", "model", "weights", "gsd", "options", "snap")
 """Settings of which the last that were changed are kept."""
@@ -110,12 +111,12 @@ def both(my: Feature, before: Feature, other: Feature, stored: Feature) -> Featu
         if my.label not in (before.label, other.label):
             return None
         changes["label"] = other.label
-    attributes = dict(my.attributes)
+    attributes = agreed(my, other, stored)
     for name in {**stored.attributes, **other.attributes}:
         old, new = stored.attributes.get(name), other.attributes.get(name)
         if old == new:
             continue
-        own = my.attributes.get(name)
+        own = attributes.get(name)
         if own not in (before.attributes.get(name), new):
             return None
         attributes[name] = new

@@ -111,7 +111,8 @@ class Pair:
             return drift, None, ()
         known = teacher.known(feature, self.bands[0], watch)
         mask, steps = self._drawn(known, there, seen, watch)
-        geometry = None if mask is None else outline(mask, self.session.options)
+        options = self.session.options
+        geometry = None if mask is None else outline(mask, options.unshaped)
         change = -1.0 if geometry is None else area_change(there, geometry, grid.crs)
         how = "colours" if known.by_colours else "model"
         if mask is None or geometry is None or geometry.is_empty or change < GONE - 1:
@@ -124,10 +125,13 @@ class Pair:
         flags = flags_of(drift, teacher.options.drift)
         flags += ("goes on",) if _runs_out(geometry, seen, grid) else ()
         drift = replace(drift, flags=flags, change=DRIFTED if flags else KEPT)
-        info = self.session.model.info
+        info, drawn, shape = self.session.model.info, None, geometry
+        if options.reshapes and feature.drawn is not None:  # as it was on the first raster
+            drawn, shape = geometry, outline(mask, options) or geometry
         made = Feature(
-            feature.id, geometry, feature.label, dict(feature.attributes), steps, mask.score,
+            feature.id, shape, feature.label, dict(feature.attributes), steps, mask.score,
             info.name, info.weights_hash, mask.grid.pixel_size_metres(), self.session.raster.name,
+            drawn=drawn,
         )  # fmt: skip
         return drift, made, self._appeared(known, seen, geometry)
 
@@ -143,7 +147,7 @@ class Pair:
                 return None, ()
             array = _without_specks(found, seen.valid)
             mask = Mask(array, seen.grid, soft_iou(odds, array, seen.valid))
-            given = Region(outline(mask, self.session.options), given=True)
+            given = Region(outline(mask, self.session.options.unshaped), given=True)
             return mask, (self.teacher.step((given,), known.feature),)
         sure = before & seen.valid
         if odds is not None and known.likeness is not None and known.likeness.told >= FAINT:

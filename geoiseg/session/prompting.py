@@ -30,6 +30,7 @@ from geoiseg.segment import (
     Uncertainty,
     Watch,
     look,
+    since_drawn,
     suggest,
     touched_border,
 )
@@ -267,7 +268,7 @@ class Prompting(Core):
             raise SessionError("there is no object yet: add a point or a box first")
         if outcome.grown is not None:
             raise SessionError("an object that was followed beyond its chip is not looked at again")
-        return look(self.segmenter, self.prompts, outcome, options, watch)
+        return look(self.segmenter, self._standing, outcome, options, watch)
 
     def suggest_click(self, *, watch: Watch | None = None) -> Suggestion | None:
         """Return where a click would help most; None where none is likely to help enough.
@@ -277,11 +278,17 @@ class Prompting(Core):
         Raises:
             SessionError: There is no object in progress.
         """
-        outcome, prompts = self.outcome, self.prompts
+        outcome, prompts = self.outcome, self._standing
         seen = self.uncertainty(watch=watch)
         if outcome is None or seen.grid != outcome.mask.grid:  # it changed meanwhile
             return None
         return suggest(seen, outcome.mask.array, prompts.to_pixel(seen.grid))
+
+    @property
+    def _standing(self) -> Prompts:
+        """What was said since an outline was drawn by hand, and it: before, other things held."""
+        steps = since_drawn(self._state.steps)
+        return Prompts(tuple(item for step in steps for item in step.prompts))
 
     @property
     def settled(self) -> bool:

@@ -263,7 +263,7 @@ class Session(Sharing):
 
         with self._lock:
             carrier = Carrier.of(self, options or CarryOptions())
-            before = {one.id: one.geometry for one in self.accepted}
+            before = {one.id: one.geometry for one in carrier.features.values()}
             return carrier.to(raster, before, date, watch)
 
     def export_training(self, folder: str | Path, **options: Any) -> Written:

@@ -13,10 +13,10 @@ from geoiseg.atomic import held, settle
 from geoiseg.errors import CollisionError, ExportError, ProjectError
 from geoiseg.features.kinds import joined
 from geoiseg.files import is_project
-from geoiseg.session.by_hand import ByHand
 from geoiseg.session.core import State
 from geoiseg.session.merging import Common, Merged, known, merge, settings
 from geoiseg.session.project import Project, load_project, save_project
+from geoiseg.session.reviewing import Reviewing
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class _MetError(CollisionError):
         self.common, self.theirs = common, theirs
 
 
-class Sharing(ByHand):
+class Sharing(Reviewing):
     """Saving: what others have changed in the file meanwhile is taken over, nothing is lost."""
 
     _shared: dict[Path, Seen]

@@ -91,7 +91,7 @@ class RefineOptions:
     min_score: float = 0.4
     """Least IoU that the model predicts for its own mask, 0..1."""
     most: float | None = None
-    """Metres by which a border may move at most; any by default."""
+    """Metres, or pixels without a CRS, by which a border may move at most; any by default."""
 
     def __post_init__(self) -> None:
         for name in ("min_same", "min_score"):
@@ -112,8 +112,8 @@ class MapOptions:
     gsd: float | None = None
     """Metres per pixel to work at; the raster's own by default."""
     window: int | None = None
-    """Side in pixels of what the model looks at, which decides the result; the model's own
-    chip by default."""
+    """Side in pixels of what the model looks at, which decides the result; by default 2048 for
+    ``fast``, 1024 for ``best``, the model's own chip for ``lattice``."""
     overlap: int = 128
     """Pixels that neighbouring windows share."""
     tile: int = 1024

@@ -111,15 +111,16 @@ def _write_prompted(run: Run, ledger: Ledger, tally: Tally) -> int:
         raise PromptError(f"no object was found: {reason}")
     tally.area_m2 = float(frame["area_m2"].astype(float).sum())
     if run.options.refine is not None:
-        tally.refined = _refined(frame)
+        tally.refined = _refined(frame, run.raster.grid.pixel_size_metres())
     export_features(frame, run.out, grid=run.raster.grid)
     return len(frame)
 
 
-def _refined(frame: Any) -> Refined:
+def _refined(frame: Any, metres: float | None) -> Refined:
     good = frame["fits"].astype(bool)
     moved = frame.loc[good, "moved_m"].dropna().astype(float)
-    return Refined(len(frame), int(good.sum()), float(moved.median()) if len(moved) else None)
+    middle = float(moved.median()) if len(moved) else None
+    return Refined(len(frame), int(good.sum()), middle, "px" if metres is None else "m")
 
 
 def report(run: Run, ledger: Ledger, tally: Tally, seconds: float) -> MapReport:

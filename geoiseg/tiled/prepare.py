@@ -193,7 +193,7 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         values["words"] = _words(run)
     else:
         chosen = repr([group.positions for group in run.groups or ()])
-        values["prompts"] = _digest(Path(str(prompts)).read_bytes() + chosen.encode())
+        values["prompts"] = _digest(_bytes_of(Path(str(prompts))) + chosen.encode())
         del values["automatic"]
     return {
         **values,
@@ -214,6 +214,23 @@ def _words(run: Run) -> dict[str, Any] | None:
     how = "none" if words.how is None else _digest(pickle.dumps(words.how))
     by = {"by": words.by} if words.by else {}
     return {**asdict(words.options), "engine": f"{engine.name}@{engine.weights}", "how": how, **by}
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return what a vector file holds, in one file or several; of a virtual one its name.
+
+    A file geodatabase is a folder; a Shapefile has its columns beside it; a path may lead into an
+    archive.
+    """
+    for place in (path, *path.parents):
+        if place.is_file():
+            beside = place.with_suffix(".dbf") if place.suffix.lower() == ".shp" else place
+            more = beside.read_bytes() if beside != place and beside.is_file() else b""
+            return place.read_bytes() + more
+        if place == path and place.is_dir():
+            found = sorted(one for one in place.rglob("*") if one.is_file())
+            return b"".join(one.name.encode() + one.read_bytes() for one in found)
+    return str(path).encode()
 
 
 def _digest(data: bytes | None) -> str:

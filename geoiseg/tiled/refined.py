@@ -92,11 +92,12 @@ def compared(
     both = shapely.intersection(old, new).area
     same = float(both / max(old.area + new.area - both, 1e-12))
     middle = shapely.centroid(old)
-    edges = grid.pixel_edges_metres((middle.x, middle.y)) or (1.0, 1.0)
+    metres = grid.pixel_edges_metres((middle.x, middle.y))
+    edges = metres or (1.0, 1.0)
     moved = distances(old, new, edges)
     far = float(moved.mean()), float(np.percentile(moved, MOST))
     whole = Refinement(now, fits=True, same=same, score=score, moved=far)
-    note = _why_not(whole, options)
+    note = _why_not(whole, options, "px" if metres is None else "m")
     return replace(whole, geometry=drawn, fits=False, note=note) if note else whole
 
 
@@ -115,12 +116,12 @@ def distances(old: Any, new: Any, edges: tuple[float, float] = (1.0, 1.0)) -> ND
     return np.asarray(shapely.distance(shapely.points(shapely.get_coordinates(places)), one))
 
 
-def _why_not(found: Refinement, options: RefineOptions) -> str:
+def _why_not(found: Refinement, options: RefineOptions, unit: str) -> str:
     """Return why an outline does not fit; empty where it does."""
     if found.same < options.min_same:
         return f"what is there now shares {found.same:.0%} with the outline"
     if (found.score or 0.0) < options.min_score:
         return f"the model expects an IoU of {found.score or 0.0:.2f}"
     if options.most is not None and found.moved is not None and found.moved[1] > options.most:
-        return f"the border would move by {found.moved[1]:.1f} m"
+        return f"the border would move by {found.moved[1]:.1f} {unit}"
     return ""

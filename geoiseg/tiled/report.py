@@ -41,10 +41,16 @@ class Refined:
     """That are still there."""
     moved_m: float | None
     """Metres by which the borders of these moved: the median of their means."""
+    unit: str = "m"
+    """``px`` where the raster has no CRS."""
 
     def text(self) -> str:
         """Return it in one line."""
-        far = "" if self.moved_m is None else f"; their borders moved by {self.moved_m:.2g} m"
+        far = (
+            ""
+            if self.moved_m is None
+            else f"; their borders moved by {self.moved_m:.2g} {self.unit}"
+        )
         return f"{self.fit} of {self.outlines} outlines still fit{far}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from geoiseg.errors import ExportError, SessionError
+from geoiseg.errors import ExportError, GeoisegError, SessionError
 from geoiseg.models import Model, get_model, model_names
 from geoiseg.segment import Watch
 from geoiseg.widget.by_hand import METHODS, HandTools
@@ -19,9 +19,8 @@ from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOL
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
-from geoiseg.widget.choosing import Choosing
 from geoiseg.widget.drawing.labels import FIRST
-from geoiseg.widget.wording import Wording
+from geoiseg.widget.reviewing import Reviewing
 from geoiseg.widget.worker import Job, Urgency
 
 BY_HAND = tuple(tool.name for tool in HAND_TOOLS)
@@ -30,7 +29,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
+class BaseMap(ipywidgets.VBox, Reviewing):  # type: ignore[misc]
     """All of a map but how it is put together.
 
     What acts for the page knows a map as this.
@@ -95,6 +94,7 @@ class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
         def change(_: Watch) -> int:
             self._selected, before = None, self.session.accepted
             number = self.session.accept(chosen, **attributes)
+            self._selected = number if number == self._at else None
             kept = f", saved to {self.session.project.name}" if self.session.project else ""
             fitted = self._fitted_note(number, before)
             self._note = f"Feature {number} accepted as {chosen}{kept}{fitted and f': {fitted}'}"
@@ -131,7 +131,15 @@ class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
         """
         if what not in METHODS:
             raise SessionError(f"{what!r} is none of {', '.join(METHODS)}")
-        return self._ask(lambda _: getattr(self.session, what)(*places, **how), wait=wait)
+
+        def change(_: Watch) -> Any:
+            try:
+                return getattr(self.session, what)(*places, **how)
+            except GeoisegError:
+                self.hand_tools.forget()
+                raise
+
+        return self._ask(change, wait=wait)
 
     @property
     def model_choices(self) -> list[str]:
@@ -182,11 +190,12 @@ class BaseMap(ipywidgets.VBox, Wording, Choosing):  # type: ignore[misc]
             self.scene.draw_outline(self.session, frame, colour)
             self.scene.draw_hint(self.suggestion, frame, self.session.raster.grid.crs)
             self.scene.draw_candidates(self.session, frame)
-            self.scene.draw_features(self.session, frame, self._labels, self.selected)
+            self.scene.draw_features(self.session, frame, self._labels, self.selected, self.hidden)
             if self.model != self.session.model.info.name:
                 self.model = self.session.model
                 self.lookout.forget()
             self.hand_tools.show()
+            self.show_review()
             self.bridge.tool = self.tool
             self.bridge.prompting = self.tool not in (PICK, REGION, *BY_HAND)
             self.bridge.hover_ms = self.lookout.hover_ms

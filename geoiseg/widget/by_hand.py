@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geoiseg.errors import SessionError
+from geoiseg.errors import GeoisegError, SessionError
 from geoiseg.widget.channel.actions import BRUSH, ERASER, HOLE, MERGE, MOVE, SPLIT, VERTEX
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 METHODS = ("move_vertex", "add_vertex", "delete_vertex", "brush", "erase", "cut_hole", "fill_hole",
            "move", "split", "merge")  # fmt: skip
 """Methods of a session that correct an outline by hand."""
+TAP = 4
+"""Screen pixels: a shorter drag is a click."""
 
 
 class HandTools:
@@ -62,20 +64,32 @@ class HandTools:
             owner.correct("erase" if off else "brush", xy, owner.brush, target, **how)
         elif owner.tool == SPLIT:
             owner.correct("split", xy, target, **how)
-        elif owner.tool == HOLE and (len(xy) < 4 or _is_dab(xy)):
+        elif owner.tool == HOLE and (len(xy) < 4 or _is_tap(drag) or _is_dab(xy)):
             owner.correct("fill_hole", xy[0], target, **how)
         elif owner.tool == HOLE:
             owner.correct("cut_hole", xy, target, **how)
+        elif owner.tool == MOVE and _is_tap(drag):
+            owner.refresh()  # takes away the mark that the page drew
         elif owner.tool == MOVE:
             owner.correct("move", xy[0], xy[-1], target, **how)
 
     def vertex(self, change: VertexChange) -> None:
         """Act on a vertex that was moved, added or deleted."""
         owner, target = self._map, self.target
-        at = owner.frame.xy(change.at)
-        to = None if change.to is None else owner.frame.xy(change.to)
+        try:
+            at = owner.frame.xy(change.at)
+            to = None if change.to is None else owner.frame.xy(change.to)
+        except GeoisegError:
+            self.forget()
+            self.show()
+            raise
         places = (at,) if change.what == "delete" else (at, to)
         owner.correct(f"{change.what}_vertex", *places, target, crs=owner.frame.crs, wait=False)
+
+    def forget(self) -> None:
+        """Have the vertices sent anew: the page has drawn a change that was refused."""
+        self._shown = None
+        self._sent += 1
 
     def show(self) -> None:
         """Show the bar, and the vertices while their tool is in use."""
@@ -94,9 +108,12 @@ class HandTools:
             outline = session.geometry if target is None else owner.feature(target).geometry
         if outline is not self._shown:
             self._shown = outline
-            hand.outline = {} if outline is None else self._rings(outline)
+            placed = {} if outline is None else self._rings(outline)
+            hand.outline = placed and placed | {"sent": self._sent}
 
     _shown: Any = None
+    _sent: int = 0
+    """Counts outlines that are sent again though nothing has changed."""
 
     def _rings(self, outline: Any) -> dict[str, Any]:
         """Return an outline as the page takes it; empty where it has no place on the map."""
@@ -113,3 +130,10 @@ class HandTools:
 def _is_dab(xy: list[tuple[float, float]]) -> bool:
     """Return whether a stroke comes back without any ground in it."""
     return bool(shapely.Polygon(xy).area == 0)
+
+
+def _is_tap(drag: Drag) -> bool:
+    """Return whether a stroke is a click during which the mouse hardly moved."""
+    lat, lon = np.array(drag.at).T
+    north = np.ptp(lat) / max(1e-6, float(np.cos(np.radians(lat[0]))))
+    return bool(np.hypot(north, np.ptp(lon)) * 256 / 360 * 2**drag.zoom < TAP)

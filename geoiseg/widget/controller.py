@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 import numpy as np
 import shapely
@@ -15,6 +16,7 @@ from geoiseg.widget.channel.actions import (
     NEGATIVE,
     PICK,
     REGION,
+    REVIEW,
     TOOLS,
 )
 from geoiseg.widget.channel.messages import (
@@ -29,6 +31,7 @@ from geoiseg.widget.channel.messages import (
     Message,
     Move,
     Ready,
+    ReviewFilter,
     SetNumber,
     Upload,
     VertexChange,
@@ -52,6 +55,7 @@ METHODS = {
 }
 """Methods of the map that do what a command asks for."""
 BY_HAND = frozenset(tool.name for tool in HAND_TOOLS)
+REVIEWING = frozenset(action.name for action in REVIEW)
 TOOL_NAMES = frozenset(tool.name for tool in TOOLS) | BY_HAND
 
 
@@ -100,6 +104,8 @@ class Controller:
                 self._change_look(message)
             case Words():
                 self._words(message)
+            case ReviewFilter():
+                owner.show_only(**asdict(message))
             case Export():
                 owner.export_as(message.name, message.format)
             case Upload():
@@ -150,7 +156,9 @@ class Controller:
     def hit(self, at: tuple[float, float], zoom: float) -> int | None:
         """Return the id of the accepted feature at a place on the map, the smallest if several."""
         owner = self._map
-        features = [one for one in owner.session.accepted if one.geometry is not None]
+        hidden = owner.hidden
+        features = [one for one in owner.session.accepted
+                    if one.geometry is not None and one.id not in hidden]  # fmt: skip
         if not features:
             return None
         grid = owner.session.raster.grid
@@ -178,6 +186,8 @@ class Controller:
                 owner.edit(wait=False)
         elif name in METHODS:
             getattr(owner, METHODS[name])(wait=False)
+        elif name in REVIEWING:
+            owner.act_on_review(name)
         elif name == "preview":
             owner.preview = not owner.preview
         elif name == "like":

@@ -50,7 +50,13 @@ class Looks(Editor):
 
     def fit(self, which: str | int = 0) -> None:
         """Show the whole of a raster."""
-        west, south, east, north = self.rasters.find(which).renderer.bounds_lonlat
+        self.show_bounds(*self.rasters.find(which).renderer.bounds_lonlat)
+        self._fitted = (*self.map.center, self.map.zoom)
+
+    def show_bounds(
+        self, west: float, south: float, east: float, north: float, most: float = MAX_ZOOM
+    ) -> None:
+        """Show a part of the map, as near as it fits but at zoom ``most`` at most."""
         width, height = self._view_size()
         top, bottom = (
             math.asinh(math.tan(math.radians(y))) for y in (min(north, 85), max(south, -85))
@@ -61,8 +67,7 @@ class Looks(Editor):
         middle = math.degrees(math.atan(math.sinh((top + bottom) / 2)))
         with self.map.hold_sync():
             self.map.center = (middle, (west + east) / 2)
-            self.map.zoom = max(0, min(MAX_ZOOM, zoom))
-        self._fitted = (*self.map.center, self.map.zoom)
+            self.map.zoom = max(0, min(MAX_ZOOM, math.floor(most), zoom))
 
     @property
     def untouched(self) -> bool:

@@ -17,6 +17,7 @@ from geoiseg.widget.base_map import BaseMap
 from geoiseg.widget.by_hand import HandTools
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
+from geoiseg.widget.channel.review import Review
 from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.controller import Controller
 from geoiseg.widget.drawing.labels import Labels
@@ -95,12 +96,12 @@ class SegmentMap(BaseMap):
             layout=ipywidgets.Layout(height=HEIGHT, width="auto", margin="0"),
         )  # fmt: skip
         self.bridge = Bridge(map_id=self.map.model_id)
-        self.toolbar, self.hand = Toolbar(), Hand()
+        self.toolbar, self.hand, self.review_bar = Toolbar(), Hand(), Review()
         self.hand_tools = HandTools(self)
         self.scene = Scene(self.map, self.bridge)
         self.rasters = RasterLayers(self.map, self.bridge)
         self.rasters.add(self.session.raster)
-        for widget in (self.bridge, self.toolbar, self.hand):
+        for widget in (self.bridge, self.toolbar, self.hand, self.review_bar):
             control = ipyleaflet.WidgetControl(
                 widget=widget, position="topleft", transparent_bg=True
             )
@@ -110,6 +111,7 @@ class SegmentMap(BaseMap):
         self.lookout = Lookout(self)
         controller = Controller(self)
         self.bridge.heard = self.toolbar.heard = self.hand.heard = controller
+        self.review_bar.heard = controller
         self.bridge.tiles.failed = lambda error: self.show_error(str(error))
         self.fit()
 

@@ -20,6 +20,7 @@ import rasterio
 import shapely
 
 from geoiseg.cli import main
+from geoiseg.cli.main import COMMANDS
 from geoiseg.prompting.prompts import Box, Point, Region, Scribble
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import Disk
@@ -215,6 +216,10 @@ def test_version_and_help(capsys) -> None:
     assert code == 0
     assert "segment" in text
     assert "demo" in text
+    said = text.partition("Commands:")[2].splitlines()[1:]
+    assert [line.split()[0] for line in said] == list(COMMANDS)  # each on one line
+    assert max(map(len, said)) < 80
+    assert not any("..." in line for line in said)
 
 
 def test_the_demo_on_a_made_scene(capsys, tmp_path: Path) -> None:

@@ -115,6 +115,13 @@ def test_what_is_wrong_is_said_in_a_line(
     code, _, err = run(capsys, "carry", project, coasts[2], tmp_path / "dates.tif")
     assert code == 1
     assert "written as vectors" in err
+    code, _, err = run(capsys, "carry", project, coasts[2], out, "--projects", project)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "can be no folder for projects" in err
+    given = (project, coasts[2], coasts[2], out, "--projects", tmp_path / "kept")
+    code, _, err = run(capsys, "carry", *given)
+    assert code == 1
+    assert "two rasters have one name" in err
     assert not out.exists()
 
 
@@ -142,3 +149,28 @@ def test_killed_in_the_middle_it_leaves_all_as_it_was(
     again = subprocess.run([sys.executable, "-m", "geoiseg", *arguments], check=False)
     assert again.returncode == 0
     assert len(gpd.read_file(out)) == 3
+
+
+def test_what_appears_has_numbers_of_its_own(capsys, tmp_path: Path) -> None:
+    """Also where numbers of objects are missing, and on several dates."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    paths = []
+    for year in YEARS:
+        wet = np.hypot(y - 40, x - 40) < 15
+        wet |= (np.hypot(y - 63, x - 63) < 9) & (year > YEARS[0])
+        noise = np.random.default_rng(year).normal(0, 3, (3, SIZE, SIZE))
+        data = np.clip(np.where(wet, 30, 110) + noise, 1, 255).astype(np.uint8)
+        paths.append(write_raster(tmp_path / f"l_{year}.tif", data, transform=GRID))
+    session = geoiseg.Session(paths[0], "grabcut", project=tmp_path / "p.gpkg")
+    lake = shapely.Point(EAST + 405, NORTH - 405).buffer(150)
+    frame = gpd.GeoDataFrame({"label": ["x", "lake"]}, geometry=[lake, lake], crs=32631)
+    session.add_features(frame)
+    session.delete(1)
+    out = tmp_path / "dates.gpkg"
+    arguments = ("--how", "colours", "--appeared")
+    code, _, err = run(capsys, "carry", session.project, *paths[1:], out, *arguments)
+    assert (code, err) == (0, "")
+    layer = gpd.read_file(out)
+    new = layer[layer["change"] == "appeared"]["object"].tolist()
+    assert new == list(range(3, 3 + len(new)))
+    assert len(new) >= 2

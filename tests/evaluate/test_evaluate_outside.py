@@ -250,6 +250,9 @@ def test_options_of_rasters_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", str(tmp_path), "--dataset", "sbd", "--gsd", "2"])
     assert "says nothing of a public set" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", str(tmp_path), "--dataset", "sbd", "--clicks", "0"])
+    assert "--clicks" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="1"):
         main(["evaluate", str(tmp_path), "--dataset", "grabcut", "-m", "region-growing"])
     assert capsys.readouterr().err.count("\n") == 1

@@ -17,7 +17,8 @@ from rasterio.features import rasterize
 import geoiseg
 from geoiseg.errors import ExportError, VectorError
 from geoiseg.files.coco import read_coco
-from geoiseg.files.training_set import SPLITS, run_lengths
+from geoiseg.files.splits import SPLITS
+from geoiseg.files.training_set import run_lengths
 from tests.cli.test_cli import run
 from tests.conftest import UTM, needed, write_raster
 
@@ -125,10 +126,48 @@ def test_compressed_run_lengths_of_others_are_read(tmp_path: Path) -> None:
     assert shape.equals(box(20, 10, 70, 40).difference(box(30, 20, 60, 25)))
 
 
+def annotated(path: Path, images: list[dict[str, Any]], segmentation: Any) -> Path:
+    held = {"images": images, "categories": [{"id": 3, "name": "pond"}],
+            "annotations": [{"id": n, "image_id": one["id"], "category_id": 3,
+                             "segmentation": segmentation} for n, one in enumerate(images)]}  # fmt: skip
+    path.write_text(json.dumps(held))
+    return path
+
+
+def test_images_of_several_crs_come_back_in_one(tmp_path: Path) -> None:
+    ring = [[10, 10, 20, 10, 20, 20, 10, 20]]
+    images = [{"id": zone, "file_name": f"{zone}.png", "height": 30, "width": 30,
+               "crs": f"EPSG:326{zone}", "transform": [2, 0, east, 0, -2, NORTH]}
+              for zone, east in ((31, 700_000), (32, 205_000))]  # fmt: skip
+    found = read_coco(annotated(tmp_path / "two.json", images, ring))
+    assert found.crs == "EPSG:32631"
+    alone = [read_coco(annotated(tmp_path / "one.json", [one], ring)) for one in images]
+    for shape, own in zip(found.geometry, alone, strict=True):
+        wanted = own.to_crs(found.crs).geometry[0]
+        assert shapely.symmetric_difference(shape, wanted).area < 0.1
+
+
+def test_annotations_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    place = {"crs": UTM, "transform": [2, 0, EAST, 0, -2, NORTH]}
+    image = {"id": 1, "file_name": "a.tif", "height": 30, "width": 40}
+    for segmentation in (
+        {"size": [30, 40], "counts": "o"},
+        {"size": [30, 40], "counts": [7]},
+        [[float("nan"), 1, 5, 1, 5, 5]],
+    ):
+        path = annotated(tmp_path / "bad.json", [image | place], segmentation)
+        with pytest.raises(VectorError, match=r"bad\.json"):
+            read_coco(path)
+    write_raster(tmp_path / "a.tif", np.ones((3, 60, 80), np.uint8))
+    path = annotated(tmp_path / "half.json", [image], [[1, 1, 9, 1, 9, 9]])
+    with pytest.raises(VectorError, match=r"a\.tif is 80 x 60 pixels, its annotations .* 40 x 30"):
+        read_coco(path, tmp_path)
+
+
 def test_yolo_says_classes_and_shares(session: geoiseg.Session, tmp_path: Path) -> None:
     session.export_training(tmp_path / "set", kind="yolo", size=SIZE)
     text = (tmp_path / "set" / "dataset.yaml").read_text()
-    assert text == ("path: .\ntrain: images/train\nval: images/val\ntest: images/test\nnames:\n"
+    assert text == ("# made by geoiseg\npath: .\ntrain: images/train\nval: images/val\ntest: images/test\nnames:\n"
                     '  0: "field"\n  1: "pond"\n')  # fmt: skip
     for place in (tmp_path / "set" / "labels").rglob("*.txt"):
         image = place.parents[2] / "images" / place.parent.name / f"{place.stem}.png"
@@ -189,6 +228,70 @@ def test_splits_are_made_by_blocks_of_ground(session: geoiseg.Session, tmp_path:
         counts[split] += 1
     whole = sum(counts.values())
     assert [counts[name] / whole for name in SPLITS] == pytest.approx([0.5, 0.25, 0.25], abs=0.1)
+
+
+def test_ground_of_two_dates_goes_to_one_split(
+    session: geoiseg.Session, tmp_path: Path, capsys
+) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (3, 128, 128), dtype=np.uint8)
+    place = rasterio.Affine(2, 0, EAST + 2 * 64, 0, -2, NORTH - 2 * 64)
+    path = write_raster(tmp_path / "later.tif", data, transform=place)
+    later = geoiseg.Session(path, "grabcut", project=tmp_path / "later.gpkg")
+    shapes = [
+        box(70, 70, 90, 90),
+        box(130, 70, 150, 90),
+        box(70, 130, 90, 150),
+        box(71, 92, 90, 96),
+    ]
+    later.add_features(gpd.GeoDataFrame({"label": ["field"] * 4}, geometry=shapes, crs=UTM))
+    given = (tmp_path / "p.gpkg", tmp_path / "later.gpkg", tmp_path / "set")
+    code, _, err = run(capsys, "dataset", *given, "--size", SIZE, "--block", 1,
+                       "--splits", "0.4,0.3,0.3")  # fmt: skip
+    assert (code, err) == (0, "")
+    home: dict[tuple[int, int], list[str]] = {}
+    for image in (tmp_path / "set" / "images").rglob("*.png"):
+        row, col = map(int, image.stem.split("_")[-2:])
+        moved = 64 if image.stem.startswith("later") else 0
+        home.setdefault((row + moved, col + moved), []).append(image.parent.name)
+    twice = [names for names in home.values() if len(names) == 2]
+    assert len(twice) == 3
+    assert all(one == other for one, other in twice)
+    assert {name for names in home.values() for name in names} == set(SPLITS)
+
+
+@pytest.mark.parametrize("kind", ["coco", "masks"])
+def test_what_fills_many_chips_is_in_all_of_them(
+    session: geoiseg.Session, tmp_path: Path, kind: str
+) -> None:
+    for number in range(1, 18):
+        session.delete(number)
+    lake = gpd.GeoDataFrame({"label": ["lake"]}, geometry=[box(0, 0, 256, 200)], crs=UTM)
+    session.add_features(lake)
+    written = session.export_training(tmp_path / "set", size=SIZE, kind=kind, splits=(1, 0, 0))
+    assert written.objects["train"] == 16
+    if kind == "masks":
+        maps = [cv2.imread(str(one), cv2.IMREAD_UNCHANGED)
+                for one in (tmp_path / "set" / "masks").rglob("*.png")]  # fmt: skip
+        assert sum(int((one == 1).sum()) for one in maps) == 256 * 200
+
+
+def test_a_folder_of_others_is_left_alone(
+    session: geoiseg.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "dataset.yaml").write_text("path: .\nnames: [x]\n")
+    with pytest.raises(ExportError, match="holds something else"):
+        session.export_training(theirs)
+    session.export_training(tmp_path / "set", size=SIZE)
+    (tmp_path / "set" / "best.pt").write_text("weights")
+    with pytest.raises(ExportError, match="holds something else"):
+        session.export_training(tmp_path / "set", size=SIZE)
+    assert (tmp_path / "set" / "best.pt").exists()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ExportError, match="a folder of its own"):
+        session.export_training(".", size=SIZE)
 
 
 def test_what_can_not_be_written_says_why(session: geoiseg.Session, tmp_path: Path, capsys) -> None:

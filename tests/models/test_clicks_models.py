@@ -207,6 +207,14 @@ def test_an_incomplete_or_a_strange_checkpoint_is_one_clear_line(
     path = saved(tmp_path / "old.pth", small, use_disks=False)
     with pytest.raises(WeightsError, match="distance maps"):
         get_model(path, EXACT)
+    path = saved(tmp_path / "odd.pth", small, norm_radius=None)
+    with pytest.raises(WeightsError, match="this RITM was built in a way that is not known here"):
+        get_model(path, EXACT)
+    first = {k: v for k, v in state.items() if not k.startswith("maps_transform")}
+    torch.save({**first, "rgb_conv.0.weight": torch.zeros(8, 5, 1, 1)}, tmp_path / "first.pth")
+    with pytest.raises(WeightsError, match=r"not known here .*take its authors' published file"):
+        get_model(tmp_path / "first.pth", EXACT)
+    assert click_architecture({"patch_embed_coords.proj.weight": torch.tensor(1.0)}) is None
 
 
 def test_options_that_it_has_not_are_refused(checkpoint: Path) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import geoiseg
 from geoiseg.errors import MissingExtraError, ModelError, PromptError, WeightsError
 from geoiseg.models import get_model
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.yolo.checkpoint import check_plan
 from geoiseg.prompting.pixel import PixelPrompts
-from tests.conftest import Disk
+from tests.conftest import Disk, needed
 
 HERE = importlib.util.find_spec("ultralytics") is not None
 there = pytest.mark.skipif(not HERE, reason="ultralytics (AGPL-3.0) has an environment of its own")
@@ -166,6 +168,48 @@ def test_a_file_that_runs_code_runs_none(tmp_path: Path) -> None:
         get_model(f"yolo:{tmp_path / 'none.pt'}")
     with pytest.raises(ModelError, match="no choice of precision"):
         get_model(f"yolo:{path}", ModelOptions("cpu", "bf16"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"activation": "__import__('os').system('true')"},
+        {"activation": "nn.ReLU(__import__('os').system('true'))"},
+        {"activation": "nn.functional.torch.hub.load('a/b', 'c')"},
+        {"activation": 7},
+        {"head": [[-1, 1, "torch_safe_load", ["net.pt"]]]},
+        {"head": [[-1, 1, "nn.functional", []]]},
+        {"head": [[-1, 1, "nn.modules.os", []]]},
+        {"head": [[-1, 1, "TorchVision", [3, "resnet18", "DEFAULT"]]]},
+        {"head": "none"},
+    ],
+)
+def test_a_plan_names_layers_and_nothing_that_runs(changed: dict[str, Any]) -> None:
+    nn = needed("torch.nn")
+    layers = {
+        "backbone": [[-1, 1, "Conv", [64, 3, 2]]],
+        "head": [[-1, 1, "nn.Upsample", [None, 2]]],
+    }
+    known = SimpleNamespace(Conv=nn.Conv2d, TorchVision=nn.Module, torch_safe_load=print)
+    for activation in ("nn.SiLU()", "torch.nn.LeakyReLU(0.1, inplace=True)"):
+        check_plan({**layers, "activation": activation}, known, Path("net.pt"))
+    with pytest.raises(WeightsError, match=r"net\.pt (was refused|holds no network)"):
+        check_plan({**layers, **changed}, known, Path("net.pt"))
+
+
+@there
+def test_a_plan_that_would_run_code_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    import torch
+
+    ran = tmp_path / "ran"
+    kept = torch.load(checkpoint, weights_only=False)
+    for network in (kept.get("model"), kept.get("ema")):
+        if network is not None:
+            network.yaml["activation"] = f"open({str(ran)!r}, 'w').close() or torch.nn.SiLU()"
+    torch.save(kept, tmp_path / "evil.pt")
+    with pytest.raises(WeightsError, match="is no activation"):
+        get_model(f"yolo:{tmp_path / 'evil.pt'}", ModelOptions("cpu"))
+    assert not ran.exists()
 
 
 @there

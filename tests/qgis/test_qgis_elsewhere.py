@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import errno
 import getpass
 import os
 import shutil
@@ -14,7 +16,16 @@ from pathlib import Path
 import pytest
 import shapely
 
-from geoiseg.qgis.place import COMPANION, SSH_OPTIONS, command_of, is_elsewhere, mapped, parcel
+from geoiseg.companion.pipe import LONGEST
+from geoiseg.qgis.place import (
+    COMPANION,
+    LARGEST,
+    SSH_OPTIONS,
+    command_of,
+    is_elsewhere,
+    mapped,
+    parcel,
+)
 from tests.conftest import Disk, missing
 from tests.qgis.qgis_app import COMPANION as PYTHON
 from tests.qgis.qgis_app import Qgis
@@ -55,6 +66,16 @@ def test_a_parcel_has_the_picture_and_its_place(tmp_path: Path) -> None:
     assert [put["name"] for put in one.puts] == [one.raster[5:] + ".aux.xml", one.raster[5:]]
     (tmp_path / "1.png.aux.xml").write_text("<PAMDataset> </PAMDataset>")
     assert parcel(str(tmp_path / "1.png")).raster != one.raster
+
+
+def test_a_picture_that_no_request_can_hold_is_not_sent(tmp_path: Path) -> None:
+    assert len(base64.b64encode(bytes(LARGEST))) + 1000 < LONGEST
+    (tmp_path / "1.png.aux.xml").write_text("<PAMDataset/>")
+    with (tmp_path / "1.png").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    with pytest.raises(OSError, match="large") as told:
+        parcel(str(tmp_path / "1.png"))
+    assert told.value.errno == errno.EFBIG
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,13 @@ from tests.qgis.qgis_app import Qgis
 
 pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 
-ALGORITHMS = {"geoiseg:segment", "geoiseg:map", "geoiseg:clean", "geoiseg:shoreline"}
+ALGORITHMS = {
+    "geoiseg:segment",
+    "geoiseg:map",
+    "geoiseg:refine",
+    "geoiseg:clean",
+    "geoiseg:shoreline",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,7 @@ def test_lists_the_algorithms_with_all_parameters(qgis: Qgis) -> None:
         "geoiseg:segment": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND PROMPTS SIMPLIFY SMOOTH SQUARE CONTOUR HOLES PARTS GROW SNAP DETAIL SCHEMA OUTPUT",
         "geoiseg:map": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND AOI LABEL TEXT LIKE NEGATIVE TAUGHT ENGINE THRESHOLD MIN_AREA MODE SPACING MIN_SCORE"
         " MIN_STABILITY MAX_HIDDEN SCALES BATCH WINDOW OVERLAP TILE WORKERS SCHEDULER RESUME QUICKLOOK OUTPUT",
+        "geoiseg:refine": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND INPUT MIN_SAME MAX_MOVED SIMPLIFY SMOOTH SQUARE CONTOUR WORKERS RESUME OUTPUT",
         "geoiseg:clean": "INPUT RULE CLASSES COLUMN GAP SLIVER SIMPLIFY SMOOTH SQUARE MAX_CHANGE OUTPUT",
         "geoiseg:shoreline": "INPUT EXTENT BETWEEN COLUMN MARGIN DEVIATION CENTRE DATE SPACING LENGTH SIDE PICK"
         " BASELINE OUTPUT",
@@ -53,6 +60,27 @@ def test_lists_the_algorithms_with_all_parameters(qgis: Qgis) -> None:
     for name, parameters in wanted.items():
         told = json.loads(qgis.process("--json", "help", name).stdout)
         assert set(told["parameters"]) == set(parameters.split())
+
+
+def test_refines_outlines(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:
+    pixels = shapely.Point(disk.centre).buffer(np.sqrt(disk.truth.sum() * 4 / np.pi))
+    gone = shapely.Point(disk.outside).buffer(30)
+    drawn = gpd.GeoDataFrame(
+        {"label": ["pond", "pond"], "owner": ["Zoë", "Ned"]},
+        geometry=[shapely.affinity.translate(pixels, 10, -8), gone], crs="EPSG:32631",
+    )  # fmt: skip
+    drawn.to_file(tmp_path / "drawn.shp")
+    out = tmp_path / "refined.gpkg"
+    results = qgis.run(
+        "geoiseg:refine", RASTER=str(disk.path), INPUT=str(tmp_path / "drawn.shp"), OUTPUT=str(out)
+    )
+    assert (results["OBJECTS"], results["FIT"]) == (2, 1)
+    found = layer(out)
+    assert found["owner"].tolist() == ["Zoë", "Ned"]
+    assert found["fits"].tolist() == [True, False]
+    both = found.geometry[0].intersection(pixels).area
+    assert both > 0.93 * found.geometry[0].union(pixels).area
+    assert found["moved_m"][0] > 3
 
 
 def test_segments_from_prompts(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from geoiseg.companion import bundle
 from geoiseg.companion.own_wheel import NAME as WHEEL
 from geoiseg.companion.own_wheel import own_wheel
 from geoiseg.companion.plugin_zip import PLUGIN
-from geoiseg.qgis.setup.home import Home
-from geoiseg.qgis.setup.index import INDEX, listed, newest, tags_of
+from geoiseg.qgis.setup.home import Home, wait_for_sweepers
+from geoiseg.qgis.setup.index import INDEX, hosts_of, listed, newest, tags_of, without_login
 from geoiseg.qgis.setup.machine import PROBE, Machine, Python, likely_pythons
 from geoiseg.qgis.setup.script import (
     CHECK,
@@ -31,6 +31,8 @@ from geoiseg.qgis.setup.script import (
     Sources,
     last_line,
     reason,
+    unpack_program,
+    variables_of,
 )
 
 WINDOWS = Machine(
@@ -390,3 +392,77 @@ def test_the_own_wheel_is_one_that_pip_takes(tmp_path: Path) -> None:
     assert done.stdout.startswith(str(into))
     assert (into / "geoiseg/models/tiny/encoder.onnx").stat().st_size > 1e6
     assert not (into / "geoiseg/training").exists()
+
+
+def test_no_password_reaches_the_log_or_the_line() -> None:
+    page = "https://zoe:p%40ss@host.test/simple/uv/"
+    assert without_login(f"reading {page}") == "reading https://***@host.test/simple/uv/"
+    assert (
+        without_login("HTTP_PROXY=http://a:b@c@p.test:80 x") == "HTTP_PROXY=http://***@p.test:80 x"
+    )
+    assert without_login("see https://a.test/@x, mail zoe@a.test") == (
+        "see https://a.test/@x, mail zoe@a.test"
+    )
+    error = SetupError("{page} has no {project}", page=page, project="uv")
+    assert "p%40ss" not in str(error)
+    assert "p%40ss" not in error.line.format(**error.values)
+
+
+def test_no_question_is_asked_and_nothing_is_left_elsewhere(tmp_path: Path) -> None:
+    place = home(tmp_path, LINUX)
+    said = variables_of({"PIP_INDEX_URL": "https://mirror.test/simple/"}, place)
+    assert said["PIP_NO_INPUT"] == "1"
+    assert said["PIP_USER"] == "0"
+    assert said["UV_DEFAULT_INDEX"] == "https://mirror.test/simple"
+    for name in ("UV_PYTHON_INSTALL_DIR", "UV_CACHE_DIR"):
+        assert Path(said[name]).is_relative_to(place.folder)
+    assert "UV_DEFAULT_INDEX" not in variables_of({}, place)
+    own = {"PIP_INDEX_URL": "https://mirror.test", "UV_DEFAULT_INDEX": "https://own.test"}
+    assert variables_of(own, place)["UV_DEFAULT_INDEX"] == "https://own.test"
+
+
+def test_hosts_without_proxy_are_told_of_one_address_too() -> None:
+    assert hosts_of("http://in.test:80/x") == "in.test"
+    assert hosts_of(["https://a.test", "b.test"]) == "a.test,b.test"
+    assert hosts_of([]) == hosts_of(None) == hosts_of("") == ""
+
+
+def test_uv_gets_a_folder_that_no_other_python_has_begun(tmp_path: Path) -> None:
+    name, content = wheel_of(
+        "uv-0.9.1-py3-none-manylinux_2_17_x86_64.whl", {"uv-0.9.1.data/scripts/uv": b"program"}
+    )
+    place = home(tmp_path, LINUX)
+    plan = Plan(LINUX, place, sources(tmp_path), {"/usr/bin/python3"}.__contains__)
+    half = plan.folder
+    usual = answering({"/usr/bin/python3": GOOD}, fetched=serving(name, content))
+
+    def answer(task: Any) -> Any:
+        if isinstance(task, Run) and "import ssl" in task.command:
+            half.mkdir(parents=True)
+            return Ran(1, "ImportError: no _ssl")
+        return usual(task)
+
+    tasks, _ = follow(plan, answer)
+    made = next(task for task in tasks if "uv" in task.title and isinstance(task, Run))
+    assert made.command[-1] != str(half)
+    assert place.current["folder"] == Path(made.command[-1]).name
+    assert not half.exists()
+
+
+def test_a_wheel_that_is_no_archive_is_one_line(tmp_path: Path) -> None:
+    wheel = tmp_path / "uv-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"<html>log in</html>")
+    with pytest.raises(SetupError, match="arrived damaged: try again"):
+        unpack_program(wheel, tmp_path / "uv")
+
+
+def test_what_is_left_is_set_aside_at_once_and_goes_beside_all_else(tmp_path: Path) -> None:
+    place = home(tmp_path, LINUX)
+    for name in ("env-1", "env-2", "old-dead", "tools/cache"):
+        (place.folder / name / "lib").mkdir(parents=True)
+    place.use(place.folder / "env-2", "stamp", "1")
+    assert not (place.folder / "env-1").exists()
+    assert place.next_folder().name == "env-3"
+    wait_for_sweepers()
+    assert {path.name for path in place.folder.iterdir()} == {"env-2", "current.json"}
+    assert (place.folder / "env-2/lib").is_dir()

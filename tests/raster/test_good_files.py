@@ -26,6 +26,7 @@ from geoiseg.raster import part_name
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import write_raster
 
+ALONG_PIXELS = geoiseg.OutlineOptions(line="pixels")
 UTM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 BAND = (
     '<VRTRasterBand dataType="{}" band="{}">{}<SimpleSource><SourceFilename relativeToVRT="1">{}'
@@ -275,7 +276,7 @@ def test_a_picture_lies_where_a_gis_shows_it(tmp_path: Path) -> None:
         tmp_path / "photo.png", pixels, driver="PNG", crs=None, transform=Affine.identity()
     )
     for x, y in ((65, 65), (65, -65)):
-        session = geoiseg.Session(path, project=tmp_path / f"{y}.gpkg")
+        session = geoiseg.Session(path, project=tmp_path / f"{y}.gpkg", outline=ALONG_PIXELS)
         session.add_point(x, y)
         assert session.geometry.bounds == pytest.approx((30, -90, 100, -40))
         session.accept("a")

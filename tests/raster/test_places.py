@@ -23,6 +23,7 @@ from geoiseg.raster import Grid, cut, gathered, measure, turn_of
 from geoiseg.tiled.aoi import read_aoi
 from tests.conftest import write_raster
 
+ALONG_PIXELS = geoiseg.OutlineOptions(line="pixels")
 GEOD = pyproj.Geod(ellps="WGS84")
 FIELD = (30.0, 40.0, 100.0, 90.0)
 STEP = 1e-4
@@ -115,7 +116,7 @@ def test_the_rasters_own_coordinates_may_be_a_turn_away(name: str) -> None:
 def test_own_geojson_is_cut_at_180_and_comes_back(name: str, tmp_path: Path, monkeypatch) -> None:
     crs, transform = RASTERS[name]
     raster = write_raster(tmp_path / "a.tif", scene(), crs=crs, transform=transform)
-    session = geoiseg.Session(raster)
+    session = geoiseg.Session(raster, outline=ALONG_PIXELS)
     session.add_point(*session.raster.grid.to_crs([(65, 65)])[0])
     session.accept("field")
     given = session.geometry or session.features.geometry[0]
@@ -232,7 +233,7 @@ def test_outlines_at_a_pole_go_to_geojson_whole(crs: str, middle, tmp_path: Path
 def test_prompts_in_degrees_reach_a_polar_raster(crs: str, tmp_path: Path) -> None:
     grid = Grid(crs, Affine(100, 0, -6_400, 0, -100, 6_400), (128, 128))
     path = write_raster(tmp_path / "p.tif", scene(), crs=crs, transform=grid.transform)
-    session = geoiseg.Session(path)
+    session = geoiseg.Session(path, outline=ALONG_PIXELS)
     there = places(session.raster.grid, [(65, 65), (70, 50)])
     for by in (0, 360, -360):
         session.clear()

@@ -252,6 +252,8 @@ def test_a_neighbour_is_not_swallowed(session: geoiseg.Session) -> None:
         (lambda s: s.brush([(float("nan"), 1)], 3, 1), "finite numbers"),
         (lambda s: s.erase([at(50, 150), at(250, 150)], 300, 1), "nothing of the outline"),
         (lambda s: s.cut_hole([at(1, 1), at(2, 1)], 1), "three vertices"),
+        (lambda s: s.split([at(150, 90)], 1), "two vertices"),
+        (lambda s: s.move(at(0, 0), at(1e5, 1e5), 1), "off the raster"),
         (lambda s: s.cut_hole([at(1, 1), at(2, 1), at(2, 2)], 1), "inside of the outline"),
     ],
 )  # fmt: skip

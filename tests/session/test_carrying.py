@@ -11,9 +11,11 @@ import rasterio
 import rasterio.warp
 import shapely
 from affine import Affine
+from click.testing import CliRunner
 from rasterio.features import rasterize
 
 import geoiseg
+from geoiseg.cli.main import cli
 from geoiseg.errors import CancelledError, SessionError
 from geoiseg.raster import measure
 from geoiseg.segment import Watch
@@ -114,6 +116,30 @@ def test_what_is_new_and_alike_is_a_candidate(tmp_path: Path) -> None:
     assert label == "lake"
     assert iou(shape, new) > 0.9
     assert carried.drifts[0].change == "kept"
+
+
+def test_what_is_new_gets_numbers_of_its_own_on_its_ground(tmp_path: Path) -> None:
+    old, new = lake(600, 600, 200), lake(1000, 600, 120)
+    there = scene(tmp_path / "a_2000.tif", [old])
+    first = session_on(there, [lake(90, 90, 30), old], project=tmp_path / "p.gpkg")
+    first.delete(1)
+    for year, step in (("2001", (0.0, 0.0)), ("2002", (-34.0, 52.0))):
+        scene(tmp_path / f"b_{year}.tif", [old, new], shift=step, seed=5)
+    out = tmp_path / "out.gpkg"
+    given = [
+        tmp_path / "p.gpkg",
+        *sorted(tmp_path.glob("b_*.tif")),
+        out,
+        "--appeared",
+        "--register",
+    ]
+    said = CliRunner().invoke(cli, ["carry", *map(str, given)])
+    assert said.exit_code == 0, said.output
+    rows = gpd.read_file(out)
+    found = rows[rows["change"] == "appeared"]
+    assert rows["object"].tolist() == [2, 2, 3, 2, 4]
+    assert found["date"].tolist() == ["2001", "2002"]
+    assert all(iou(shape, new) > 0.85 for shape in found.geometry)
 
 
 @pytest.mark.parametrize("step", [(-34.0, 52.0), (25.0, 15.0)])
@@ -309,3 +335,20 @@ def test_a_river_of_five_dates_has_the_area_of_its_labels(data: Path) -> None:
         assert iou(one.geometry, river) > 0.88
         assert at.date in folder.name
         assert at.queue == (1,)
+
+
+@pytest.mark.parametrize("how", ["colours", "model"])
+def test_what_is_shown_wider_is_not_widened_anew_on_each_date(tmp_path: Path, how: str) -> None:
+    known = lake(800, 800, 300)
+    first = session_on(scene(tmp_path / "a.tif", [known]), [known])
+    plain = first.carry(scene(tmp_path / "b.tif", [known], seed=4), options=CarryOptions(how=how))
+    first.reshape([1], grow=50)
+    wide = first.carry(str(tmp_path / "b.tif"), options=CarryOptions(how=how))
+    again = wide.carry(str(tmp_path / "b.tif"))
+    for carried in (wide, again):
+        [one], [drift] = carried.session.accepted, carried.drifts
+        assert iou(one.geometry, lake(800, 800, 350)) > 0.93
+        assert iou(one.drawn, known) > 0.93
+        assert drift.flags == plain.drifts[0].flags
+    wide.session.reshape([1], grow=0)
+    assert wide.session.accepted[0].geometry.equals(plain.session.accepted[0].geometry)

@@ -12,9 +12,10 @@ import geoiseg
 from geoiseg.cli.main import cli
 from geoiseg.companion.objects import step_of as companion_step
 from geoiseg.companion.pipe import RequestError
-from geoiseg.errors import PromptError, SessionError
+from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.files import read_frame
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
+from geoiseg.segment import Watch
 from geoiseg.session.project import step_of
 from tests.conftest import Disk, write_raster
 
@@ -124,3 +125,29 @@ def test_what_can_not_be_chosen_is_said_and_changes_nothing(nested: Path) -> Non
     for bad in ({"choose": -1}, {"choose": 1, "grow": 2}):
         with pytest.raises(RequestError):
             companion_step(bad)
+
+
+def test_a_choice_that_is_stopped_late_changes_nothing(nested: Path) -> None:
+    session = start(nested)
+    assert len(session.alternatives) == 3
+    told: list[str] = []
+    watch = Watch(tell=told.append, cancelled=lambda: "decoding" in told)
+    steps = session.steps
+    with pytest.raises(CancelledError):
+        session.choose(0, watch=watch)
+    assert session.steps == steps
+
+
+def test_a_choice_does_not_keep_a_project_from_opening_with_another_model(
+    nested: Path, tmp_path: Path
+) -> None:
+    session = start(nested)
+    session.choose(2)
+    session.accept("group")
+    session.edit(1)
+    session.save(tmp_path / "p.gpkg")
+    again = geoiseg.Session.load(tmp_path / "p.gpkg", model="grabcut")
+    assert again.steps == session.steps
+    assert again.choice == len(again.alternatives) - 1
+    session.model = "grabcut"
+    assert session.geometry.equals(again.geometry)

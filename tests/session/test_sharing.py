@@ -286,3 +286,14 @@ def test_the_map_goes_on_beside_another_session(path: Path, disk: Disk) -> None:
         shown.relabel(2, "by the map")
     assert labels(path) == {1: "on the map", 2: "by another", 3: "of another"}
     assert np.array_equal(shown.features["label"], list(labels(path).values()))
+
+
+def test_what_another_reshaped_can_be_given_back_here(path: Path) -> None:
+    one, other = two(path)
+    number = one.accepted[0].id
+    plain = one.accepted[0].geometry
+    other.reshape([number], grow=4)
+    one.relabel(number, "ours")
+    assert one.accepted[0].geometry.area > plain.area
+    one.reshape([number], grow=0)
+    assert one.accepted[0].geometry.equals(plain)

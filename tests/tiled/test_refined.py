@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -99,6 +100,38 @@ def test_workers_find_the_same(scene, outlines, tmp_path):
     one, other = tables
     assert one.drop(columns="geometry").equals(other.drop(columns="geometry"))
     assert one.geometry.geom_equals_exact(other.geometry, 0).all()
+
+
+@pytest.mark.parametrize("name", ["drawn.gdb", "drawn.shp", "drawn.zip/drawn.gpkg"])
+def test_outlines_come_from_folders_and_archives(scene, tmp_path, name):
+    place = tmp_path / name
+    whole = tmp_path / "drawn.gpkg" if ".zip" in name else place
+    driver = "OpenFileGDB" if name.endswith(".gdb") else None
+    frame = gpd.GeoDataFrame({"crop": ["maize"]}, geometry=[box(*FIELDS[0])], crs="EPSG:32631")
+    frame.to_file(whole, driver=driver)
+    if whole != place:
+        with zipfile.ZipFile(place.parent, "w") as archive:
+            archive.write(whole, whole.name)
+    out = tmp_path / "out.gpkg"
+    told = geoiseg.segment_raster(scene, out, prompts=place, options=MapOptions(refine=Fits()))
+    assert (told.refined.outlines, told.refined.fit) == (1, 1)
+    assert gpd.read_file(out)["crop"].tolist() == ["maize"]
+
+
+def test_without_a_crs_pixels_are_told(tmp_path):
+    pixels = np.random.default_rng(0).integers(50, 60, (3, 100, 100), dtype=np.uint8)
+    pixels[:, 20:60, 20:60] += 120
+    path = tmp_path / "plain.png"
+    with rasterio.open(
+        path, "w", driver="PNG", width=100, height=100, count=3, dtype="uint8"
+    ) as to:
+        to.write(pixels)
+    drawn = tmp_path / "drawn.gpkg"
+    gpd.GeoDataFrame(geometry=[shapely.box(22, -61, 61, -22)]).to_file(drawn)
+    options = MapOptions(refine=RefineOptions())
+    told = geoiseg.segment_raster(path, tmp_path / "out.gpkg", prompts=drawn, options=options)
+    assert "their borders moved by" in told.text()
+    assert told.refined.text().endswith(" px")
 
 
 def test_how_far_a_border_moved_is_measured_on_the_ground():

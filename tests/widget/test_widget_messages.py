@@ -41,6 +41,10 @@ def test_good_messages_become_values() -> None:
     assert parse({"kind": "view", "bounds": [[-1, -2], [1, 2]], "zoom": 3}) == View(-1, -2, 1, 2, 3)
     assert parse({"kind": "set", "what": "snap", "value": 5}) == SetNumber("snap", 5.0)
     assert parse({"kind": "set", "what": "brush", "value": 2.5}) == SetNumber("brush", 2.5)
+    assert parse({"kind": "set", "what": "grow", "value": -3e5}) == SetNumber("grow", -3e5)
+    assert parse({"kind": "set", "what": "holes", "value": 4e14, "accepted": True}) == SetNumber(
+        "holes", 4e14, accepted=True
+    )  # of pixels as large as those of a climate model
     vertex = {"kind": "vertex", "what": "move", "at": [46.5, 15.0], "to": [46.6, 15.1]}
     assert parse(vertex) == VertexChange("move", (46.5, 15.0), (46.6, 15.1))
     assert parse({**vertex, "what": "add", "to": None}) == VertexChange("add", (46.5, 15.0), None)
@@ -113,6 +117,13 @@ def test_no_path_gets_into_the_name_of_an_export(name: Any) -> None:
         {"kind": "set", "what": "snap", "value": -1}, {"kind": "set", "what": "snap", "value": "5"},
         {"kind": "set", "what": "snap", "value": 100_001}, {"kind": "set", "what": "snap"},
         {"kind": "set", "what": "snap", "value": math.nan}, {"kind": "set", "what": "__class__"},
+        {"kind": "set", "what": "grow", "value": -2e6}, {"kind": "set", "what": "holes", "value": -1},
+        {"kind": "set", "what": "brush", "value": math.inf},
+        {"kind": "set", "what": "parts", "value": 1, "accepted": "all"},
+        {"kind": "vertex", "what": "move", "at": [0, 0]},
+        {"kind": "vertex", "what": "split", "at": [0, 0]},
+        {"kind": "vertex", "what": "add", "at": [0, 0], "to": [0, math.nan]},
+        {"kind": "vertex", "what": "delete", "at": [[0, 0]]}, {"kind": "vertex", "what": ["move"]},
         {"kind": "layer", "layer": "f", "bands": [1, 2]},
         {"kind": "layer", "layer": "f", "bands": [0]},
         {"kind": "layer", "layer": "f", "bands": "123"},
@@ -193,11 +204,12 @@ JSON = st.recursive(
     max_leaves=12,
 )
 KINDS = [
-    "tile", "untile", "view", "click", "move", "drag", "do", "choose", "class", "set", "layer",
-    "words", "export", "upload", "ready",
+    "tile", "untile", "view", "click", "move", "drag", "vertex", "do", "choose", "class", "set", "layer",
+    "look", "words", "export", "upload", "ready",
 ]  # fmt: skip
 FIELDS = ["id", "layer", "z", "x", "y", "at", "zoom", "negative", "box", "name", "what", "change",
-          "to", "value", "bands", "stretch", "opacity", "visible", "text", "format", "bounds"]  # fmt: skip
+          "to", "value", "bands", "stretch", "opacity", "visible", "text", "format", "bounds",
+          "composite", "auto", "percent", "gamma", "ramp", "linked", "accepted", "action"]  # fmt: skip
 
 
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON))

@@ -47,4 +47,4 @@ def _hrnet(state: Mapping[str, Any]) -> str | None:
 
 def _width(state: Mapping[str, Any], name: str) -> int | None:
     weight = state.get(name)
-    return None if weight is None else int(weight.shape[0])
+    return None if weight is None or not weight.shape else int(weight.shape[0])

@@ -107,8 +107,15 @@ def build(architecture: str, settings: Mapping[str, Any], state: Mapping[str, An
     Raises:
         WeightsError: It was built in a way that is not known here.
     """
-    with torch.device("meta"):
-        return _builder(architecture, settings, state)()
+    try:
+        with torch.device("meta"):
+            return _builder(architecture, settings, state)()
+    except (LookupError, TypeError, ValueError) as error:
+        family = architecture.partition("-")[0]
+        raise WeightsError(
+            f"this {TITLES[family]} was built in a way that is not known here"
+            f" ({' '.join(str(error).split())[:120]}); take its authors' published file"
+        ) from error
 
 
 def _builder(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Model
+
+if TYPE_CHECKING:
+    from geoiseg.models.exported.int8 import Int8
 
 __all__ = ["export_model", "load_exported"]
 
@@ -30,20 +34,26 @@ def load_exported(folder: Path, name: str, options: ModelOptions) -> Model:
     return load(Path(folder), name, options)
 
 
-def export_model(name: str | Path, out: Path, options: ModelOptions | None = None) -> None:
+def export_model(
+    name: str | Path, out: Path, options: ModelOptions | None = None, int8: Int8 | None = None
+) -> None:
     """Write the graphs of a model and a card into a new folder, which is then a model itself.
 
     Args:
-        name: In the catalogue, or the path of a checkpoint.
+        name: In the catalogue, or the path of a checkpoint; for int8 also the folder of a
+            model that was exported in fp32.
         out: Folder to make.
-        options: How it is to be run: only checked, the same graphs serve every backend.
+        options: How it is to be run: the same graphs serve every backend, but an int8
+            encoder is tried in this one.
+        int8: How to make the image encoder int8; by default it stays fp32.
 
     Raises:
         WeightsError: The weights are not here, damaged, or of an architecture that can not
             be exported.
         MissingExtraError: torch or onnx is not installed.
-        ExportError: The folder is there already, or can not be written.
+        ExportError: The folder is there already, or can not be written; or int8's masks
+            are too unlike those of fp32.
     """
     from geoiseg.models.exported.export import export
 
-    export(name, Path(out), options or ModelOptions())
+    export(name, Path(out), options or ModelOptions(), int8)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from geoiseg.errors import WeightsError
-from geoiseg.models.weights.store import file_hash
+from geoiseg.models.weights.store import file_hash, hash_of
 
 CARD = "card.json"
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+WEIGHTS = ".weights"
+"""Ending of the file beside a graph that holds its weights."""
 FORMAT = 1
 """Of the graphs' inputs and outputs."""
 
@@ -33,11 +36,28 @@ class Card:
     sha256: dict[str, str]
     """Of the files, by name."""
     format: int = FORMAT
+    int8: dict[str, Any] | None = None
+    """Of an int8 encoder: its kind, the IoU of its masks with those of fp32, and on what."""
+
+    @property
+    def weights_in_use(self) -> str:
+        """The hash of the weights as they are multiplied: int8 ones are others than fp32's."""
+        if self.int8 is None:
+            return self.weights_hash
+        made = self.sha256[ENCODER], self.sha256[Path(ENCODER).with_suffix(WEIGHTS).name]
+        return f"{self.weights_hash}+int8-{''.join(part[:8] for part in made)}"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of a folder's files but the card, by name."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != CARD)
+    return {file.name: hash_of(file) for file in files}
 
 
 def write_card(folder: Path, card: Card) -> None:
     """Write the card into a folder."""
-    (folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    content = {name: value for name, value in asdict(card).items() if value is not None}
+    (folder / CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_card(folder: Path) -> Card:
@@ -55,6 +75,7 @@ def read_card(folder: Path) -> Card:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content
         raise WeightsError(f"{str(path)!r} has format {found!r}, not {FORMAT}; {again}")
+    content.setdefault("int8", None)  # unknown to the first cards
     wanted = {field.name for field in fields(Card)}
     if set(content) != wanted or not isinstance(content["sha256"], dict):
         odd = sorted(set(content) ^ wanted)

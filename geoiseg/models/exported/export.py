@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import ExportError, WeightsError, require
-from geoiseg.models.exported.card import DECODER, ENCODER, Card, write_card
+from geoiseg.models.exported.card import CARD, DECODER, ENCODER, Card, hashes, write_card
+from geoiseg.models.exported.int8 import Int8, save_graph
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.sam.loader import Source
 from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, from_hub
-from geoiseg.models.weights.store import find, hash_of
+from geoiseg.models.weights.store import find
 
 OPSET = 17
 ARCHITECTURES = ("sam-vit", "mobile-sam", "slimsam")
@@ -28,38 +29,19 @@ FREE = {
 """Lengths that may differ from call to call; m is n or 1."""
 
 
-def export(name: str | Path, out: Path, options: ModelOptions) -> None:
+def export(name: str | Path, out: Path, options: ModelOptions, int8: Int8 | None) -> None:
     """Write graphs and card into a new folder; see ``export_model``."""
-    for module, extra in (("torch", "sam"), ("onnx", "openvino")):
-        require(module, extra)
-    source = _source(name, options)
-    if not source.architecture.startswith(ARCHITECTURES):
-        raise WeightsError(
-            f"{source.architecture} can not be exported, only {', '.join(ARCHITECTURES)}; it"
-            " runs in torch: take its name or checkpoint as the model"
-        )
+    require("onnx", "openvino")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} is there already; give a new folder, or remove it first")
-    from geoiseg.models.sam.network import build_sam
-
-    network = build_sam(source.state, repr(str(source.path)))
-    known = CATALOGUE.get(source.name)
+    given = Path(name).expanduser()
+    made = int8 is not None and (given / CARD).is_file()
+    source = given if made else _exportable(name, options)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
         try:
-            write_graphs(network, folder)
-            card = Card(
-                name=source.name if known else Path(source.name).name,
-                architecture=source.architecture,
-                side=network.side,
-                parameters=sum(int(p.numel()) for p in network.parameters()),
-                weights_hash=source.weights_hash,
-                licence=known.licence if known else "unknown",
-                source=known.source if known else "",
-                sha256={file.name: hash_of(file) for file in sorted(folder.iterdir())},
-            )
-            write_card(folder, card)
+            _fill(folder, source, int8, options)
             folder.chmod(0o755)
             folder.replace(out)
         finally:
@@ -68,6 +50,57 @@ def export(name: str | Path, out: Path, options: ModelOptions) -> None:
         if isinstance(error, (ExportError, WeightsError)):
             raise
         raise ExportError(f"can not write {out}: {error.strerror or error}") from error
+
+
+def _fill(folder: Path, source: Source | Path, int8: Int8 | None, options: ModelOptions) -> None:
+    """Write the graphs of a checkpoint, or of an exported model's folder, into an empty folder."""
+    exact = folder if int8 is None else folder / "fp32"
+    if isinstance(source, Path):
+        exact = source
+    else:
+        exact.mkdir(exist_ok=True)
+        _from_checkpoint(source, exact)
+    if int8 is not None:
+        from geoiseg.models.exported.shrink import shrink
+
+        shrink(exact, folder, int8, options)
+        shutil.rmtree(folder / "fp32", ignore_errors=True)
+
+
+def _exportable(name: str | Path, options: ModelOptions) -> Source:
+    """Return the checkpoint of a name or path.
+
+    Raises:
+        WeightsError: It is not here, or of an architecture that can not be exported.
+    """
+    require("torch", "sam")
+    source = _source(name, options)
+    if not source.architecture.startswith(ARCHITECTURES):
+        raise WeightsError(
+            f"{source.architecture} can not be exported, only {', '.join(ARCHITECTURES)}; it"
+            " runs in torch: take its name or checkpoint as the model"
+        )
+    return source
+
+
+def _from_checkpoint(source: Source, folder: Path) -> None:
+    """Write the graphs of a checkpoint and their card into an empty folder."""
+    from geoiseg.models.sam.network import build_sam
+
+    network = build_sam(source.state, repr(str(source.path)))
+    known = CATALOGUE.get(source.name)
+    write_graphs(network, folder)
+    card = Card(
+        name=source.name if known else Path(source.name).name,
+        architecture=source.architecture,
+        side=network.side,
+        parameters=sum(int(p.numel()) for p in network.parameters()),
+        weights_hash=source.weights_hash,
+        licence=known.licence if known else "unknown",
+        source=known.source if known else "",
+        sha256=hashes(folder),
+    )
+    write_card(folder, card)
 
 
 def write_graphs(network: Any, folder: Path) -> None:
@@ -114,13 +147,7 @@ def _write(graph: Any, given: dict[str, Any], path: Path, outputs: list[str]) ->
                 training=torch.onnx.TrainingMode.PRESERVE,
             )
         model = onnx.load(str(traced))
-    onnx.save_model(
-        model,
-        str(path),
-        save_as_external_data=True,
-        location=path.with_suffix(".weights").name,
-        size_threshold=4096,
-    )
+    save_graph(model, path)
 
 
 def _source(name: str | Path, options: ModelOptions) -> Source:

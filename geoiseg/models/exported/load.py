@@ -20,7 +20,7 @@ from geoiseg.models.exported.runtimes import (
     provider_for,
 )
 from geoiseg.models.options import ModelOptions
-from geoiseg.models.protocol import Model, ModelInfo
+from geoiseg.models.protocol import ModelInfo
 from geoiseg.models.sam.adapter import SamModelAdapter
 from geoiseg.models.sam.engine import Arrays, FloatArray, Tokens
 
@@ -83,7 +83,7 @@ class GraphEngine:
         }
 
 
-def load(folder: Path, name: str, options: ModelOptions) -> Model:
+def load(folder: Path, name: str, options: ModelOptions) -> SamModelAdapter:
     """Return the model whose graphs are in a folder; see ``load_exported``.
 
     The decoder always runs in onnxruntime and in fp32: there it was measured faster than
@@ -110,14 +110,15 @@ def load(folder: Path, name: str, options: ModelOptions) -> Model:
     decoder = onnx_runner(folder / DECODER, device)
     log.info("%s runs on %s", name, where)
     exact = precision == "fp32"
+    kind = "exported" if card.int8 is None else f"exported as int8 ({card.int8['kind']})"
     engine = GraphEngine(card.side, encoder, decoder, np.float32 if exact else np.float16)
     info = ModelInfo(
         name=name,
         family="sam",
         licence=card.licence,
-        description=f"{card.architecture}, exported, on {where}",
+        description=f"{card.architecture}, {kind}, on {where}",
         chip_size=card.side,
-        weights_hash=card.weights_hash + ("" if exact else f"+{precision}"),
+        weights_hash=card.weights_in_use + ("" if exact else f"+{precision}"),
         parameters=card.parameters,
     )
     return SamModelAdapter(info, engine)

@@ -7,6 +7,7 @@ are taken out.
 
 from __future__ import annotations
 
+import ast
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,59 @@ def read_plan(path: Path) -> Plan:
     numbered = names if isinstance(names, dict) else dict(enumerate(names))
     classes = {int(number): str(name) for number, name in numbered.items()}
     return Plan(layers, dict(_tensors(network)), classes)
+
+
+def check_plan(layers: Mapping[str, Any], modules: Any, where: Path) -> None:
+    """Let no plan pass that names more than layers: ultralytics runs what some of its words say.
+
+    Args:
+        layers: The network's plan.
+        modules: What has ultralytics' own layers as attributes, ``ultralytics.nn.modules``.
+        where: The checkpoint, for messages.
+
+    Raises:
+        WeightsError: The plan asks for something else than a layer or an activation.
+    """
+    activation = layers.get("activation")
+    if activation is not None and not _is_activation(activation):
+        raise WeightsError(f"{where} was refused: {str(activation)[:80]!r} is no activation")
+    for part in ("backbone", "head"):
+        rows = layers.get(part)
+        if not isinstance(rows, list) or not all(
+            isinstance(row, (list, tuple)) and len(row) == 4 for row in rows
+        ):
+            raise WeightsError(f"{where} holds no network of ultralytics with its plan")
+        for _, _, name, _ in rows:
+            if not _is_layer(name, modules):
+                raise WeightsError(f"{where} was refused: {str(name)[:80]!r} is no layer")
+
+
+def _is_activation(said: Any) -> bool:
+    """Return whether a text is a call of one of torch's layers with plain values, and no more."""
+    try:
+        call = ast.parse(said, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return False
+        for value in (*call.args, *(word.value for word in call.keywords)):
+            ast.literal_eval(value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    inside = ast.unparse(call.func.value)
+    return inside in {"nn", "torch.nn"} and _is_module(require("torch.nn", "sam"), call.func.attr)
+
+
+def _is_layer(name: Any, modules: Any) -> bool:
+    """Return whether a name is that of a layer; ``TorchVision`` fetches whole networks."""
+    if not isinstance(name, str) or name == "TorchVision":
+        return False
+    if name.startswith("nn."):
+        return _is_module(require("torch.nn", "sam"), name.removeprefix("nn."))
+    return _is_module(modules, name)
+
+
+def _is_module(place: Any, name: str) -> bool:
+    found = getattr(place, name, None)
+    return isinstance(found, type) and issubclass(found, require("torch.nn", "sam").Module)
 
 
 def _stand_in(name: str) -> type:

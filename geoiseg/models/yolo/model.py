@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError, PromptError, WeightsError, require
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
-from geoiseg.models.yolo.checkpoint import Plan, read_plan
+from geoiseg.models.yolo.checkpoint import Plan, check_plan, read_plan
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 
@@ -246,16 +246,23 @@ def load_yolo(path: Path, name: str, options: ModelOptions) -> YoloModel:
 
 def _built(ultralytics: Any, plan: Plan, path: Path) -> Any:
     """Return the network of a plan with its tensors."""
+    import importlib
     import json
 
     layers = dict(plan.layers)
+    check_plan(layers, importlib.import_module("ultralytics.nn.modules"), path)
     sizes = layers.get("scales")
     if isinstance(sizes, dict) and layers.get("scale") in sizes:
         layers["scales"] = {layers["scale"]: sizes[layers["scale"]]}  # the only one, so it is taken
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan-seg.yaml"  # JSON is YAML
         file.write_text(json.dumps(layers, default=str), encoding="utf-8")
-        network = ultralytics.YOLO(str(file), task="segment", verbose=False)
+        try:
+            network = ultralytics.YOLO(str(file), task="segment", verbose=False)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SyntaxError,
+                AssertionError) as error:  # fmt: skip
+            reason = " ".join(str(error).split())[:160]
+            raise WeightsError(f"{path} has a plan that can not be built: {reason}") from error
     state = {name: tensor.float() if tensor.is_floating_point() else tensor
              for name, tensor in plan.state.items()}  # fmt: skip
     try:

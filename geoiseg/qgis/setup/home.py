@@ -6,16 +6,25 @@ that failed, or was stopped, takes nothing from the one before.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any, Dict, List, Optional
+from uuid import uuid4
 
 NAME = "geoiseg"
 """Of the folder in QGIS's profile."""
 CURRENT = "current.json"
 """Names the environment in use and what it was made of."""
+TOOLS = "tools"
+"""Folder of what is needed on the way alone."""
+ASIDE = "old-"
+"""Begins the names of folders that are being removed."""
+SWEEPER = "geoiseg-sweeper"
+"""Name of the threads that remove them."""
 NEEDED = 900 << 20
 """Bytes that setting up takes, with what is downloaded on the way."""
 STATES = ("none", "ready", "older", "broken")
@@ -78,12 +87,23 @@ class Home:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what is left of environments that are not in use."""
+        """Set aside what is left of environments that are not in use, and remove it.
+
+        Those are thousands of files, for which no window should stand still.
+        """
         kept = self.current.get("folder")
-        for path in self._environments():
-            if path.name != kept:  # what a program still holds goes another time
-                shutil.rmtree(path, ignore_errors=True)
-        shutil.rmtree(self.folder / "tools", ignore_errors=True)
+        for path in [*self._environments(), self.folder / TOOLS]:
+            if path.name != kept:
+                with contextlib.suppress(OSError):  # what a program still holds goes another time
+                    path.rename(self.folder / f"{ASIDE}{uuid4().hex[:4]}")
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what was set aside, beside everything else."""
+        left = list(self.folder.glob(f"{ASIDE}*"))
+        if left:
+            removing = threading.Thread(target=_remove_all, args=(left,), name=SWEEPER, daemon=True)
+            removing.start()
 
     def remove(self) -> None:
         """Remove everything.
@@ -91,6 +111,7 @@ class Home:
         Raises:
             OSError: Something can not be removed.
         """
+        wait_for_sweepers()
         if self.folder.is_dir():
             (self.folder / CURRENT).unlink(missing_ok=True)
             shutil.rmtree(self.folder)
@@ -114,3 +135,15 @@ class Home:
 
     def _environments(self) -> List[Path]:
         return sorted(self.folder.glob("env-*")) if self.folder.is_dir() else []
+
+
+def wait_for_sweepers() -> None:
+    """Wait until everything that was set aside is removed."""
+    for thread in threading.enumerate():
+        if thread.name == SWEEPER:
+            thread.join()
+
+
+def _remove_all(folders: List[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 INDEX = "https://pypi.org/simple"
 """pip's own default; PIP_INDEX_URL in the environment goes before it."""
@@ -18,6 +18,8 @@ UV_TAGS = {
 }  # fmt: skip
 """End of the names of uv's wheels, by system and processor."""
 RELEASE = re.compile(r"\d+(\.\d+)*$")
+LOGIN = re.compile(r"(\w://)[^/\s'\"]+@")
+"""User and password within an address."""
 
 
 class Wheel(NamedTuple):
@@ -32,6 +34,21 @@ class Wheel(NamedTuple):
 def index_of(variables: Dict[str, str]) -> str:
     """Return the address of the package index."""
     return (variables.get("PIP_INDEX_URL") or INDEX).rstrip("/")
+
+
+def without_login(text: str) -> str:
+    """Return a text whose addresses have neither user nor password, as for a log."""
+    return LOGIN.sub(r"\1***@", text)
+
+
+def hosts_of(listed: Any) -> str:
+    """Return the hosts of addresses, with commas between them.
+
+    Args:
+        listed: Addresses, or a single one, which is how Qt's settings give a list of one.
+    """
+    some = [listed] if isinstance(listed, str) else listed or []
+    return ",".join(urlsplit(one).hostname or one for one in some if isinstance(one, str) and one)
 
 
 def tags_of(project: str, system: str, cpu: str) -> Optional[str]:

@@ -16,8 +16,12 @@ from qgis.PyQt.QtNetwork import (
     QNetworkRequest,
 )
 
+from .index import hosts_of
+
 CERTIFICATES = "certificates.pem"
 """What QGIS trusts, for pip and uv, beside the environment."""
+JUMPS = 10
+"""How often an address may lead to another one."""
 
 
 def proxy_variables(
@@ -65,11 +69,9 @@ def _proxy(address: str) -> Dict[str, str]:
     else:
         proxy = manager.fallbackProxy()
     socks = proxy.type() == QNetworkProxy.ProxyType.Socks5Proxy
-    listed = settings.value("proxy/noProxyUrls", [])
-    direct = [QUrl(one).host() or one for one in (listed or []) if isinstance(one, str)]
     return proxy_variables(
         "socks5" if socks else "http", proxy.hostName(), proxy.port(), proxy.user(),
-        proxy.password(), ",".join(direct),
+        proxy.password(), hosts_of(settings.value("proxy/noProxyUrls", [])),
     )  # fmt: skip
 
 
@@ -97,16 +99,22 @@ class Reading:
     """
 
     def __init__(self, url: str, accept: str, then: Callable[[Optional[bytes], str], Any]) -> None:
-        request = QNetworkRequest(QUrl(url))
-        request.setRawHeader(b"Accept", accept.encode())
         self._then = then
-        self._reply = QgsNetworkAccessManager.instance().get(request)
-        self._reply.finished.connect(self._finished)
+        self._accept = accept.encode()
+        self._jumps = 0
+        self._reply: Any = None
+        self._read(QUrl(url))
 
     def stop(self) -> None:
         """Call it off; nobody is told."""
         self._then = lambda *_: None
         self._reply.abort()
+
+    def _read(self, url: QUrl) -> None:
+        request = QNetworkRequest(url)
+        request.setRawHeader(b"Accept", self._accept)
+        self._reply = QgsNetworkAccessManager.instance().get(request)
+        self._reply.finished.connect(self._finished)
 
     def _finished(self) -> None:
         reply = self._reply
@@ -114,8 +122,11 @@ class Reading:
         if jump is not None and jump.isValid():
             onward = reply.url().resolved(jump)
             reply.deleteLater()
-            self._reply = QgsNetworkAccessManager.instance().get(QNetworkRequest(onward))
-            self._reply.finished.connect(self._finished)
+            self._jumps += 1
+            if self._jumps > JUMPS or (reply.url().scheme(), onward.scheme()) == ("https", "http"):
+                self._then(None, f"it leads to {onward.host()}")
+                return
+            self._read(onward)
             return
         if reply.error() == QNetworkReply.NetworkError.NoError:
             self._then(bytes(reply.readAll()), "")

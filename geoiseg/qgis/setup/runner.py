@@ -11,10 +11,22 @@ from typing import Any, Dict, List, Optional
 from qgis.PyQt.QtCore import QLockFile, QObject, QProcess, QTimer, pyqtSignal
 
 from ..environment import child_environment, own_home  # noqa: TID252 - QGIS names the package
-from .index import index_of
+from .index import index_of, without_login
 from .machine import Machine
 from .network import Reading, network_variables
-from .script import PIP_SAYS, Fetch, Plan, Ran, Run, Script, SetupError, Sources, reason
+from .script import (
+    MISLEADING,
+    PIP_SAYS,
+    Fetch,
+    Plan,
+    Ran,
+    Run,
+    Script,
+    SetupError,
+    Sources,
+    reason,
+    variables_of,
+)
 
 HELD = "another window of QGIS is setting geoiseg up: wait for it"
 KILL_MS = 3000
@@ -52,7 +64,7 @@ class Setup(QObject):
         self._task: Any = None
         self._process: Optional[QProcess] = None
         self._reading: Optional[Reading] = None
-        self._said: List[str] = []
+        self._said, self._rest = b"", b""
         self._share = 0.0
         self._seen = 0
         self._variables: Dict[str, str] = {}
@@ -68,7 +80,7 @@ class Setup(QObject):
         if self.busy:
             return
         sources, machine = these_sources(), this_machine()
-        self.log, self._share = [], 0.0
+        self.log, self._share, self._task = [], 0.0, None
         self._say(f"geoiseg's environment, {time.strftime('%Y-%m-%d %H:%M')}")
         self._say(f"{platform.platform()}, QGIS's Python {platform.python_version()}")
         self._say("from the bundle" if sources.offline else "from the package index")
@@ -83,7 +95,10 @@ class Setup(QObject):
                 if held:
                     QTimer.singleShot(0, lambda: self._end("", SetupError(HELD)))
                     return
-            self._variables = network_variables(self.home.folder, index_of(machine.variables))
+            self._variables = {
+                **variables_of(machine.variables, self.home),
+                **network_variables(self.home.folder, index_of(machine.variables)),
+            }
         except OSError as error:
             self._say(str(error))  # the script tells it better
         QTimer.singleShot(0, lambda: self._go_on(None))
@@ -122,6 +137,11 @@ class Setup(QObject):
             why = error.strerror or str(error)
             self._end("", SetupError("can not write {name}: {why}", name=error.filename, why=why))
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the lock goes
+            step = self._task.title if self._task is not None else "Set up"
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self._end("", SetupError("{step} failed: {why}", step=step, why=why))
+            return
         self.progressed.emit(self._share, self._task.title)
         if isinstance(self._task, Run):
             self._run(self._task)
@@ -145,28 +165,34 @@ class Setup(QObject):
                                   (line.replace("\n", "; ") for line in task.command)))  # fmt: skip
         process = QProcess(self)
         surroundings = child_environment()
-        surroundings.insert("PYTHONUTF8", "1")
-        surroundings.insert("PYTHONNOUSERSITE", "1")
+        for name in MISLEADING:
+            surroundings.remove(name)
         for name, value in self._variables.items():
             surroundings.insert(name, value)
         process.setProcessEnvironment(surroundings)
         process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        process.setStandardInputFile(QProcess.nullDevice())  # who asks hears that nobody is there
         process.setWorkingDirectory(str(self.home.folder))
         process.readyReadStandardOutput.connect(self._listen)
         process.finished.connect(self._ran)
         process.errorOccurred.connect(self._broken)
-        self._process, self._said, self._seen = process, [], 0
+        self._process, self._said, self._rest, self._seen = process, b"", b"", 0
         process.start(task.command[0], list(task.command[1:]))
 
     def _listen(self) -> None:
         if self._process is None:
             return
-        text = bytes(self._process.readAllStandardOutput()).decode("utf-8", "replace")
-        self._said.append(text)
+        data = bytes(self._process.readAllStandardOutput())
+        self._said += data
+        *lines, self._rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        self._pass_on(lines)
+
+    def _pass_on(self, lines: List[bytes]) -> None:
+        """Log whole lines, and see from them how far it is."""
         task = self._task
         if task.quiet:
             return
-        for line in filter(None, map(str.strip, text.replace("\r", "\n").split("\n"))):
+        for line in filter(None, (one.decode("utf-8", "replace").strip() for one in lines)):
             self._say(line)
             if PIP_SAYS.match(line):
                 self._seen += 1
@@ -179,7 +205,8 @@ class Setup(QObject):
         if process is None:
             return
         process.deleteLater()
-        self._heard(Ran(code, "".join(self._said)))
+        self._pass_on([self._rest])
+        self._heard(Ran(code, self._said.decode("utf-8", "replace")))
 
     def _broken(self, error: Any) -> None:
         process = self._process
@@ -217,5 +244,6 @@ class Setup(QObject):
         self._reading = Reading(task.url, task.accept, then)
 
     def _say(self, line: str) -> None:
+        line = without_login(line)  # the log is there to be shown to others
         self.log.append(line)
         self.logged.emit(line)

@@ -10,10 +10,10 @@ import json
 import re
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Generator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Generator, List, NamedTuple, Optional, Tuple, Union
 
-from .home import NEEDED, Home
-from .index import ACCEPT, index_of, newest, tags_of
+from .home import NEEDED, TOOLS, Home
+from .index import ACCEPT, index_of, newest, tags_of, without_login
 from .machine import NEWEST, OLDEST, PROBE, Machine, Python, likely_pythons
 
 UV_PYTHON = "3.12"
@@ -29,14 +29,18 @@ FLAGS = ("--no-deps", "--only-binary", ":all:")
 PIP = ("install", "--no-compile", "--no-warn-script-location", "--disable-pip-version-check")
 PIP_SAYS = re.compile(r"^(Collecting|Processing|Downloading) ")
 """A line of pip's or uv's that tells that it goes on."""
+MISLEADING = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "UV_SYSTEM_PYTHON")
+"""Variables that would have pip or uv install elsewhere."""
 
 
 class SetupError(Exception):
     """Why it can not be done, and what to do: a line with named gaps, and what goes into them."""
 
     def __init__(self, line: str, **values: Any) -> None:
-        super().__init__(line.format(**values))
-        self.line, self.values = line, values
+        self.line = line
+        self.values = {name: without_login(one) if isinstance(one, str) else one
+                       for name, one in values.items()}  # fmt: skip
+        super().__init__(line.format(**self.values))
 
 
 class Run(NamedTuple):
@@ -213,6 +217,7 @@ class Plan:
     def _by_uv(self) -> Generator[Task, Any, Tuple[str, Tuple[str, ...]]]:
         """Have uv get a Python and make the environment of it."""
         wheel = yield from self._fetched("uv", 0.08)
+        self.folder = self.home.next_folder()  # not one that another Python has left half made
         uv = str(wheel.parent / ("uv.exe" if self.machine.windows else "uv"))
         unpack_program(wheel, Path(uv))
         making = (
@@ -250,7 +255,7 @@ class Plan:
         content = yield Fetch(title, wheel.url, until)
         if wheel.sha256 and hashlib.sha256(content).hexdigest() != wheel.sha256:
             raise SetupError("{name} arrived damaged: try again", name=wheel.name)
-        place = self.home.folder / "tools" / wheel.name
+        place = self.home.folder / TOOLS / wheel.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         return place
@@ -273,12 +278,34 @@ def unpack_program(wheel: Path, program: Path) -> None:
     Raises:
         SetupError: The wheel has none.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        found = [name for name in archive.namelist() if name.endswith(f"/scripts/{program.name}")]
-        if not found:
-            raise SetupError("{name} arrived damaged: try again", name=wheel.name)
-        program.write_bytes(archive.read(found[0]))
+    damaged = SetupError("{name} arrived damaged: try again", name=wheel.name)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            end = f"/scripts/{program.name}"
+            found = [name for name in archive.namelist() if name.endswith(end)]
+            if not found:
+                raise damaged
+            program.write_bytes(archive.read(found[0]))
+    except zipfile.BadZipFile as error:
+        raise damaged from error
     program.chmod(0o755)
+
+
+def variables_of(given: Dict[str, str], home: Home) -> Dict[str, str]:
+    """Return the variables by which pip and uv ask nobody, and leave nothing elsewhere.
+
+    Args:
+        given: The user's.
+        home: Where uv's Python goes, so that it is removed with the environment.
+    """
+    found = {
+        "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0",
+        "UV_PYTHON_INSTALL_DIR": str(home.folder / "python"),
+        "UV_CACHE_DIR": str(home.folder / TOOLS / "cache"),
+    }  # fmt: skip
+    if given.get("PIP_INDEX_URL") and not given.get("UV_INDEX_URL"):
+        found["UV_DEFAULT_INDEX"] = given.get("UV_DEFAULT_INDEX") or index_of(given)
+    return found
 
 
 def last_line(said: str) -> str:

@@ -116,7 +116,8 @@ class SetupWindow(QDialog):
     def _progress(self, share: float, title: str) -> None:
         self.bar.setValue(round(share * STEPS))
         self.step.setText(tr(title))
-        self._look()
+        if not self.stop.isEnabled():  # what there is does not change on the way
+            self._look()
 
     def _finished(self, version: str, error: Optional[SetupError]) -> None:
         self._look()

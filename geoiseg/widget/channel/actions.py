@@ -73,6 +73,14 @@ HAND_TOOLS = (
     Action(MOVE, "Move the whole outline", ("m",)),
 )
 """Ways to correct the object in progress, or the selected feature, by hand."""
+REVIEW = (
+    Action("review", "Review the accepted features, or close the review", ("i",)),
+    Action("review-next", "Next feature to check, the doubtful first", (".",)),
+    Action("review-previous", "Previous feature to check", (",",)),
+    Action("review-checked", "The feature is checked; again takes it back", ("y",)),
+    Action("review-rejected", "The feature is rejected; again takes it back", ("t",)),
+)
+"""What accepted features are reviewed with; a bar of its own."""
 COMMANDS = (
     Action("undo", "Undo", ("ctrl+z", "u")),
     Action("redo", "Redo", ("ctrl+y", "ctrl+shift+z")),
@@ -89,6 +97,7 @@ COMMANDS = (
     Action("stop", "Stop what is going on"),
     Action("fit", "Show the whole raster", ("0",)),
     Action("save", "Save the project", ("ctrl+s",)),
+    *REVIEW,
 )
 """What happens at once."""
 ACTIONS: Mapping[str, Action] = {action.name: action for action in (*TOOLS, *HAND_TOOLS, *COMMANDS)}

@@ -228,7 +228,7 @@ class Hand {
       if (event.button === 2) return void (vertex >= 0 && this.remove(vertex));
       if (event.button !== 0) return;
       this.map.dragging.disable();
-      this.before = this.outline;
+      this.box.setPointerCapture(event.pointerId); // it may be let go beyond the map
       const start = vertex >= 0 ? [this.outline.lonlat[2 * vertex], this.outline.lonlat[2 * vertex + 1]] : [lng, lat];
       if (vertex < 0) this.outline = this.outline.with(edge, lng, lat);
       else this.outline = Object.assign(Object.create(Outline.prototype), this.outline, { lonlat: this.outline.lonlat.slice(), world: this.outline.world.slice() });
@@ -240,7 +240,7 @@ class Hand {
       stop(event);
       const { vertex, start, added, moved } = this.held;
       this.release();
-      if (!moved && !added) return;
+      if (!moved && !added) return this.take();
       const at = [start[1], start[0]];
       const to = [this.outline.lonlat[2 * vertex + 1], this.outline.lonlat[2 * vertex]];
       this.send({ what: added ? "add" : "move", at, to: moved ? to : null });
@@ -283,8 +283,8 @@ class Hand {
 
   abandon() {
     if (!this.held) return;
-    this.outline = this.before;
     this.release();
+    this.take();
   }
 
   later() {

@@ -16,6 +16,7 @@ from typing import Any
 from geoiseg.errors import GeoisegError
 from geoiseg.prompting import MAX_TEXT
 from geoiseg.raster import COMPOSITES, LONGEST
+from geoiseg.session.reviewing import STATES
 from geoiseg.widget.channel.actions import ACTIONS, HAND_TOOLS, MAX_CLASSES, TOOLS
 
 MAX_VERTICES = 4000
@@ -28,9 +29,9 @@ MOST = {
     "simplify": 20.0,
     "threshold": 1.0,
     "snap": 100_000.0,
-    "holes": 1e12,
-    "parts": 1e12,
-    "grow": 100_000.0,
+    "holes": 1e16,
+    "parts": 1e16,
+    "grow": 1e6,
     "brush": 100_000.0,
 }
 """Numbers that can be set, from 0 to this much; ``grow`` from as much below 0."""
@@ -207,6 +208,17 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewFilter:
+    """Which features are shown and reviewed; None for any."""
+
+    label: str | None
+    flag: str | None
+    min_score: float | None
+    max_score: float | None
+    state: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """Write the accepted features; the name has no folder and no suffix."""
 
@@ -229,7 +241,7 @@ class Ready:
 
 Message = (
     TileRequest | TileCancel | View | Click | Move | Drag | VertexChange | Do | Choose | ClassChange
-    | SetNumber | LayerChange | LookChange | Words | Export | Upload | Ready
+    | SetNumber | LayerChange | LookChange | Words | ReviewFilter | Export | Upload | Ready
 )  # fmt: skip
 
 
@@ -451,6 +463,20 @@ def _words(content: Mapping[str, Any], _: Sequence[Any]) -> Words:
     return Words(_text(content, "text", MAX_TEXT), said)
 
 
+def _review(content: Mapping[str, Any], _: Sequence[Any]) -> ReviewFilter:
+    def score(name: str) -> float | None:
+        return None if content.get(name) is None else _number(content, name, 0, 1)
+
+    def said(name: str) -> str | None:
+        value = content.get(name)
+        if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
+            raise MessageError(f"{name} is a text or nothing, got {shown(value)}")
+        return value
+
+    state = None if content.get("state") is None else _one_of(content, "state", STATES)
+    return ReviewFilter(said("label"), said("flag"), score("min_score"), score("max_score"), state)
+
+
 _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = {
     "tile": _tile,
     "untile": lambda content, _: TileCancel(_matching(content, "id", _ID)),
@@ -466,6 +492,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Message]] = 
     "layer": _layer,
     "look": _look,
     "words": _words,
+    "review": _review,
     "export": _export,
     "upload": _upload,
     "ready": lambda *_: Ready(),

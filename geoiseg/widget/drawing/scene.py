@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import ipyleaflet
@@ -13,6 +13,7 @@ from geoiseg.features import Feature
 from geoiseg.prompting import Point, Prompt, Region, Scribble, Text
 from geoiseg.segment import Suggestion
 from geoiseg.session import Session
+from geoiseg.session.reviewing import REJECTED, state_of
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.drawing.labels import Labels
 from geoiseg.widget.frame import MapFrame
@@ -143,12 +144,13 @@ class Scene:
         self.candidates.data = collection(drawn)
 
     def draw_features(
-        self, session: Session, frame: MapFrame, labels: Labels, selected: int | None
-    ) -> None:
-        """Show the accepted features; the one being refined is left to the mask."""
+        self, session: Session, frame: MapFrame, labels: Labels, selected: int | None,
+        hidden: Container[int] = (),
+    ) -> None:  # fmt: skip
+        """Show the accepted features that are not hidden; the mask shows the one being refined."""
         groups: dict[int, list[Feature]] = {}
         for feature in session.accepted:
-            if feature.id != session.editing:
+            if feature.id != session.editing and feature.id not in hidden:
                 groups.setdefault(feature.id // GROUP, []).append(feature)
         for number in sorted({*groups, *self._groups}):
             members = groups.get(number, [])
@@ -205,6 +207,8 @@ def look(feature: Feature, labels: Labels, selected: int | None) -> dict[str, An
     colour = labels.colour(feature.label)
     if feature.id == selected:
         return {"color": "#ffffff", "weight": 4, "fillColor": colour, "fillOpacity": 0.5}
+    if state_of(feature) == REJECTED:
+        return {"color": colour, "weight": 1, "dashArray": "2 4", "opacity": 0.6, "fillOpacity": 0}
     return {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.25}
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "segment": "geoiseg.cli.segment:segment",
     "carry": "geoiseg.cli.carry:carry",
     "dataset": "geoiseg.cli.dataset:dataset",
+    "train": "geoiseg.cli.train:train",
     "embed": "geoiseg.cli.embed:embed",
     "map": "geoiseg.cli.map:map_raster",
     "app": "geoiseg.cli.app:app",

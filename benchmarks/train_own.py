@@ -4,7 +4,7 @@
 
 The features of a scene are cut by a line: those on one side may be learnt from, those on the other
 are clicked on by a simulated user, with ``tiny`` before and after. ``geoiseg train`` itself holds
-out some of those that it is given; they are counted as given here.
+out some of those that it is given; they are counted as given here. Minutes are those of one core.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def trained(scene: LabelledScene, given: list[LabelledObject], folder: Path, ste
     shapes = tuple(one.geometry for one in given)
     source = Source(scene.raster, None, shapes, tuple(one.family for one in given))
     options = OwnOptions(learn=dataclasses.replace(LearnOptions(), steps=steps))
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         own = make_own([source], folder, options)
     except ModelError as error:
         return str(error).split(":")[0]
-    minutes = (time.perf_counter() - begun) / 60
+    minutes = (time.process_time() - begun) / 60
     if not own.written:
-        return f"did not help, nothing written ({minutes:.1f} min)"
+        return f"did not help, nothing written ({minutes:.1f} CPU minutes)"
     old = "" if own.old is None else f", old scene {own.old[0]:.3f} to {own.old[1]:.3f}"
-    return f"best step {own.step}, {100 * own.share:.0f} % of it, {minutes:.1f} min{old}"
+    return f"best step {own.step}, {100 * own.share:.0f} % of it, {minutes:.1f} CPU minutes{old}"
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import re
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,9 @@ from tqdm import tqdm
 
 from geoiseg.console import bar_options
 from geoiseg.errors import ModelError, require
-from geoiseg.models.own import place_for
-from geoiseg.models.registry import MODELS
-from geoiseg.models.weights.catalogue import CATALOGUE
+from geoiseg.models.naming import place_for_new
 from geoiseg.plain_json import json_text
 from geoiseg.session import Session
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""What a model can be called: no ending that asks for something to be done with it."""
 
 
 @click.command()
@@ -61,7 +56,12 @@ def train(
             bar.total, bar.n = whole, done
             bar.refresh()
 
-        own = making.make_own(sources, folder, options, tell)
+        try:
+            own = making.make_own(sources, folder, options, tell)
+        except KeyboardInterrupt:
+            tqdm.write("geoiseg: what is learnt is kept; the same command goes on from there",
+                       file=sys.stderr)  # fmt: skip
+            raise
     if as_json:
         facts = asdict(own) | {"model": out if own.written else None, "folder": str(folder)}
         click.echo(json_text(facts, indent=2))
@@ -78,13 +78,10 @@ def train(
 
 def _place(out: str) -> Path:
     """Return the folder of the model that is asked for, or fail as usage."""
-    folder = place_for(out)
-    if folder.name == out:
-        if out in MODELS or out in CATALOGUE:
-            raise click.UsageError(f"{out} is a model already; choose another --out")
-        if not NAME.fullmatch(out):
-            raise click.UsageError(f"--out {out!r}: a name has letters, digits, _ . and - alone")
-    return folder
+    try:
+        return place_for_new(out)
+    except ModelError as error:
+        raise click.UsageError(f"--out: {error}") from error
 
 
 def _table(own: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from geoiseg.training.losses import (
 )
 from geoiseg.training.network import Decoder
 from geoiseg.training.own.crops import Example, batched
+from geoiseg.training.own.lessons import Lessons
 from geoiseg.training.own.ordinary import Memory, click
 from geoiseg.training.prompt_maps import Prompt, compact
 from geoiseg.training.simulate import Objects, Simulator, depth
@@ -35,6 +38,9 @@ OTHERS_WEIGHT, SCORE_WEIGHT = 0.35, 0.5
 """Of the losses of the alternatives and of the scores, beside that of the masks."""
 WARM_UP = 0.08
 """Share of the steps in which the rate rises."""
+
+State = dict[str, Any]
+"""Of a training that is not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +84,106 @@ class Learnt:
 
 
 def learn(
-    before: Decoder, own: Sequence[Example], known: Sequence[Example], held: Sequence[Example],
-    options: LearnOptions, tell: Callable[[int, float], object] = lambda _step, _iou: None,
+    course: Course, lessons: Lessons,
+    tell: Callable[[int, float], object] = lambda _step, _iou: None,
+    keep: Callable[[State], object] = lambda _state: None,
 ) -> Learnt:  # fmt: skip
-    """Return a decoder that has learnt from crops; the one before stays as it is.
+    """Return what has learnt from crops, to the end of its course.
 
     Args:
-        before: Where it begins.
-        own: Crops of features.
-        known: Crops of ordinary places, on which the answers are to stay; or none.
-        held: Crops of features held out: which weights are taken and when training ends goes by
-            them.
-        options: How it learns.
+        course: Where it is.
+        lessons: What there is to learn from.
         tell: Told the step and the latest IoU on what is held out.
+        keep: Given what there is to go on from, at each look at what is held out.
     """
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
-    simulator = Simulator(torch.Generator().manual_seed(options.seed))
-    memory, mine = Memory(before, simulator), copy.deepcopy(before)
-    optimiser = torch.optim.AdamW(mine.parameters(), lr=options.rate, weight_decay=options.decay)
-    ious = [held_iou(mine, held)]
-    best, best_step, step = copy.deepcopy(mine.state_dict()), 0, 0
-    while step < options.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = options.rate * _share(step / options.steps)
-        loss = _own_loss(mine, simulator, *batched(_some(own, options.batch, rng)))
+    every, steps = course.options.every, course.options.steps
+    if not course.ious:
+        course.look(lessons.held)
+    while not course.ended:
+        course.learn_from(lessons.own, lessons.known)
+        if course.step % every == 0 or course.step == steps:
+            course.look(lessons.held)
+            keep(course.state())
+        tell(course.step, course.ious[-1])
+    return course.learnt()
+
+
+class Course:
+    """A decoder on its way, which can be left at any step and be gone on with.
+
+    Args:
+        before: Where it begins; stays as it is.
+        options: How it learns.
+    """
+
+    def __init__(self, before: Decoder, options: LearnOptions) -> None:
+        torch.manual_seed(options.seed)
+        self.options = options
+        self._rng = np.random.default_rng(options.seed)
+        self._chance = torch.Generator().manual_seed(options.seed)
+        self._simulator = Simulator(self._chance)
+        self._memory, self._mine = Memory(before, self._simulator), copy.deepcopy(before)
+        self._optimiser = torch.optim.AdamW(
+            self._mine.parameters(), lr=options.rate, weight_decay=options.decay
+        )
+        self._best, self._best_step = copy.deepcopy(self._mine.state_dict()), 0
+        self.step = 0
+        self.ious: list[float] = []
+        """Mean IoU on what is held out at each look."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether all steps are made, or no more is gained."""
+        options = self.options
+        idle = self.step - self._best_step >= options.every * options.patience
+        return self.step >= options.steps or (idle and self.step % options.every == 0)
+
+    def learn_from(self, own: Sequence[Example], known: Sequence[Example]) -> None:
+        """Make a step with some of the crops of features, and some of ordinary places."""
+        options, mine = self.options, self._mine
+        for group in self._optimiser.param_groups:
+            group["lr"] = options.rate * _share(self.step / options.steps)
+        loss = _own_loss(mine, self._simulator, *batched(_some(own, options.batch, self._rng)))
         if known:
-            ordinary = batched(_some(known, options.ordinary, rng))
-            loss = loss + options.keep * memory.loss(mine, *ordinary)
-        optimiser.zero_grad()
+            ordinary = batched(_some(known, options.ordinary, self._rng))
+            loss = loss + options.keep * self._memory.loss(mine, *ordinary)
+        self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(mine.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if step % options.every == 0 or step == options.steps:
-            ious.append(held_iou(mine, held))
-            if ious[-1] > max(ious[:-1]) + options.gain:
-                best, best_step = copy.deepcopy(mine.state_dict()), step
-            elif step - best_step >= options.every * options.patience:
-                tell(step, ious[-1])
-                break
-        tell(step, ious[-1])
-    mine.load_state_dict(best)
-    return Learnt(mine, best_step, step, tuple(ious))
+        self._optimiser.step()
+        self.step += 1
+
+    def look(self, held: Sequence[Example]) -> None:
+        """Measure on what is held out, and take the weights if they are the best so far."""
+        best = max(self.ious, default=math.inf)
+        self.ious.append(held_iou(self._mine, held))
+        if self.ious[-1] > best + self.options.gain:
+            self._best, self._best_step = copy.deepcopy(self._mine.state_dict()), self.step
+
+    def state(self) -> State:
+        """Return all that is needed to go on from here, as ``torch.save`` takes it."""
+        return {
+            "step": self.step, "best_step": self._best_step, "ious": self.ious,
+            "mine": self._mine.state_dict(), "best": self._best,
+            "optimiser": self._optimiser.state_dict(), "chance": self._chance.get_state(),
+            "rng": json.dumps(self._rng.bit_generator.state), "torch": torch.get_rng_state(),
+        }  # fmt: skip
+
+    def take(self, state: State) -> None:
+        """Go on from a state."""
+        self.step, self._best_step = state["step"], state["best_step"]
+        self.ious, self._best = list(state["ious"]), state["best"]
+        self._mine.load_state_dict(state["mine"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._chance.set_state(state["chance"])
+        self._rng.bit_generator.state = json.loads(state["rng"])
+        torch.set_rng_state(state["torch"])
+
+    def learnt(self) -> Learnt:
+        """Return the best decoder so far."""
+        decoder = copy.deepcopy(self._mine)
+        decoder.load_state_dict(self._best)
+        return Learnt(decoder, self._best_step, self.step, tuple(self.ious))
 
 
 def between(before: Decoder, after: Decoder, share: float) -> Decoder:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,37 +17,21 @@ from numpy.typing import NDArray
 from geoiseg.errors import ExportError, ModelError
 from geoiseg.evaluate.dataset import LabelledObject
 from geoiseg.models.own import CARD, FAMILY
-from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
+from geoiseg.models.tiny.graphs import FILES
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.training.network import Decoder
-from geoiseg.training.own.crops import (
-    COARSEST,
-    FEWEST,
-    FINEST,
-    SIDE,
-    Cutter,
-    Example,
-    encoded,
-    varied,
-)
 from geoiseg.training.own.decoder import read_decoder, write_decoder
 from geoiseg.training.own.judge import FORGIVEN, Objects, OldScene, Score, measured, old_iou
-from geoiseg.training.own.learn import LearnOptions, Learnt, between, learn
+from geoiseg.training.own.learn import Course, LearnOptions, Learnt, between, learn
+from geoiseg.training.own.lessons import Amounts, Tell, counter, read_lessons
 from geoiseg.training.own.material import Source, check_enough, held_out
-from geoiseg.training.own.ordinary import made_views, ordinary, rasters_views
+from geoiseg.training.own.unfinished import Unfinished, task_of, unfinished
 from geoiseg.version import __version__
 
 SHARES = (1.0, 0.6, 0.35)
 """Of the way from the old weights to the new ones, tried in turn until little is forgotten."""
-CROPS_EACH = (4, 16)
-"""Crops of each feature, at least and at most."""
-HELD_SHARES = (0.3, 0.65)
-"""Extents of features held out as shares of the crops that show when to end."""
 MOST_HELD = 30
 """Features held out that are clicked on, at most."""
-
-Tell = Callable[[str, int, int], object]
-"""Told what is being done, and how much of it is done of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +93,20 @@ def make_own(
     held = held_out(sources, options.held, options.seed)
     shipped = TinyModel()
     before = read_decoder(shipped.folder / FILES[1])
-    learnt = _learnt(sources, held, before, shipped.folder, options, tell)
     objects = _objects(sources, held, options.seed)
     count = int(sum((~one).sum() for one in held))
-    known = measured(shipped, objects, _counter(tell, "clicking, before", len(objects)))
-    if not learnt.step:
-        return Own(folder, count, known, known)
-    with _aside(folder) as making:
-        share, old, after = _not_forgetting(before, learnt.decoder, shipped, making, tell)
-        now = measured(after, objects, _counter(tell, "clicking, after", len(objects)))
+    task = task_of(sources, asdict(options), shipped.info.weights_hash)
+    with unfinished(folder, task) as making:
+        learnt = _learnt(sources, held, before, shipped.folder, options, making, tell)
+        known = measured(shipped, objects, counter(tell, "clicking, before", len(objects)))
+        if not learnt.step:
+            return Own(folder, count, known, known)
+        share, old, after = _not_forgetting(before, learnt.decoder, shipped, making.model, tell)
+        now = measured(after, objects, counter(tell, "clicking, after", len(objects)))
         own = Own(folder, count, known, now, old, share, learnt.step, now.helped(known))
         if own.written:
-            _write_card(making, sources, shipped, own, options)
-            making.rename(folder)
+            _write_card(making.model, sources, shipped, own, options)
+            making.model.rename(folder)
     return own
 
 
@@ -136,81 +120,24 @@ def check_free(folder: Path) -> None:
         raise ExportError(f"{folder} is there already; choose another name, or remove it first")
 
 
-@contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the one that is wanted; what is left of it at the end is removed."""
-    making = folder.with_name(f".{folder.name}.part")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
-        yield making
-    except OSError as error:
-        raise ExportError(f"can not write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
-def _counter(tell: Tell, what: str, whole: int) -> Callable[[], None]:
-    """Return what counts one more of so many each time that it is called."""
-    done = 0
-    tell(what, done, whole)
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        tell(what, done, whole)
-
-    return count
-
-
 def _learnt(
     sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], before: Decoder, shipped: Path,
-    options: OwnOptions, tell: Tell,
+    options: OwnOptions, making: Unfinished, tell: Tell,
 ) -> Learnt:  # fmt: skip
-    """Return a decoder that has learnt from what is not held out."""
-    rng = np.random.default_rng([options.seed, 11])
-    graphs = Graphs(shipped, threads_wanted())
-    teachers = [
-        Cutter(one.raster, one.shapes, (~out).tolist())
-        for one, out in zip(sources, held, strict=True) if len(one.shapes)
-    ]  # fmt: skip
-    count = int(sum((~out).sum() for out in held))
-    each = int(np.clip(options.crops // count, *CROPS_EACH))
-    reading = _counter(tell, "reading", each * count + 2 * options.ordinary)
-    own = []
-    held_crops: list[Example] = []
-    for one, out in zip(sources, held, strict=True):
-        if not len(one.shapes):
-            continue
-        shown = Cutter(one.raster, one.shapes, [True] * len(one.shapes))
-        learning = Cutter(one.raster, one.shapes, (~out).tolist())
-        for number in range(len(one.shapes)):
-            if out[number]:
-                held_crops += _held_crops(shown, number, graphs, rng)
-                continue
-            for _ in range(each):
-                view = varied(learning.around(number, rng), rng)
-                if (view.ids == number + 1).sum() >= FEWEST:  # another one may lie upon it
-                    own.append(encoded(graphs, view, number + 1))
-                reading()
-    known = ordinary(before, graphs, rasters_views(teachers, rng), options.ordinary, rng,
-                     apart=True, tell=reading)  # fmt: skip
-    known += ordinary(before, graphs, made_views(rng, options.ordinary), options.ordinary, rng,
-                      apart=False, tell=reading)  # fmt: skip
-    steps = options.learn.steps
-    return learn(before, own, known, held_crops, options.learn,
-                 lambda step, iou: tell(f"learning, IoU {iou:.2f}", step, steps))  # fmt: skip
+    """Return a decoder that has learnt from what is not held out, gone on with where it was."""
+    steps, kept = options.learn.steps, making.kept()
+    course = Course(before, options.learn)
+    if kept is not None:
+        course.take(kept)
+    if course.ended:
+        return course.learnt()
+    amounts = Amounts(options.crops, options.ordinary, options.seed)
+    lessons = read_lessons(sources, held, before, shipped, amounts, tell)
 
+    def told(step: int, iou: float) -> None:
+        tell(f"learning, IoU {iou:.2f}", step, steps)
 
-def _held_crops(
-    cutter: Cutter, number: int, graphs: Graphs, rng: np.random.Generator
-) -> list[Example]:
-    """Return crops that show a feature which is held out smaller and larger."""
-    fitting = SIDE / cutter.extent(number)
-    zooms = [float(np.clip(share * fitting, COARSEST, FINEST)) for share in HELD_SHARES]
-    views = [cutter.around(number, rng, zoom, 0.3) for zoom in zooms]
-    return [encoded(graphs, view, number + 1) for view in views]
+    return learn(course, lessons, told, making.keep)
 
 
 def _objects(sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], seed: int) -> Objects:
@@ -238,12 +165,12 @@ def _not_forgetting(
     """
     with OldScene() as old:
         count = len(old.objects)
-        known = old_iou(shipped, old.objects, _counter(tell, "old scene, before", count))
+        known = old_iou(shipped, old.objects, counter(tell, "old scene, before", count))
         now = known
         for share in SHARES:
             write_model(between(before, learnt, share), shipped.folder, making)
             model = TinyModel(making)
-            now = old_iou(model, old.objects, _counter(tell, "old scene, after", count))
+            now = old_iou(model, old.objects, counter(tell, "old scene, after", count))
             if now >= (1 - FORGIVEN) * known:
                 return share, (known, now), model
     lost = 100 * (1 - now / known)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError
 from geoiseg.raster import Raster
 from geoiseg.session import Session
+from geoiseg.session.reviewing import not_rejected
 
 FEWEST = 8
 """Features that anything can be learnt from."""
@@ -48,18 +49,19 @@ class Source:
 
 
 def source_of(session: Session) -> Source:
-    """Return what can be learnt from the accepted features of a session."""
+    """Return what can be learnt from the accepted features of a session, but for rejected ones."""
     grid = session.raster.grid
     least = SMALLEST * abs(grid.transform.determinant)
     shapes, labels = [], []
-    for feature in session.accepted:
+    accepted = not_rejected(session.accepted)
+    for feature in accepted:
         inside = shapely.intersection(shapely.make_valid(feature.geometry), grid.footprint)
         polygons = [one for one in shapely.get_parts(inside) if one.geom_type == "Polygon"]
         whole = shapely.union_all(polygons)
         if whole.area >= least:
             shapes.append(whole)
             labels.append(str(feature.label or "object"))
-    left_out = len(session.accepted) - len(shapes)
+    left_out = len(accepted) - len(shapes)
     return Source(session.raster, session.gsd, tuple(shapes), tuple(labels), left_out)
 
 

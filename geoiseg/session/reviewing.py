@@ -19,7 +19,7 @@ from geoiseg.features import Feature, QualityOptions, Schema, checked, kinds_of
 from geoiseg.features.feature import now
 from geoiseg.features.kinds import joined
 from geoiseg.features.reviewed import AT, BY, CHECKED, COLUMNS, REJECTED, STATE, STATES, TO_CHECK
-from geoiseg.session.by_hand import ByHand
+from geoiseg.session.tracing import Tracing
 
 VARIABLE = "GEOISEG_REVIEWER"
 """Environment variable with the name that goes with a review; empty for none."""
@@ -150,7 +150,7 @@ def check_state(state: Any) -> None:
         raise SessionError(f"a review says one of {', '.join(STATES)}; got {state!r}")
 
 
-class Reviewing(ByHand):
+class Reviewing(Tracing):
     """Accepted features are looked at one by one, the doubtful ones first."""
 
     reviewer: str | None = None

@@ -16,12 +16,13 @@ from geoiseg.models import Model, get_model, model_names
 from geoiseg.segment import Watch
 from geoiseg.session.reviewing import not_rejected
 from geoiseg.widget.by_hand import METHODS, HandTools
-from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOLS
+from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOLS, WIRE
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.drawing.labels import FIRST
 from geoiseg.widget.training import Training
+from geoiseg.widget.wire import WireTool
 from geoiseg.widget.worker import Job, Urgency
 
 BY_HAND = tuple(tool.name for tool in HAND_TOOLS)
@@ -48,6 +49,7 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
     hand: Hand
     hand_tools: HandTools
     toolbar: Toolbar
+    wire: WireTool
     folder: Path
     """Where the page's Export button writes to."""
     _lock: threading.RLock
@@ -198,9 +200,10 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
                 self.model = self.session.model
                 self.lookout.forget()
             self.hand_tools.show()
+            self.wire.show()
             self.show_review()
             self.bridge.tool = self.tool
-            self.bridge.prompting = self.tool not in (PICK, REGION, *BY_HAND)
+            self.bridge.prompting = self.tool not in (PICK, REGION, WIRE, *BY_HAND)
             self.bridge.hover_ms = self.lookout.hover_ms
             self.toolbar.state = self._state()
         self._show_jobs()

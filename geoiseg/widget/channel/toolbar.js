@@ -9,6 +9,7 @@ const ICONS = {
   box: '<path d="M3 6V3h3M14 3h3v3M17 14v3h-3M6 17H3v-3M9 3h2M9 17h2M3 9v2M17 9v2"/>',
   scribble: '<path d="M2.5 13c2-7 4-8 5-5s-1 6 1 6 3-5 4.500-5"/><path d="M15 3v5M12.500 5.500h5"/>',
   erase: '<path d="M2.500 13c2-7 4-8 5-5s-1 6 1 6 3-5 4.500-5"/><path d="M12.500 5.500h5"/>',
+  wire: '<path d="M4 14c0-4 4-3 4-6s4-5 7-4" stroke-dasharray="3 2"/><rect x="2.500" y="13" width="3.500" height="3.500" fill="currentColor"/><rect x="14" y="2.500" width="3.500" height="3.500" fill="currentColor"/>',
   region: '<path d="M4 6l6-3 6 4-1 8-7 2-5-5z" fill="currentColor" fill-opacity=".3"/>',
   pick: '<path d="M5 3l10.500 6-4.700 1.300L8.500 15z" fill="currentColor" fill-opacity=".3"/>',
   undo: '<path d="M7 4L3 8l4 4"/><path d="M3 8h8a5 5 0 0 1 0 9H8"/>',

@@ -11,8 +11,9 @@ from typing import Any
 
 from geoiseg.errors import ModelError, UnknownModelError, WeightsError, require
 from geoiseg.models.classic import ENGINES, NEEDS
-from geoiseg.models.listing import Listed, built_in, with_weights
+from geoiseg.models.listing import Listed, built_in, trained_here, with_weights
 from geoiseg.models.options import PRECISIONS, ModelOptions
+from geoiseg.models.own import folder_of_name, is_own, names_here
 from geoiseg.models.protocol import Model
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
@@ -51,7 +52,7 @@ _loaded: dict[tuple[str, ModelOptions], Model] = {}
 
 def models() -> tuple[Listed, ...]:
     """Return all models with a name, ready or not, the default first; loads none."""
-    everything = (*built_in(), *with_weights())
+    everything = (*built_in(), *trained_here(), *with_weights())
     return tuple(sorted(everything, key=lambda model: model.name != DEFAULT_MODEL))
 
 
@@ -161,12 +162,15 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
         return _with_weights(CATALOGUE[name], options)
     if name.startswith(HUB_PREFIX):
         return _with_weights(from_hub(name), options)
+    own = None if isinstance(model, Path) else folder_of_name(name)
+    if own is not None:
+        return _own(own, name, options)
     path = Path(model).expanduser()
     if isinstance(model, Path) or "/" in name or "\\" in name or path.suffix in CHECKPOINTS:
         return _from_path(path.absolute(), options)
     if path.is_dir():
         return _from_path(path.absolute(), options)
-    known = (*MODELS, *CATALOGUE)
+    known = (*MODELS, *names_here(), *CATALOGUE)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise UnknownModelError(
@@ -216,6 +220,8 @@ def _from_path(path: Path, options: ModelOptions) -> Model:
     if path.is_dir():
         if (path / "config.json").is_file():
             return _load_sam(path, None, str(path), options)
+        if is_own(path):
+            return _own(path, str(path), options)
         if any(any(path.glob(pattern)) for pattern in EXPORTS):
             return _made("geoiseg.models.exported", "load_exported", path, str(path), options)
         raise WeightsError(
@@ -227,6 +233,10 @@ def _from_path(path: Path, options: ModelOptions) -> Model:
             " of an exported model"
         )
     return _load_sam(path, None, str(path), options)
+
+
+def _own(folder: Path, name: str, options: ModelOptions) -> Model:
+    return _made("geoiseg.models.tiny.own", "load_own", folder, name, options)
 
 
 def _load_sam(

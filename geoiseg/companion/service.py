@@ -153,10 +153,11 @@ JOBS = {
 
 def _models(fields: Fields, watch: Any, tell: Any) -> dict[str, Any]:  # noqa: ARG001
     """Return the names of the models that are ready here."""
-    from geoiseg.models.listing import built_in, with_weights
+    from geoiseg.models.listing import built_in, trained_here, with_weights
 
     fields.done()
-    ready = [model.name for model in (*built_in(), *with_weights()) if model.is_ready]
+    every = (*built_in(), *trained_here(), *with_weights())
+    ready = [model.name for model in every if model.is_ready]
     return {"models": sorted(ready, key=lambda name: (name != "tiny", name))}
 
 

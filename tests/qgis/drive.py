@@ -58,6 +58,8 @@ class Driver:
         )
         assert self.raster.isValid(), job["raster"]
         self.project.addMapLayer(self.raster)
+        self.whole = QgsRectangle(self.raster.extent())
+        self.own_crs = QgsCoordinateReferenceSystem(self.raster.crs())
         self.layer = None
         if job.get("layer"):
             self.layer = QgsVectorLayer(job["layer"], "objects", job.get("provider", "ogr"))
@@ -76,11 +78,11 @@ class Driver:
     # -- the map -----------------------------------------------------------------
 
     def moved(self, source=None):
-        source = source or self.raster.crs()
+        source = source or self.own_crs
         return QgsCoordinateTransform(source, self.crs, self.project.transformContext())
 
     def zoom(self, extent=None):
-        box = QgsRectangle(*extent) if extent else self.raster.extent()
+        box = QgsRectangle(*extent) if extent else QgsRectangle(self.whole)
         self.canvas.setExtent(self.moved().transformBoundingBox(box))
         self.canvas.refresh()
 
@@ -275,13 +277,17 @@ class Driver:
     def do_kill_in(self, step):
         """Do something, and kill the companion as soon as it is at it."""
         starts = self.desk.channel.starts
+        watch = QTimer()
 
         def kill():
-            assert self.desk.channel.busy, step
-            self.do_kill()
+            if self.desk.channel.busy and self.desk.channel.pid:
+                watch.stop()
+                self.do_kill()
 
-        QTimer.singleShot(1, kill)
+        watch.timeout.connect(kill)
+        watch.start(1)
         self.do(step)
+        watch.stop()
         self.about = {**self.about, "again": self.desk.channel.starts - starts}
 
     def do_read_only(self):

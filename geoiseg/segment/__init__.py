@@ -34,9 +34,10 @@ if TYPE_CHECKING:
         regions,
         summed,
     )
-    from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
+    from geoiseg.segment.livewire import WIRE_LEVELS, LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.outcome import Outcome, Step, since_drawn
+    from geoiseg.segment.scissors import Scissors
     from geoiseg.segment.segmenter import Segmenter
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
     from geoiseg.segment.watch import Watch
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SHARE",
     "WEIGHTS",
+    "WIRE_LEVELS",
     "CleanOptions",
     "Cut",
     "CutOptions",
@@ -57,6 +59,7 @@ __all__ = [
     "Outcome",
     "Regions",
     "RemoteStore",
+    "Scissors",
     "Segmenter",
     "Step",
     "Suggestion",
@@ -108,9 +111,10 @@ __getattr__, __dir__ = lazy(
             "regions",
             "summed",
         ],
-        "livewire": ["LiveWire", "WireOptions", "live_wire"],
+        "livewire": ["LiveWire", "WIRE_LEVELS", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "outcome": ["Outcome", "Step", "since_drawn"],
+        "scissors": ["Scissors"],
         "segmenter": ["Segmenter"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
         "watch": ["Watch"],

@@ -36,10 +36,10 @@ from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_object
 @click.argument("out", type=click.Path(path_type=Path))
 @model_option
 @gsd_option
-@click.option("--detail", type=click.Choice(["native", "seen"]), default="native",
-              show_default=True,
-              help="Borders of objects larger than a chip: at the raster's resolution (or --gsd),"
-              " or as they were seen.")  # fmt: skip
+@click.option("--detail", type=click.Choice(["native", "seen"]),
+              help="Objects larger than a chip: to their end, their borders at the raster's"
+              " resolution (or --gsd); or as they were seen. [default: native; those of a"
+              " project as their steps say]")  # fmt: skip
 @bands_option
 @click.option("--layer", help="Layer of PROMPTS. [default: prompts of a project, else the first]")
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
@@ -71,7 +71,7 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     out: Path,
     model: str,
     gsd: float | None,
-    detail: str,
+    detail: str | None,
     bands: Bands,
     layer: str | None,
     simplify: float,
@@ -129,7 +129,8 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
             bar.update()
 
         try:
-            segment_objects(session, objects, keep, sharpen=detail == "native")
+            sharp = None if detail is None else detail == "native"
+            segment_objects(session, objects, keep, sharpen=sharp)
         except KeyboardInterrupt:
             click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
     found = [result for result in results if result.feature_id is not None]

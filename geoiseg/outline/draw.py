@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -15,12 +16,14 @@ from geoiseg.outline.vectorize import (
     contour_from_mask,
     geometry_from_mask,
     regularize,
+    row_direction,
     simplify,
     smooth,
     straighten,
 )
 from geoiseg.raster import BoolArray
-from geoiseg.segment import Mask
+from geoiseg.segment import FineMask, Mask
+from geoiseg.segment.tiles import Tiles
 
 Line = Literal["pixels", "contour"]
 WIDEST = 1e6
@@ -88,9 +91,10 @@ class OutlineOptions:
 
 
 def outline(
-    mask: Mask,
+    mask: Mask | FineMask,
     options: OutlineOptions | None = None,
     logits: NDArray[np.floating[Any]] | None = None,
+    neighbours: Iterable[Any] = (),
 ) -> Any:
     """Return the mask's outline as a valid Polygon or MultiPolygon in the CRS of its grid.
 
@@ -105,6 +109,8 @@ def outline(
         options: How it is drawn.
         logits: ``(y, x)`` of the mask's pixels, above 0 on the object: where an outline without
             stairs lies between two pixels. Not believed where they contradict the mask.
+        neighbours: Outlines in the CRS, in whose direction the walls of a building are laid where
+            that is nearly its own.
 
     Returns:
         None where the mask is empty, or nothing is left of what is moved inwards.
@@ -125,7 +131,8 @@ def outline(
         if shape is None:
             return None
     if options.square:
-        shape = regularize(shape, max(options.max_area_change, 0.05))
+        row = row_direction(shape, (moved(other, ~to_crs) for other in neighbours))
+        shape = regularize(shape, max(options.max_area_change, 0.05), direction=row)
     elif options.straight:
         shape = straighten(shape, options.straight, max(options.max_area_change, 0.02))
     elif options.simplify:
@@ -136,7 +143,7 @@ def outline(
 
 
 def _drawn(
-    array: BoolArray,
+    array: BoolArray | Tiles,
     transform: Affine,
     without_stairs: bool,
     logits: NDArray[np.floating[Any]] | None,

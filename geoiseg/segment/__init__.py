@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.outcome import Outcome, Step, since_drawn
     from geoiseg.segment.segmenter import Segmenter
+    from geoiseg.segment.tiles import FineMask
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
     from geoiseg.segment.watch import Watch
 
@@ -49,6 +50,7 @@ __all__ = [
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "FineMask",
     "FloatArray",
     "IntArray",
     "LiveWire",
@@ -112,6 +114,7 @@ __getattr__, __dir__ = lazy(
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "outcome": ["Outcome", "Step", "since_drawn"],
         "segmenter": ["Segmenter"],
+        "tiles": ["FineMask"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
         "watch": ["Watch"],
     },

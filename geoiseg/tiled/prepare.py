@@ -147,7 +147,7 @@ def prepared(
         tiles = WindowPlan(grid.shape, max(options.tile, 2 * options.overlap), options.overlap)
         groups = tuple(grouped(said, raster.grid, level, tiles, aoi))
         numbers = range(len(groups))
-        work = GroupJob(raster, options.gsd, options.refine, options.outline)
+        work = GroupJob(raster, options.gsd, options.refine, options.outline, options.sharpen)
     job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
               options.running, threads)  # fmt: skip
     return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)

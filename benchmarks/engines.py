@@ -2,7 +2,7 @@
 
     $ python benchmarks/engines.py --limit 4 --keep results/
 
-Runs ``geoiseg evaluate DATASET --model M --limit N --user U --clicks 20 --json`` once for each
+Runs ``geoiseg evaluate DATASET --model M --limit N --clicks K --user U --json`` once for each
 engine, one process after the other, and keeps each answer in a folder: a run that was
 stopped goes on where it was. The scenes are those under GEOISEG_TEST_DATA (default
 ../shared/data beside the repository), none of which the models were trained on.
@@ -21,7 +21,10 @@ from typing import Any
 
 from geoiseg.evaluate.users import USERS
 
-ENGINES = ("tiny", "superpixel-walk", "grabcut", "graphcut", "random-walker", "region-growing")
+ENGINES = (
+    "tiny", "superpixel-walk", "grabcut", "graphcut", "random-walker", "region-growing",
+    "seeded-growing", "region-merging", "watershed", "geodesic-contour", "chan-vese",
+)  # fmt: skip
 COLUMNS = {
     "NoC@85": ("noc85", "{:.2f}"),
     "NoC@90": ("noc90", "{:.2f}"),
@@ -35,13 +38,15 @@ COLUMNS = {
 }
 
 
-def answer(engine: str, data: Path, limit: int, user: str, keep: Path) -> dict[str, Any]:
+def answer(engine: str, data: Path, asked: argparse.Namespace, keep: Path) -> dict[str, Any]:
     """Return what ``geoiseg evaluate`` says of an engine, measured now or kept from before."""
     name = Path(engine).name if "/" in engine else engine
-    path = keep / f"{name}-{limit}{'' if user == 'centre' else '-' + user}.json"
+    user = "" if asked.user == "centre" else f"-{asked.user}"
+    path = keep / f"{name}-{asked.limit}-{asked.clicks}{user}.json"
     if not path.exists():
         command = [sys.executable, "-m", "geoiseg", "evaluate", str(data), "--model", engine]
-        command += ["--limit", str(limit), "--user", user, "--json"]
+        command += ["--limit", str(asked.limit), "--clicks", str(asked.clicks)]
+        command += ["--user", asked.user, "--json"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         path.write_text(done.stdout)
     found: dict[str, Any] = json.loads(path.read_text())
@@ -70,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=data / "scenes", help="folder of scenes")
     parser.add_argument("--engine", action="append", help="engine, may be given several times")
     parser.add_argument("--limit", type=int, default=4, help="most objects of a scene")
+    parser.add_argument("--clicks", type=int, default=20, help="most clicks on an object")
     parser.add_argument("--user", choices=USERS, default="centre", help="who clicks")
     parser.add_argument("--keep", type=Path, help="folder for the answers")
     args = parser.parse_args(arguments)
@@ -79,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep = args.keep or Path(tempfile.mkdtemp())
     keep.mkdir(parents=True, exist_ok=True)
     engines = args.engine or ENGINES
-    answers = {engine: answer(engine, args.data, args.limit, args.user, keep) for engine in engines}
+    answers = {engine: answer(engine, args.data, args, keep) for engine in engines}
     groups = [(row["group"], row["objects"]) for row in next(iter(answers.values()))["groups"]]
     for group, objects in groups:
         print(f"\n**{group}**, {objects} objects\n\n{table(answers, group)}")

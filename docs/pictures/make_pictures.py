@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyproj
 from PIL import Image
 
@@ -130,6 +131,29 @@ def still(browser: Any, server: Server, out: Path, theme: str) -> None:
     picture.save(out / f"{shot.name}.jpg", quality=85, optimize=True, progressive=True)
 
 
+def wire(browser: Any, server: Server, out: Path) -> None:
+    """Save one picture of a lake's border that is being followed."""
+    from geoiseg import Session
+
+    session = Session(server.folder / "scene.tif", gsd=4)
+    session.add_point(*LAKE)
+    border = max(session.geometry.geoms, key=lambda part: part.area).exterior if (
+        session.geometry.geom_type == "MultiPolygon") else session.geometry.exterior  # fmt: skip
+    clicks = [border.interpolate(share, normalized=True) for share in np.arange(9) / 14]
+    shown = open_page(browser, server, Shot("wire", (1000, 640), center=LAKE, zoom=16))
+    shown.page.evaluate(CURSOR)
+    shown.use("wire", "j")
+    shown.page.get_by_role("button", name="hybrid").click()
+    for number, place in enumerate(clicks):
+        spot = shown.at(*lonlat(place.x, place.y))
+        shown.page.mouse.move(*spot)
+        if number < len(clicks) - 1:
+            shown.page.mouse.click(*spot)
+        shown.page.wait_for_timeout(1000)
+    picture = shot_of(shown)
+    picture.save(out / "wire.jpg", quality=85, optimize=True, progressive=True)
+
+
 def shot_of(shown: MapPage) -> Image.Image:
     """Return what a page shows."""
     return Image.open(io.BytesIO(shown.page.screenshot())).convert("RGB")
@@ -239,11 +263,11 @@ def main() -> None:
     """Make all pictures, or one."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", nargs="?", type=Path, default=HERE)
-    parser.add_argument("--only", choices=["light", "dark", "film", "lab"])
+    parser.add_argument("--only", choices=["light", "dark", "film", "lab", "wire"])
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    wanted = [options.only] if options.only else ["light", "dark", "film", "lab"]
+    wanted = [options.only] if options.only else ["light", "dark", "film", "lab", "wire"]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder) / "voila"
         root.mkdir()
@@ -255,6 +279,8 @@ def main() -> None:
             for name in wanted:
                 if name == "film":
                     film(browser, server, options.out)
+                elif name == "wire":
+                    wire(browser, server, options.out)
                 elif name == "lab":
                     lab(browser, options.out, Path(folder) / "lab")
                 else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Masks,
         Model,
         ModelInfo,
+        PartingModel,
         ReadingModel,
     )
     from geoiseg.models.registry import (
@@ -44,6 +45,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "ModelOptions",
+    "PartingModel",
     "ReadingModel",
     "get_model",
     "load_model",
@@ -65,6 +67,7 @@ __getattr__, __dir__ = lazy(
             "Masks",
             "Model",
             "ModelInfo",
+            "PartingModel",
             "ReadingModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.prompting import PixelPrompts
-from geoiseg.raster import BoolArray
+from geoiseg.raster import BoolArray, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,5 +208,19 @@ class ReadingModel(DenseModel, Protocol):
         Args:
             image: ``(y, x, 3)`` uint8, stretched.
             valid: ``(y, x)`` True where there is data.
+        """
+        ...
+
+
+@runtime_checkable
+class PartingModel(BatchModel, Protocol):
+    """A model that answers on a part of a chip for less than on all of it."""
+
+    def part(self, embedding: Embedding, window: Window) -> Embedding:
+        """Return the embedding of a part of a chip.
+
+        Args:
+            embedding: What ``embed`` returned for the chip.
+            window: In its pixels; begins on cells of 32 pixels.
         """
         ...

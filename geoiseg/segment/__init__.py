@@ -34,9 +34,10 @@ if TYPE_CHECKING:
         regions,
         summed,
     )
-    from geoiseg.segment.livewire import LiveWire, WireOptions, live_wire
+    from geoiseg.segment.livewire import WIRE_LEVELS, LiveWire, WireOptions, live_wire
     from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
     from geoiseg.segment.outcome import Outcome, Step, since_drawn
+    from geoiseg.segment.scissors import Scissors
     from geoiseg.segment.segmenter import Segmenter
     from geoiseg.segment.tiles import FineMask
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SHARE",
     "WEIGHTS",
+    "WIRE_LEVELS",
     "CleanOptions",
     "Cut",
     "CutOptions",
@@ -59,6 +61,7 @@ __all__ = [
     "Outcome",
     "Regions",
     "RemoteStore",
+    "Scissors",
     "Segmenter",
     "Step",
     "Suggestion",
@@ -110,9 +113,10 @@ __getattr__, __dir__ = lazy(
             "regions",
             "summed",
         ],
-        "livewire": ["LiveWire", "WireOptions", "live_wire"],
+        "livewire": ["LiveWire", "WIRE_LEVELS", "WireOptions", "live_wire"],
         "masks": ["CleanOptions", "Mask", "choose", "clean", "touched_border"],
         "outcome": ["Outcome", "Step", "since_drawn"],
+        "scissors": ["Scissors"],
         "segmenter": ["Segmenter"],
         "tiles": ["FineMask"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],

@@ -13,7 +13,7 @@ from geoiseg.raster import BoolArray, Window
 FloatArray = NDArray[np.floating[Any]]
 Answer = BoolArray | FloatArray
 """``(y, x)`` a mask, or logits above 0 on the object."""
-TOLD = 40_000_000
+TOLD = 16_000_000
 """Pixels of a canvas up to which logits are kept, at two bytes each; beyond, the neighbourhood of
 an outline says where it lies."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import PromptError
 from geoiseg.raster import BoolArray, Raster, Window
 
-LEVELS = ("pixel", "superpixel", "hybrid")
+WIRE_LEVELS = ("pixel", "superpixel", "hybrid")
 """What a path may follow: edges of the picture, borders of superpixels, or either."""
 CANNY = (32, 100)
 """Thresholds of Canny's edges, in grey levels per pixel."""
@@ -43,7 +43,7 @@ class LiveWire:
 
     Args:
         image: ``(y, x, 3)`` uint8, red first.
-        level: One of :data:`LEVELS`.
+        level: One of :data:`WIRE_LEVELS`.
 
     Raises:
         PromptError: There is no such level, or the image is not of that form.
@@ -52,11 +52,12 @@ class LiveWire:
     def __init__(self, image: NDArray[np.uint8], level: str = "pixel") -> None:
         import cv2
 
-        if level not in LEVELS:
-            raise PromptError(f"a live wire follows {', '.join(LEVELS)}, got {level!r}")
+        if level not in WIRE_LEVELS:
+            raise PromptError(f"a live wire follows {', '.join(WIRE_LEVELS)}, got {level!r}")
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise PromptError(f"an image is (y, x, 3) uint8, got {image.shape} {image.dtype}")
         self.shape = (image.shape[0], image.shape[1])
+        self._source: tuple[int, int] | None = None
         scissors: Any = cv2.segmentation.IntelligentScissorsMB()
         self._scissors = scissors
         seen = np.ascontiguousarray(image[..., ::-1])
@@ -86,7 +87,9 @@ class LiveWire:
         source, target = self._pixel(start), self._pixel(end)
         if source == target:
             return np.array([source], np.float64) + 0.5
-        self._scissors.buildMap(source)
+        if source != self._source:
+            self._scissors.buildMap(source)
+            self._source = source
         found = np.asarray(self._scissors.getContour(target), np.float64).reshape(-1, 2)
         return found + 0.5
 
@@ -123,7 +126,7 @@ class WireOptions:
     """How a border is followed."""
 
     level: str = "pixel"
-    """One of :data:`LEVELS`."""
+    """One of :data:`WIRE_LEVELS`."""
     closed: bool = True
     """Whether the last click is joined to the first, so that a polygon comes of it."""
 
@@ -166,11 +169,11 @@ def live_wire(
     coordinates = chip.grid.to_crs(path)
     if not options.closed:
         return shapely.LineString(coordinates if len(coordinates) > 1 else [*coordinates] * 2)
-    return _polygon(coordinates)
+    return enclosed(coordinates)
 
 
-def _polygon(coordinates: Any) -> Any:
-    """Return the largest part of what a closed path encloses.
+def enclosed(coordinates: Any) -> Any:
+    """Return the largest part of what a closed path of ``(k, 2)`` vertices encloses.
 
     Raises:
         PromptError: It encloses nothing.

@@ -63,7 +63,7 @@ class SharpenOptions:
     """Level of the pyramid at which the border is wanted."""
     chips: int = 1000
     """Chips looked at at most."""
-    pixels: int = 64_000_000
+    pixels: int = 16_000_000
     """Pixels of the box around the object beyond which it is kept in tiles."""
     middle: tuple[float, float] | None = None
     """``x, y`` in full-resolution pixels from which it goes outwards; None for the first prompt."""

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from geoiseg.errors import GeoisegError, SessionError
+from geoiseg.models.naming import NAME
 from geoiseg.widget.base_map import BaseMap
 from geoiseg.widget.channel.actions import (
     ACTIONS,
@@ -18,6 +19,7 @@ from geoiseg.widget.channel.actions import (
     REGION,
     REVIEW,
     TOOLS,
+    WIRE,
 )
 from geoiseg.widget.channel.messages import (
     Choose,
@@ -89,11 +91,12 @@ class Controller:
             case VertexChange():
                 owner.hand_tools.vertex(message)
             case Move():
-                owner.lookout.hover(message)
+                (owner.wire if owner.tool == WIRE else owner.lookout).hover(message)
             case View():
                 owner.lookout.look(message)
             case Do():
-                self._do(message.name)
+                if owner.tool != WIRE or not owner.wire.do(message.name):
+                    self._do(message.name)
             case Choose():
                 self._choose(message)
             case ClassChange():
@@ -121,6 +124,9 @@ class Controller:
         owner = self._map
         if owner.tool in BY_HAND:
             owner.hand_tools.click(self.hit(click.at, click.zoom))
+            return
+        if owner.tool == WIRE:
+            owner.wire.click(click)
             return
         if owner.tool in (PICK, REGION) and not click.negative:
             hit = self.hit(click.at, click.zoom)
@@ -194,8 +200,8 @@ class Controller:
             self._switch(name)
         elif name == "like":
             owner.more_like(wait=False)
-        elif name in ("stop", "fit"):
-            getattr(owner, name)()
+        elif name in ("stop", "fit", "stop-training"):
+            getattr(owner, name.replace("-", "_"))()
         else:
             raise SessionError(f"nothing is done for {name!r} of {', '.join(ACTIONS)}")
 
@@ -218,10 +224,17 @@ class Controller:
         owner = self._map
         if choice.what == "tool":
             owner.tool = choice.name
+        elif choice.what == "follows":
+            owner.wire.follows = choice.name
         elif choice.what == "model":
             if choice.name not in owner.model_choices:
                 raise SessionError(f"there is no model {choice.name!r} to choose")
             owner.use_model(owner.known_model(choice.name), wait=False)
+        elif choice.what == "train":
+            if not NAME.fullmatch(choice.name):
+                raise SessionError(f"the page gives a model a name, not a path: {choice.name!r}")
+            owner.train(choice.name, wait=False)
+            owner.refresh()
         elif choice.name in owner.labels:
             self._use_label(choice.name)
         else:

@@ -125,6 +125,34 @@ class Editor(Requests):
         session = self.session
         self._prompt(lambda watch: session.add_region(outline, crs, watch=watch), None, wait=wait)
 
+    def draw(self, outline: Any, crs: Any = None, *, tool: str = "draw", wait: bool = True) -> None:
+        """Make a shapely polygon the object in progress, with all its vertices.
+
+        Args:
+            outline: Polygon or MultiPolygon.
+            crs: Its CRS where it is not the raster's.
+            tool: What it was drawn with, for the project file.
+            wait: Whether to return only when it is done.
+
+        Raises:
+            PromptError: It has no area or does not meet the raster.
+        """
+        self._ask(lambda _: self.session.draw(outline, crs, tool=tool), wait=wait)
+
+    def trace(self, clicks: Iterable[Sequence[float]], crs: Any = None, **how: Any) -> None:
+        """Follow a border from click to click on it, and make what it encloses the object.
+
+        Args:
+            clicks: ``x, y`` in order, three or more.
+            crs: CRS of the coordinates where it is not the raster's.
+            **how: ``follows``, as ``Session.trace`` takes it, and ``wait``.
+
+        Raises:
+            PromptError: There are too few clicks, or one lies outside of the raster.
+        """
+        places, wait = list(clicks), how.pop("wait", True)
+        self._ask(lambda _: self.session.trace(places, crs, **how), wait=wait)
+
     def undo(self, *, wait: bool = True) -> None:
         """Go back one step; what is being computed just now is that step."""
         if not self.stop():

@@ -15,7 +15,7 @@ from geoiseg.prompting import Frame, Point, localise
 from geoiseg.segment import Step, Watch
 from geoiseg.session import Session
 from geoiseg.widget.ahead import chips_of_view
-from geoiseg.widget.channel.actions import NEGATIVE, POINT
+from geoiseg.widget.channel.actions import NEGATIVE, POINT, WIRE
 from geoiseg.widget.channel.messages import Move, View
 from geoiseg.widget.drawing.labels import Labels
 from geoiseg.widget.drawing.scene import Scene
@@ -28,6 +28,8 @@ QUICK_MS = 60.0
 """A preview is shown by default where the model decodes faster than this."""
 HOVER_MS = 70
 """Least time between two previews."""
+WIRE_MS = 40
+"""Least time between two looks for the border under the cursor."""
 REST = 0.4
 """Seconds for which a view must stay before its chips are encoded."""
 SLOW_ENCODING_MS = 1500.0
@@ -129,6 +131,8 @@ class Lookout:
     @property
     def hover_ms(self) -> int:
         """How often the page shall report the cursor; 0 for never."""
+        if self._map.tool == WIRE:
+            return WIRE_MS
         return HOVER_MS if self.preview and self._map.tool in (POINT, NEGATIVE) else 0
 
     # -- preview ---------------------------------------------------------------------

@@ -19,12 +19,14 @@ from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.review import Review
 from geoiseg.widget.channel.toolbar import Toolbar
+from geoiseg.widget.channel.wire import WireBar
 from geoiseg.widget.controller import Controller
 from geoiseg.widget.drawing.labels import Labels
 from geoiseg.widget.drawing.scene import Scene
 from geoiseg.widget.lookout import Lookout
 from geoiseg.widget.project import open_session
 from geoiseg.widget.rasters import MAX_ZOOM, RasterLayers
+from geoiseg.widget.wire import WireTool
 
 HEIGHT = "min(640px, 72vh)"
 """Height of a map in a notebook, never more than the window shows: ``m.map.layout.height``."""
@@ -98,10 +100,14 @@ class SegmentMap(BaseMap):
         self.bridge = Bridge(map_id=self.map.model_id)
         self.toolbar, self.hand, self.review_bar = Toolbar(), Hand(), Review()
         self.hand_tools = HandTools(self)
+        self.wire_bar = WireBar()
+        self.wire = WireTool(self, self.wire_bar)
         self.scene = Scene(self.map, self.bridge)
         self.rasters = RasterLayers(self.map, self.bridge)
         self.rasters.add(self.session.raster)
-        for widget in (self.bridge, self.toolbar, self.hand, self.review_bar):
+        for widget in (
+            self.bridge, self.toolbar, self.hand, self.review_bar, self.wire_bar,
+        ):  # fmt: skip
             control = ipyleaflet.WidgetControl(
                 widget=widget, position="topleft", transparent_bg=True
             )
@@ -111,7 +117,7 @@ class SegmentMap(BaseMap):
         self.lookout = Lookout(self)
         controller = Controller(self)
         self.bridge.heard = self.toolbar.heard = self.hand.heard = controller
-        self.review_bar.heard = controller
+        self.review_bar.heard = self.wire_bar.heard = controller
         self.bridge.tiles.failed = lambda error: self.show_error(str(error))
         self.fit()
 
@@ -120,6 +126,7 @@ class SegmentMap(BaseMap):
         if hasattr(self, "lookout"):  # else it was never built: its raster could not be opened
             self.stop()
             self.lookout.close()
+            self.wire.close()
             self.bridge.close()
         super().close()
 

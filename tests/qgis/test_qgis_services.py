@@ -11,7 +11,7 @@ import shapely
 
 from tests.qgis.qgis_app import Qgis
 from tests.qgis.test_qgis_parity import picture
-from tests.qgis.tile_server import Tiles, serving
+from tests.qgis.tile_server import OWNER, Tiles, serving
 
 pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 
@@ -85,3 +85,36 @@ def test_a_service_that_is_out_of_order_is_told_in_a_line(qgis: Qgis, tiles: Til
     )["seen"]
     assert clicked["found"] is None
     assert "\n" not in clicked["said"][-1]
+
+
+SERVICES = {
+    "wms": "contextualWMSLegend=0&crs=EPSG:3857&dpiMode=7&format=image/png&layers=disk&styles="
+    "&url={url}/wms",
+    "wmts": "crs=EPSG:3857&dpiMode=7&format=image/png&layers=disk&styles=default"
+    "&tileMatrixSet=web&url={url}/wmts.xml",
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_maps_of_a_service_are_segmented(qgis: Qgis, tiles: Tiles, service: str) -> None:
+    x, y, r = tiles.x, tiles.y, tiles.radius
+    answer = qgis.drive(
+        [
+            {"do": "activate"},
+            {"do": "new_layer"},
+            {"do": "click", "xy": [x, y]},
+            {"do": "tidy"},
+            {"do": "picture", "path": picture(qgis.folder, f"{service}.png"), "window": True},
+            {"do": "key", "key": "enter"},
+        ],
+        raster=SERVICES[service].format(url=tiles.url), raster_provider="wms",
+        canvas_crs="EPSG:3857", extent=[x - 3 * r, y - 3 * r, x + 3 * r, y + 3 * r],
+    )  # fmt: skip
+    _, _, clicked, *_, accepted = answer["seen"]
+    truth = shapely.Point(x, y).buffer(r, quad_segs=64)
+    found = shapely.from_wkt(clicked["found"])
+    assert found.intersection(truth).area / found.union(truth).area > 0.95
+    assert clicked["layer"].startswith(f"{OWNER}; drawn at ")
+    assert len(accepted["features"]) == 1
+    drawn = [path for path in tiles.asked if "GetMap" in path or path.startswith("/wmts/")]
+    assert drawn

@@ -8,7 +8,7 @@ import shapely
 
 import geoiseg
 from geoiseg.errors import PromptError
-from geoiseg.segment.livewire import LEVELS, LiveWire, WireOptions, live_wire
+from geoiseg.segment.livewire import WIRE_LEVELS, LiveWire, WireOptions, live_wire
 from tests.conftest import Disk
 
 ROWS, COLUMNS = np.indices((160, 200)) + 0.5
@@ -26,7 +26,7 @@ def around(*degrees: float) -> list[tuple[float, float]]:
     return [(100 + 50 * float(np.cos(a)), 80 + 50 * float(np.sin(a))) for a in angles]
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", WIRE_LEVELS)
 def test_the_border_is_followed_between_clicks(level: str) -> None:
     path = LiveWire(drawn(), level).along(around(0, 90, 180, 270), closed=True)
     away = np.abs(np.hypot(path[:, 0] - 100, path[:, 1] - 80) - 50)

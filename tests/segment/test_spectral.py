@@ -22,7 +22,7 @@ from geoiseg.segment.parting import otsu
 from geoiseg.segment.physics import Condition, parted, thresholds_for
 from geoiseg.segment.spectra import Spectra, unseen
 from geoiseg.segment.spectral import CAP, HELD, VERSION, ChipBands, by_water, fitted, joined
-from geoiseg.session.project import step_of
+from geoiseg.session.prompt_rows import step_of
 
 SIDE = 200
 

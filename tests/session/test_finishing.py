@@ -16,7 +16,7 @@ from geoiseg.models.registry import get_model
 from geoiseg.prompting import Box, Point
 from geoiseg.segment import Watch
 from geoiseg.session.beyond import Pace
-from geoiseg.session.project import step_of
+from geoiseg.session.prompt_rows import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import write_raster

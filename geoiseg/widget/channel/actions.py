@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-POINT, NEGATIVE, BOX, SCRIBBLE, ERASE, REGION, PICK = (
+from geoiseg.segment import WIRE_LEVELS
+
+POINT, NEGATIVE, BOX, SCRIBBLE, ERASE, WIRE, REGION, PICK = (
     "point",
     "negative",
     "box",
     "scribble",
     "erase",
+    "wire",
     "region",
     "pick",
 )
@@ -59,6 +62,7 @@ TOOLS = (
     Action(BOX, "Box around the object", ("b",)),
     Action(SCRIBBLE, "Stroke along the object", ("s",)),
     Action(ERASE, "Stroke off the object (also a stroke with the right button)", ("x",)),
+    Action(WIRE, "Follow the border from click to click; a double click closes it", ("j",)),
     Action(REGION, "Start from the outline of an accepted feature", ("r",)),
     Action(PICK, "Select an accepted feature; click it again to refine it", ("v",)),
 )
@@ -97,6 +101,7 @@ COMMANDS = (
     Action("by-itself", "Follow and sharpen objects by themselves, or when asked to"),
     Action("accept-waits", "Accept waits until the object is sharp, or takes what is there"),
     Action("stop", "Stop what is going on"),
+    Action("stop-training", "Stop the training; it can be gone on with"),
     Action("fit", "Show the whole raster", ("0",)),
     Action("save", "Save the project", ("ctrl+s",)),
     *REVIEW,
@@ -104,6 +109,11 @@ COMMANDS = (
 """What happens at once."""
 ACTIONS: Mapping[str, Action] = {action.name: action for action in (*TOOLS, *HAND_TOOLS, *COMMANDS)}
 """Tools and commands by name."""
+NAMED: Mapping[str, tuple[str, ...]] = {
+    "tool": tuple(tool.name for tool in (*TOOLS, *HAND_TOOLS)),
+    "follows": WIRE_LEVELS,
+}
+"""What is chosen from a fixed list, by name."""
 CLASS_KEYS: Mapping[str, int] = {str(n): n - 1 for n in range(1, 10)}
 """Keys 1 to 9 and the place of their class in the list."""
 

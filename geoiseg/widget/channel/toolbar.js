@@ -9,6 +9,7 @@ const ICONS = {
   box: '<path d="M3 6V3h3M14 3h3v3M17 14v3h-3M6 17H3v-3M9 3h2M9 17h2M3 9v2M17 9v2"/>',
   scribble: '<path d="M2.5 13c2-7 4-8 5-5s-1 6 1 6 3-5 4.500-5"/><path d="M15 3v5M12.500 5.500h5"/>',
   erase: '<path d="M2.500 13c2-7 4-8 5-5s-1 6 1 6 3-5 4.500-5"/><path d="M12.500 5.500h5"/>',
+  wire: '<path d="M4 14c0-4 4-3 4-6s4-5 7-4" stroke-dasharray="3 2"/><rect x="2.500" y="13" width="3.500" height="3.500" fill="currentColor"/><rect x="14" y="2.500" width="3.500" height="3.500" fill="currentColor"/>',
   region: '<path d="M4 6l6-3 6 4-1 8-7 2-5-5z" fill="currentColor" fill-opacity=".3"/>',
   pick: '<path d="M5 3l10.500 6-4.700 1.300L8.500 15z" fill="currentColor" fill-opacity=".3"/>',
   undo: '<path d="M7 4L3 8l4 4"/><path d="M3 8h8a5 5 0 0 1 0 9H8"/>',
@@ -162,8 +163,8 @@ class Ui {
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow, state.can_sharpen], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
-    const { model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count } = state;
-    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count], () => this.panel(state));
+    const { model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count, training } = state;
+    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count, this.open === "settings" && training], () => this.panel(state));
   }
 
   part(name, now, build) {
@@ -345,7 +346,7 @@ class Ui {
     return h("div", { className: "gs-row" }, h("span", {}, name), h("div", {}, ...fields.filter(Boolean)));
   }
 
-  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, detail, accept_waits }) {
+  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, detail, accept_waits, training }) {
     const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
@@ -370,7 +371,18 @@ class Ui {
       h("section", {}, this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
       h("section", {}, tick("by-itself", detail === "native", "Follow and sharpen by itself"), detail === "native" ? tick("accept-waits", accept_waits, "Accept waits for it") : null, h("p", {}, "Objects larger than one look are followed to their end and get sharp borders while you go on. Esc stops it.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
+      h("section", {}, ...this.trainRows(count, training)),
     ];
+  }
+
+  trainRows(count, { running, name, what, done, whole, said }) {
+    if (running) {
+      const bar = h("progress", { max: whole || 1, value: done ?? 0, ariaLabel: "Training" });
+      return [this.row("Training", bar, h("button", { type: "button", onclick: () => this.do("stop-training") }, "Stop")), h("p", {}, what ? `${name}: ${what}, ${done} of ${whole}` : "Beginning…")];
+    }
+    const field = h("input", { type: "text", value: name ?? "", placeholder: "name", maxLength: 60, ariaLabel: "Name of your model" });
+    const begin = h("button", { type: "button", onclick: () => this.send({ kind: "choose", what: "train", name: field.value.trim() }) }, "Train");
+    return [this.row("Own model", field, begin), h("p", {}, said ?? `Teaches tiny with the ${count} accepted features, in minutes; clicks go on meanwhile.`)];
   }
 
   /** Sliders for what changes in ground units; their steps go by the size of a pixel. */

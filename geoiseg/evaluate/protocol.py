@@ -97,6 +97,7 @@ def evaluate_object(
     ground, valid = compared_ground(raster, item.geometry)
     truth = burned(item.geometry, ground) & valid
     session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
+    session.follow = False  # it is the answer on one chip that is measured
     user = make_user(options.user, options.seed, item.number, *item.scene.encode())
     ious, spent, errors = _clicks(session, user, (ground, truth, valid), options)
     last = session.mask

@@ -275,20 +275,21 @@ class Driver:
         os.kill(self.desk.channel.pid, signal.SIGKILL)
 
     def do_kill_in(self, step):
-        """Do something, and kill the companion as soon as it is at it."""
-        starts = self.desk.channel.starts
-        watch = QTimer()
+        """Do something, and kill the companion as soon as it is asked for it."""
+        channel, starts = self.desk.channel, self.desk.channel.starts
+        ask = channel.ask
 
-        def kill():
-            if self.desk.channel.busy and self.desk.channel.pid:
-                watch.stop()
+        def asked(what, params=None):
+            number = ask(what, params)
+            if channel.ask is asked and what != "open":
+                channel.ask = ask
                 self.do_kill()
+            return number
 
-        watch.timeout.connect(kill)
-        watch.start(1)
+        channel.ask = asked
         self.do(step)
-        watch.stop()
-        self.about = {**self.about, "again": self.desk.channel.starts - starts}
+        channel.ask = ask
+        self.about = {**self.about, "again": channel.starts - starts}
 
     def do_read_only(self):
         assert self.layer.rollBack()

@@ -14,6 +14,7 @@ import geoiseg
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.models import get_model
 from geoiseg.outline import reshape
+from geoiseg.outline.reshaping import QUADRANT
 from geoiseg.raster import Grid, measure
 from tests.conftest import Disk
 
@@ -41,15 +42,19 @@ def test_accepted_features_grow_shrink_and_come_back_unasked(disk: Disk) -> None
     asked, drawn = model.asked, session.accepted[0].geometry
     assert session.reshape(True, grow=6) == 1
     grown = session.accepted[0].geometry
-    assert grown.area == pytest.approx(drawn.buffer(6).area, rel=1e-3)
+    assert grown.area == pytest.approx(drawn.buffer(6, QUADRANT).area, rel=1e-3)
     assert session.reshape(True, grow=-6) == 1
-    assert session.accepted[0].geometry.area == pytest.approx(drawn.buffer(-6).area, rel=1e-3)
+    assert session.accepted[0].geometry.area == pytest.approx(
+        drawn.buffer(-6, QUADRANT).area, rel=1e-3
+    )
     assert session.reshape(True, grow=0) == 1
     assert session.accepted[0].geometry.equals(drawn)
     assert session.reshape(True, grow=0) == 0
     assert model.asked == asked
     session.undo()
-    assert session.accepted[0].geometry.area == pytest.approx(drawn.buffer(-6).area, rel=1e-3)
+    assert session.accepted[0].geometry.area == pytest.approx(
+        drawn.buffer(-6, QUADRANT).area, rel=1e-3
+    )
     session.undo()
     assert session.accepted[0].geometry.equals(grown)
     assert session.options.grow == 6
@@ -65,7 +70,7 @@ def test_what_was_accepted_grown_is_not_grown_twice(disk: Disk, tmp_path: Path) 
     again = geoiseg.Session.load(path)  # what was drawn is in the file
     again.reshape(True, grow=8)
     grown = again.accepted[0].geometry
-    assert grown.area == pytest.approx(plain.buffer(8).area, rel=1e-3)
+    assert grown.area == pytest.approx(plain.buffer(8, QUADRANT).area, rel=1e-3)
     again.reshape(True, grow=0)
     assert again.accepted[0].geometry.equals(plain)
 

@@ -15,13 +15,12 @@ from rasterio.features import rasterize
 
 from geoiseg.errors import SessionError
 from geoiseg.raster import BoolArray, FloatArray, Grid, Raster, Window
+from geoiseg.segment.spectra import spread_over
 
 Doubles = NDArray[np.float64]
 
 LARGEST = 1024
 """Pixels of the longer side of a picture."""
-MOST_BANDS = 16
-"""Bands that are compared, spread over all of them where there are more."""
 LEAST_COMMON = 64
 """Pixels that two pictures need in common."""
 LEAST_ROOM = 32
@@ -95,9 +94,7 @@ def shared_bands(
     """
     names = [name for name in first.all_bands if name in second.all_bands]
     if names:
-        if len(names) > MOST_BANDS:
-            chosen = np.unique(np.linspace(0, len(names) - 1, MOST_BANDS).round().astype(int))
-            names = [names[k] for k in chosen]
+        names = list(spread_over(names))
         return tuple(names), tuple(names)
     if len(first.bands) == len(second.bands):
         return tuple(first.bands), tuple(second.bands)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.raster import BoolArray
+from geoiseg.segment.regression import logistic
 
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -197,15 +198,4 @@ def _regression(rows: Doubles, on: BoolArray) -> Doubles:
     design = np.column_stack([np.ones(len(rows)), rows])
     share = float(on.mean())
     weight = np.where(on, 0.5 / share, 0.5 / (1 - share))
-    draw = np.full(design.shape[1], RIDGE)
-    draw[0] = 1e-3
-    found = np.zeros(design.shape[1])
-    for _ in range(12):
-        likely = 1 / (1 + np.exp(-np.clip(design @ found, -12, 12)))
-        slope = design.T @ (weight * (likely - on)) + draw * found
-        bend = (design.T * (weight * likely * (1 - likely))) @ design + np.diag(draw)
-        step = np.linalg.solve(bend, slope)
-        found -= step
-        if np.abs(step).max() < 1e-3:
-            break
-    return found
+    return logistic(design, weight * on, weight, RIDGE)

@@ -128,6 +128,22 @@ def prompted_pixels(shape: tuple[int, int], prompts: PixelPrompts, positive: boo
     return canvas.astype(bool)
 
 
+def prompted_places(
+    shape: tuple[int, ...], prompts: PixelPrompts, positive: bool
+) -> NDArray[np.intp]:
+    """Return ``(n,)`` the flat places of what ``prompted_pixels`` marks, in order.
+
+    Points alone need no picture of the chip.
+    """
+    rows, cols = shape[0], shape[1]
+    if any(sign == positive for _, sign in prompts.scribbles):
+        return np.flatnonzero(prompted_pixels((rows, cols), prompts, positive))
+    limit = np.array((cols, rows)) - 1
+    xy = np.floor(prompts.points[prompts.positive == positive]).astype(np.intp)
+    xy = np.clip(xy.reshape(-1, 2), 0, limit)
+    return np.asarray(np.unique(xy[:, 1] * cols + xy[:, 0]), np.intp)
+
+
 def _keep_parts(mask: BoolArray, prompts: PixelPrompts, options: CleanOptions) -> BoolArray:
     if not mask.any():
         return mask

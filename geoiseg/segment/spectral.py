@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
-from geoiseg.segment.masks import prompted_pixels
+from geoiseg.segment.masks import prompted_places
 from geoiseg.segment.palette import Palette
 from geoiseg.segment.regression import logistic
 from geoiseg.segment.wetness import said_of_water, with_water
@@ -160,8 +160,9 @@ def _masses(code: NDArray[np.intp], likely: Doubles, size: int) -> tuple[Doubles
 
 def _said(prompts: PixelPrompts, palette: Palette, *, positive: bool) -> NDArray[np.intp]:
     """Return the colours of the pixels that the user clicked on or painted over."""
-    shape = (palette.codes.shape[0], palette.codes.shape[1])
-    return palette.codes[prompted_pixels(shape, prompts, positive) & palette.valid].astype(np.intp)
+    places = prompted_places(palette.codes.shape, prompts, positive)
+    known = places[palette.valid.ravel()[places]]
+    return palette.codes.ravel()[known].astype(np.intp)
 
 
 SAID = 0.1

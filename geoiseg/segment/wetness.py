@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
-from geoiseg.segment.masks import prompted_pixels
+from geoiseg.segment.masks import prompted_places
 
 FloatArray = NDArray[np.float32]
 
@@ -62,16 +62,16 @@ def said_of_water(
         water: ``(y, x)`` log-odds of water.
         version: See ``spectral.VERSION``; before 3 any contradiction makes it unclear.
     """
-    on = prompted_pixels(mask.shape, prompts, positive=True)
-    off = prompted_pixels(mask.shape, prompts, positive=False)
-    said = water[on if on.any() else mask]
+    on, off = (prompted_places(water.shape, prompts, positive) for positive in (True, False))
+    flat = water.ravel()
+    said = flat[on] if len(on) else water[mask]
     if not len(said):
         return None
     middle = float(np.median(said))
     if middle >= WET or (version > 2 and _began_with_water(prompts, water, said)):
         heard = None
-        if (water[off] >= WET).any() or (on.any() and (said <= -WET).any()):
-            against = (off & (water >= WET)) | (on & (water <= -WET))
+        against = np.concatenate([off[flat[off] >= WET], on[flat[on] <= -WET]])
+        if len(against):
             heard = _around(against, water) if version > 2 else None
             if heard is None:
                 return None
@@ -113,15 +113,21 @@ def with_water(total: FloatArray, prompts: PixelPrompts, said: Said, version: in
     return total + said.added
 
 
-def _around(against: BoolArray, water: FloatArray) -> NDArray[np.int8] | None:
-    """Return ``(y, x)`` what lies around contradicting pixels; None where one is amid water."""
-    heard = np.zeros(against.shape, np.int8)
-    for row, col in np.argwhere(against):
-        depth, wet = _depth(water, int(row), int(col)), bool(water[row, col] > 0)
+def _around(against: NDArray[np.intp], water: FloatArray) -> NDArray[np.int8] | None:
+    """Return ``(y, x)`` what lies around contradicting pixels; None where one is amid water.
+
+    Args:
+        against: ``(n,)`` their flat places.
+        water: ``(y, x)`` log-odds of water.
+    """
+    heard = np.zeros(water.shape, np.int8)
+    for place in against.tolist():
+        row, col = divmod(place, water.shape[1])
+        depth, wet = _depth(water, row, col), bool(water[row, col] > 0)
         if depth > NARROW and wet:
             return None
         reach = max(LEAST_REACH, int(REACH * min(depth, NARROW)))
-        cv2.circle(heard, (int(col), int(row)), reach, -1 if wet else 1, -1)
+        cv2.circle(heard, (col, row), reach, -1 if wet else 1, -1)
     return heard
 
 

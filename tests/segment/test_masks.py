@@ -10,7 +10,15 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.models.protocol import Masks
 from geoiseg.prompting.pixel import PixelPrompts
 from geoiseg.raster.grid import Grid
-from geoiseg.segment.masks import CleanOptions, Mask, choose, clean, touched_border
+from geoiseg.segment.masks import (
+    CleanOptions,
+    Mask,
+    choose,
+    clean,
+    prompted_pixels,
+    prompted_places,
+    touched_border,
+)
 
 VALID = np.ones((60, 80), bool)
 
@@ -127,3 +135,16 @@ def test_a_mask_has_the_shape_of_its_grid() -> None:
         Mask(np.zeros((5, 4), bool), grid)
     with pytest.raises(GeoreferenceError, match="uint8"):
         Mask(np.zeros((4, 5), np.uint8), grid)
+
+
+@pytest.mark.parametrize("strokes", [0, 2])
+def test_places_are_those_of_the_picture_of_prompts(strokes: int) -> None:
+    rng = np.random.default_rng(3)
+    xy = rng.uniform((-5, -5), (85, 65), (40, 2))
+    lines = tuple((rng.uniform(0, 60, (4, 2)), bool(k)) for k in range(strokes))
+    said = PixelPrompts(points=xy, positive=rng.random(40) < 0.5, scribbles=lines)
+    for positive in (True, False):
+        drawn = np.flatnonzero(prompted_pixels(VALID.shape, said, positive))
+        np.testing.assert_array_equal(prompted_places(VALID.shape, said, positive), drawn)
+    nothing = PixelPrompts(points=np.zeros((0, 2)), positive=np.zeros(0, bool))
+    assert not len(prompted_places(VALID.shape, nothing, positive=True))

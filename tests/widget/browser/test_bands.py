@@ -122,6 +122,43 @@ def test_bands_are_chosen_painted_and_segmented(open_map: Open, voila: Server) -
     assert m.state["model_bands"] == [3, 2, 1]
     shot(m, "bands-ndwi")
 
+    panel.choose("Colours", "viridis")  # violet where the index is low, yellow where it is high
+    panel.layer(ramp="viridis", bands=["ndwi"])
+    panel.shows(SEA, lambda one: one[0] > 180 and one[1] > 180 and one[2] < 120)
+    panel.shows(PLANTS, lambda one: one[2] > one[1] + 40 and one[0] < 120)
+    shot(m, "bands-viridis")
+
+    index.fill("ndre")  # has no red edge
+    index.press("Enter")
+    m.page.wait_for_selector(".gs-error:visible >> text=ndre needs rededge1")
+    assert panel.layer(ramp="viridis")["bands"] == ["ndwi"]
+    shot(m, "bands-error")
+    m.page.locator(".gs-error button:visible").click()
+    m.page.wait_for_selector(".gs-error", state="hidden")
+
+    m.page.get_by_label("Segment what is seen").click()
+    panel.layer(linked=True, bands=["ndwi"])
+    m.until(lambda state: state["model_bands"] == ["ndwi"])
+
+
+def test_a_project_opens_with_the_bands_that_it_was_made_in(open_map: Open, voila: Server) -> None:
+    write_bands(voila.folder / "bands.tif")
+    code = CODE.replace("bands.gpkg", "again.gpkg")
+    m = open_map(voila, code)
+    panel = Panel(m)
+    panel.choose("Composite", "infrared")
+    panel.layer(composite="infrared", bands=[4, 3, 2])
+    panel.sees("nir, red, green (infrared)")
+    m.click(*lonlat(UTM, CRS, *SEA))
+    m.until(lambda state: state["area"])
+    m.key("Enter")
+    m.until(lambda state: len(state["features"]) == 1)
+    again = Panel(open_map(voila, code))
+    assert again.layer(bands=[4, 3, 2])["composite"] == "infrared"
+    again.m.until(lambda state: len(state["features"]) == 1)
+    again.sees("nir, red, green (infrared)")
+    again.shows(PLANTS, lambda one: one[0] > 180 and one[1] < 90)
+
 
 def test_contrast_is_set_of_the_view_the_raster_and_by_hand(open_map: Open, voila: Server) -> None:
     write_bands(voila.folder / "bands.tif")

@@ -366,12 +366,12 @@ class Ui {
     const why = preview_possible ? "" : " (the model is too slow for it here)";
     return [
       h("section", {}, this.row("Model", picker), about ? h("p", {}, about) : null),
+      h("section", {}, ...this.trainRows(count, training)),
       h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices.")),
       h("section", {}, ...this.shapeRows(shape, snap_unit, count)),
       h("section", {}, this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
       h("section", {}, tick("by-itself", detail === "native", "Follow and sharpen by itself"), detail === "native" ? tick("accept-waits", accept_waits, "Accept waits for it") : null, h("p", {}, "Objects larger than one look are followed to their end and get sharp borders while you go on. Esc stops it.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
-      h("section", {}, ...this.trainRows(count, training)),
     ];
   }
 

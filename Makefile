@@ -45,7 +45,7 @@ qgis-bundle:
 
 $(DEMO_ENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(DEMO_ENV)
-	$(DEMO_ENV)/bin/pip install --quiet --disable-pip-version-check .
+	$(DEMO_ENV)/bin/pip install --quiet --disable-pip-version-check --no-compile .
 	touch $@
 
 # uv takes torch and torchvision from one place; a pair that does not match breaks both

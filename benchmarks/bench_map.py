@@ -2,16 +2,19 @@
 
     $ python benchmarks/bench_map.py quality --size 4096      # the demo's scene, several tilings
     $ python benchmarks/bench_map.py quality --scenes ../shared/data/scenes   # a mosaic of them
-    $ python benchmarks/bench_map.py quality --scenes ../shared/data/scenes --mode best
+    $ python benchmarks/bench_map.py modes --scenes ../shared/data/scenes     # side by side
     $ python benchmarks/bench_map.py memory --gigapixels 0.1 1 10
     $ python benchmarks/bench_map.py workers                  # one and two Dask workers
     $ python benchmarks/bench_map.py accidents --times 10     # kill -9 and --resume
+    $ python benchmarks/bench_map.py tile --scenes ../shared/data/scenes --size 10980
 
 ``quality`` counts a found object as right where its IoU with a true one (sea, lake, fields) is
 above 0.5; the demo's scene has woods, roads and houses besides, which count as wrong. The labels
 of the scenes are not complete: there, only objects that lie on labelled ones by half are judged.
 ``agreement`` is the share of the first tiling's area whose objects have one of IoU above 0.9 in
 the other.
+``tile`` maps a mosaic of the scenes from start to GeoPackage, once undisturbed and once killed with
+``kill -9`` in the middle and gone on with, and compares.
 ``memory`` maps sparse rasters with the same four pieces of scene in each, so that only the size
 differs; each runs in a process of its own.
 """
@@ -19,6 +22,7 @@ differs; each runs in a process of its own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -110,6 +114,37 @@ def quality(arguments: argparse.Namespace, folder: Path) -> None:
             print(f"agreement of {one} with {other} at IoU {limit}: {share:.1%} of the area")
 
 
+WAYS = {
+    "release before": ("-m", "tiny-1", "--mode", "lattice"),
+    "fast": ("--mode", "fast"),
+    "best": ("--mode", "best"),
+    "fast, openvino": ("--mode", "fast", "--backend", "openvino"),
+    "best, openvino": ("--mode", "best", "--backend", "openvino"),
+}
+"""Ways to map that are compared, as arguments."""
+
+
+def modes(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print the quality and the effort of several ways to map the same scenes, side by side."""
+    path = folder / "scene.tif"
+    truth = make_mosaic(arguments.scenes, path, arguments.size)
+    print("| way | objects | precision | recall | F1 | mAP@.5 | mAP@.5:.95 | covered | CPU-s/Mpx"
+          " | peak MB |")  # fmt: skip
+    print("|---|" + "---|" * 9)
+    for name in arguments.ways:
+        out, before = folder / f"{name}.gpkg", cpu_seconds()
+        told = run(path, out, *WAYS[name], *arguments.extra)
+        effort = (cpu_seconds() - before) / told["megapixels"]
+        frame = gpd.read_file(out)
+        good = measured(frame.geometry.to_numpy(), frame["score"].to_numpy(), truth)
+        print(
+            f"| {name} | {told['objects']} | {good.precision:.2f} | {good.recall:.2f}"
+            f" | {good.f1:.2f} | {good.ap50:.2f} | {good.ap:.2f} | {good.covered:.0%}"
+            f" | {effort:.2f} | {told['peak_mb']:.0f} |",
+            flush=True,
+        )
+
+
 def labelled(found: Any, truth: Any) -> Any:
     """Return the objects that lie on labelled ones by half: what else there is, nobody knows."""
     ground = shapely.intersection(found, shapely.union_all(truth))
@@ -197,27 +232,69 @@ def accidents(arguments: argparse.Namespace, folder: Path) -> None:
                 process.communicate()
                 kills += 1
         found = gpd.read_file(out)
-        same = found.drop(columns="geometry").equals(wanted.drop(columns="geometry"))
-        same = same and bool(found.geometry.geom_equals_exact(wanted.geometry, 0).all())
-        print(f"{number}: killed {kills} times, {len(found)} objects, same: {same}", flush=True)
-        if not same:
+        alike = same(found, wanted)
+        print(f"{number}: killed {kills} times, {len(found)} objects, same: {alike}", flush=True)
+        if not alike:
             raise SystemExit(1)
+
+
+def tile(arguments: argparse.Namespace, folder: Path) -> None:
+    """Time a map from start to GeoPackage, and one that is killed amid it and gone on with."""
+    path, whole, out = (folder / name for name in ("tile.tif", "whole.gpkg", "out.gpkg"))
+    truth = make_mosaic(arguments.scenes, path, arguments.size)
+    before, started = cpu_seconds(), time.perf_counter()
+    told = run(path, whole, "-m", arguments.model, *arguments.extra)
+    seconds, effort = time.perf_counter() - started, cpu_seconds() - before
+    frame = gpd.read_file(whole)
+    good = measured(frame.geometry.to_numpy(), frame["score"].to_numpy(), truth)
+    print(
+        f"{arguments.size} px, {told['megapixels']:.1f} Mpx, {told['windows']} windows:"
+        f" {seconds:.0f} s from start to GeoPackage, {effort:.0f} CPU-s,"
+        f" {effort / told['megapixels']:.2f} a Mpx; {told['objects']} objects,"
+        f" {told['peak_mb']:.0f} MB at most; {good.text()}",
+        flush=True,
+    )
+    command = [sys.executable, "-m", "geoiseg", "map", str(path), str(out), "-m", arguments.model,
+               *arguments.extra]  # fmt: skip
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.5 * seconds)
+    process.kill()
+    process.communicate()
+    killed = time.perf_counter() - started
+    again = run(path, out, "-m", arguments.model, *arguments.extra, "--resume")
+    alike = same(gpd.read_file(out), frame)
+    print(
+        f"killed after {killed:.0f} s; {again['megapixels']:.1f} Mpx were left, done in"
+        f" {again['seconds']:.0f} s; same features: {alike}"
+    )
+
+
+def same(found: gpd.GeoDataFrame, wanted: gpd.GeoDataFrame) -> bool:
+    """Return whether two maps are equal, columns and vertices."""
+    alike = found.drop(columns="geometry").equals(wanted.drop(columns="geometry"))
+    return alike and bool(found.geometry.geom_equals_exact(wanted.geometry, 0).all())
 
 
 def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    parser.add_argument("part", choices=["quality", "memory", "workers", "accidents"])
+    parser.add_argument(
+        "part", choices=["quality", "memory", "workers", "accidents", "tile", "modes"]
+    )
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", type=Path, help="folder of labelled scenes to join")
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--tiles", type=int, nargs="+", default=[1024])
     parser.add_argument("--gigapixels", type=float, nargs="+", default=[0.1, 1])
     parser.add_argument("--piece", type=int, default=2048)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS)[:3])
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments, arguments.extra = parser.parse_known_args()
-    parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents}
+    parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents,
+             "tile": tile, "modes": modes}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         parts[arguments.part](arguments, Path(folder))
 

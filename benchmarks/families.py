@@ -191,17 +191,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clicks", type=int, default=20, help="most clicks on an object")
     parser.add_argument("--user", choices=USERS, default="centre", help="who clicks")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trained", action="store_true", help="judge on what trained instead")
     parser.add_argument("--no-classes", action="store_true", help="leave the classes out")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args(arguments)
-    trials = list(held_out(args.data, args.objects, args.seed))
+    trials = list(held_out(args.data, args.objects, args.seed, trained=args.trained))
     options = ClickOptions(max_clicks=args.clicks, stop_at=0.9, seed=args.seed)
     report: dict[str, Any] = {}
     for name in args.model or ["tiny"]:
         model = load(name)
         clicked = families(model, trials, options, args.user)
         print(f"\n**{name}**, user {args.user}\n\n{table(clicked, COLUMNS)}", flush=True)
-        told = {} if args.no_classes else classes(model, args.data)
+        told = {} if args.no_classes or args.trained else classes(model, args.data)
         if told:
             columns = dict.fromkeys(next(iter(told.values())), "{:.3f}")
             print(f"\n{table(told, columns)}", flush=True)

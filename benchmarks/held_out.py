@@ -36,18 +36,19 @@ def load(name: str) -> Model:
     return TinyModel(folder, threads=1) if (folder / "card.json").exists() else get_model(name)
 
 
-def held_out(folder: Path, most: int, seed: int = 0) -> Iterator[HeldOut]:
+def held_out(folder: Path, most: int, seed: int = 0, *, trained: bool = False) -> Iterator[HeldOut]:
     """Yield up to ``most`` objects of each family, from all of its scenes and kinds in turn.
 
     Args:
         folder: Data folder that training reads.
         most: Objects of a family.
         seed: Of the choice.
+        trained: Take the places that do train instead: what is better there was learnt by heart.
     """
     groups: dict[str, dict[tuple[str, str], list[tuple[Scene, int]]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for scene in read_scenes(folder, held_out=True):
+    for scene in read_scenes(folder, held_out=not trained):
         areas = np.bincount(np.maximum(scene.ids, 0).ravel())
         for number, kind in scene.kinds.items():
             if areas[number] >= SMALLEST:

@@ -43,18 +43,42 @@ ADD = """async ([x, y, positive]) => {
 CLEAR = """async () => (await import("./engine.js")).ask("clear")"""
 
 
-def in_the_page(page: Any) -> tuple[list[float], list[float]]:
-    """Return the seconds of first clicks and of further ones."""
+Took = list[tuple[float, float]]
+"""Wall and CPU seconds of clicks."""
+
+
+def renderers() -> list[psutil.Process]:
+    """Return the processes of the browser's pages."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "--type=renderer" in " ".join(process.cmdline())
+    ]
+
+
+def cpu() -> float:
+    """Return the CPU seconds that the pages have taken."""
+    return sum(sum(process.cpu_times()[:2]) for process in renderers())
+
+
+def in_the_page(page: Any) -> tuple[Took, Took]:
+    """Return what first clicks took, and further ones."""
+
+    def click(x: float, y: float) -> tuple[float, float]:
+        before = cpu()
+        wall = page.evaluate(ADD, [x, y, True])
+        return wall, cpu() - before
+
     first, further = [], []
     for dx, dy in PLACES:
         x, y = CENTRE[0] + dx, CENTRE[1] + dy
-        first.append(page.evaluate(ADD, [x, y, True]))
-        further += [page.evaluate(ADD, [x + 9 * k, y + 7, True]) for k in (1, 2)]
+        first.append(click(x, y))
+        further += [click(x + 9 * k, y + 7) for k in (1, 2)]
         page.evaluate(CLEAR)
     return first, further
 
 
-def in_python(path: Path) -> tuple[list[float], list[float]]:
+def in_python(path: Path) -> tuple[Took, Took]:
     """Return the same for a session with the same clicks."""
     first, further = [], []
     session = geoiseg.Session(geoiseg.open_raster(path), model=get_model("tiny"))
@@ -62,20 +86,17 @@ def in_python(path: Path) -> tuple[list[float], list[float]]:
         for k in range(3):
             x, y = CENTRE[0] + dx + 9 * k, CENTRE[1] + dy + 7 * (k > 0)
             place = session.raster.grid.to_crs([(x, y)])[0]
-            started = time.perf_counter()
+            started = time.perf_counter(), time.process_time()
             session.add_point(*place)
-            (further if k else first).append(time.perf_counter() - started)
+            took = time.perf_counter() - started[0], time.process_time() - started[1]
+            (further if k else first).append(took)
         session.clear()
     return first, further
 
 
 def resident() -> float:
     """Return the megabytes that the browser's pages hold for themselves."""
-    held = [
-        process.memory_full_info().uss
-        for process in psutil.Process().children(recursive=True)
-        if "--type=renderer" in " ".join(process.cmdline())
-    ]
+    held = [process.memory_full_info().uss for process in renderers()]
     return max(held, default=0) / 1e6
 
 
@@ -105,13 +126,15 @@ def main() -> None:
         own_first, own_further = in_python(path)
     print(f"opened by its address and clicked: {opened:.2f} s, {read / 1e6:.1f} MB read")
     print(f"memory of the page: {held:.0f} MB")
-    print(f"{'':28s}{'page':>8s}{'Python':>8s}{'ratio':>7s}")
+    print(f"{'median':32s}{'page':>8s}{'Python':>8s}{'ratio':>7s}")
     for name, ours, theirs in (
-        ("first click at a place, s", first, own_first),
-        ("further click, s", further, own_further),
+        ("first click at a place", first, own_first),
+        ("further click", further, own_further),
     ):
-        times = median(ours), median(theirs)
-        print(f"{name:28s}{times[0]:8.2f}{times[1]:8.2f}{times[0] / times[1]:7.1f}")
+        for kind, unit in enumerate(("s", "CPU-s")):
+            page_took, python_took = (median(one[kind] for one in some) for some in (ours, theirs))
+            ratio = page_took / python_took
+            print(f"{f'{name}, {unit}':32s}{page_took:8.2f}{python_took:8.2f}{ratio:7.1f}")
 
 
 if __name__ == "__main__":

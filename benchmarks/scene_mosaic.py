@@ -48,7 +48,7 @@ def make_mosaic(folder: Path, path: Path, size: int) -> NDArray[Any]:
     Args:
         folder: Of the scenes.
         path: Where to write.
-        size: Side in pixels, a multiple of ``CELL``.
+        size: Side in pixels; the last places are cut where it is no multiple of ``CELL``.
     """
     found, labels = list(scenes(folder)), []
     transform = Affine(1, 0, 400_000, 0, -1, 5_900_000)
@@ -58,11 +58,17 @@ def make_mosaic(folder: Path, path: Path, size: int) -> NDArray[Any]:
         "interleave": "pixel", "crs": "EPSG:32631", "transform": transform,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as target:
-        for number, (row, col) in enumerate(np.ndindex(size // CELL, size // CELL)):
+        places = -(-size // CELL)
+        for number, (row, col) in enumerate(np.ndindex(places, places)):
             pixels, shapes = found[number % len(found)]
             if number // len(found) % 2:  # a second round shows them in a mirror
                 pixels = pixels[:, :, ::-1]
                 shapes = moved(shapes, Affine(-1, 0, CELL, 0, 1, 0))
-            target.write(pixels, window=rasterio.windows.Window(col * CELL, row * CELL, CELL, CELL))
-            labels.append(moved(shapes, transform @ Affine.translation(col * CELL, row * CELL)))
+            top, left = row * CELL, col * CELL
+            height, width = min(CELL, size - top), min(CELL, size - left)
+            there = rasterio.windows.Window(left, top, width, height)
+            target.write(pixels[:, :height, :width], window=there)
+            inside = shapely.clip_by_rect(shapes, 0, 0, width, height)
+            whole = shapely.area(inside) > 0.5 * shapely.area(shapes)
+            labels.append(moved(inside[whole], transform @ Affine.translation(left, top)))
     return np.concatenate(labels)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from geoiseg.outline import OutlineOptions
     from geoiseg.raster import Grid, Raster, Stretch, open_raster
     from geoiseg.segment import EmbeddingCache, Mask
-    from geoiseg.session import Session
+    from geoiseg.session import Series, Session
     from geoiseg.tiled import EmbedOptions, MapOptions, embed_raster, segment_raster
     from geoiseg.widget.segment_map import SegmentMap
+    from geoiseg.widget.series_map import SeriesMap
 
 __all__ = [
     "EmbedOptions",
@@ -31,6 +32,8 @@ __all__ = [
     "OutlineOptions",
     "Raster",
     "SegmentMap",
+    "Series",
+    "SeriesMap",
     "Session",
     "Stretch",
     "__version__",
@@ -52,9 +55,10 @@ __getattr__, _names = lazy(
         "outline": ["OutlineOptions"],
         "raster": ["Grid", "Raster", "Stretch", "open_raster"],
         "segment": ["EmbeddingCache", "Mask"],
-        "session": ["Session"],
+        "session": ["Series", "Session"],
         "tiled": ["EmbedOptions", "MapOptions", "embed_raster", "segment_raster"],
         "widget.segment_map": ["SegmentMap"],
+        "widget.series_map": ["SeriesMap"],
     },
 )
 

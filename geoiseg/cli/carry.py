@@ -65,7 +65,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     layers, done = [first_rows(session, days[0])], []
     at: Any = session
     known = max((one.id for one in session.accepted), default=0)
-    with tqdm(total=len(rasters) * len(session.accepted), unit="object", **bar_options()) as bar:
+    with tqdm(total=len(rasters) * len(layers[0]), unit="object", **bar_options()) as bar:
 
         def tell(said: str) -> None:
             if said.startswith("object "):
@@ -88,7 +88,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
         return
     for one in done:
         click.echo(_said(one))
-    click.echo(f"{len(session.accepted)} objects on {len(days)} dates written to {out}")
+    click.echo(f"{len(layers[0])} objects on {len(days)} dates written to {out}")
 
 
 def _days(dates: str | None, names: tuple[str, ...]) -> list[str]:

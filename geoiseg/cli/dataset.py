@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from geoiseg.console import bar_options
 from geoiseg.errors import ExportError
+from geoiseg.features import without_rejected
 from geoiseg.files import check_apart, check_format, check_layer_free, export_features
 from geoiseg.files.coco import read_coco
 from geoiseg.files.training_set import Source, TrainingOptions, write_training_set
@@ -67,7 +68,7 @@ def dataset(
             bar.total = whole
             bar.update(done - bar.n)
 
-        made = [Source(one.raster, one.features) for one in sessions]
+        made = [Source(one.raster, without_rejected(one.features)) for one in sessions]
         written = write_training_set(made, out, options, tell)
     facts = {"out": str(out), "classes": list(written.classes), "chips": written.chips,
              "objects": written.objects}  # fmt: skip

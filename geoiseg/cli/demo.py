@@ -18,7 +18,7 @@ from geoiseg.console import bar_options
     help="Folder for the files.",
 )  # fmt: skip
 @model_option
-@click.option("--size", type=click.IntRange(128, 8192), default=4096, show_default=True,
+@click.option("--size", type=click.IntRange(128, 8192), default=2048, show_default=True,
               help="Side of the made scene in pixels.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Another seed makes another landscape.")  # fmt: skip

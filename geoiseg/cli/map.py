@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 import click
 
 from geoiseg.cli.again import command_again
-from geoiseg.cli.options import Bands, bands_option, chosen_options, model_option
+from geoiseg.cli.options import (
+    Bands,
+    bands_option,
+    chosen_options,
+    columns_option,
+    model_option,
+)
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
@@ -93,7 +99,7 @@ def _automatic() -> dict[str, Any]:
 @click.option("--label", default="", help="Label of every object found.")
 @click.option(
     "--window", type=int,
-    help="Pixels across of a window. [default: fast 2048, best 1024, lattice the model's chip]",
+    help="Pixels across of a window. [default: 2048, lattice the model's chip]",
 )  # fmt: skip
 @click.option("--overlap", default=128, show_default=True, help="Pixels that windows share.")
 @click.option(
@@ -114,6 +120,7 @@ def _automatic() -> dict[str, Any]:
 @click.option("--simplify", default=0.0, show_default=True,
               help="With --coverage: pixels by which borders may move, both sides alike.",
               )  # fmt: skip
+@columns_option
 @click.option("--scheduler", help="serial, threads, processes, dask, or tcp://host:port.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many. [default: 1]")
 @click.option("--keep-embeddings", is_flag=True,
@@ -148,6 +155,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     mode: str | None,
     coverage: bool,
     simplify: float,
+    columns: str,
     scheduler: str | None,
     workers: int | None,
     keep_embeddings: bool,
@@ -167,6 +175,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
         label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
         words=_words(text, negative, engine, threshold, (like, taught)),
         labels=labels, keep_embeddings=keep_embeddings, coverage=coverage, simplify=simplify,
+        columns=columns,
     )  # fmt: skip
     again = command_again()
     try:

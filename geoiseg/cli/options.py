@@ -74,6 +74,10 @@ def bands_option(command: _Command) -> _Command:
     return decorate(sensor(command))
 
 
+columns_option = click.option(
+    "--columns", type=click.Choice(("geoiseg", "fiboa")), default="geoiseg", show_default=True,
+    help="Whose names columns have; fiboa: area in hectares, perimeter, determination_method.",
+)  # fmt: skip
 gsd_option = click.option(
     "--gsd",
     type=click.FloatRange(min=0, min_open=True),

@@ -28,6 +28,8 @@ def refine_options(command: _Command) -> _Command:
                      help="With --refine: least IoU with the outline drawn. [default: 0.5]"),
         click.option("--max-moved", type=click.FloatRange(0, min_open=True),
                      help="With --refine: metres by which a border may move. [default: any]"),
+        click.option("--columns", type=click.Choice(("geoiseg", "fiboa")),
+                     help="With --refine: whose names columns have. [default: geoiseg]"),
         click.option("--scheduler",
                      help="With --refine: serial, threads, processes, dask, or tcp://host:port."),
         click.option("--workers", type=click.IntRange(min=1),
@@ -77,7 +79,9 @@ def refine_outlines(
         raise PromptError(f"{', '.join(left)}: not with --refine; leave it out")
     raster, outlines, out = files
     fits = {} if given["min_same"] is None else {"min_same": given["min_same"]}
-    options = replace(options, refine=RefineOptions(**fits, most=given["max_moved"]))
+    columns = given["columns"] or options.columns
+    refining = RefineOptions(**fits, most=given["max_moved"])
+    options = replace(options, refine=refining, columns=columns)
     again = command_again()
     try:
         report = segment_raster(

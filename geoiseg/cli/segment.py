@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 from geoiseg.session import Session, line_of_project
-from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_objects
+from geoiseg.tiled import (
+    MapOptions,
+    ObjectResult,
+    PromptedObject,
+    read_prompts,
+    segment_objects,
+)
 
 
 @click.command()
@@ -64,31 +71,7 @@ from geoiseg.tiled import MapOptions, ObjectResult, read_prompts, segment_object
               help="Also write a QGIS project (.qgz) with raster and objects.")  # fmt: skip
 @refine_options
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
-def segment(  # noqa: PLR0913 - click hands options over one by one
-    *,
-    raster: str,
-    prompts: Path,
-    out: Path,
-    model: str,
-    gsd: float | None,
-    detail: str,
-    bands: Bands,
-    layer: str | None,
-    simplify: float,
-    smooth: int,
-    square: bool,
-    straight: float,
-    line: Line | None,
-    holes: float,
-    parts: float,
-    grow: float,
-    project: Path | None,
-    schema: Path | None,
-    snap: float,
-    qgis: Path | None,
-    as_json: bool,
-    **refining: Any,
-) -> None:
+def segment(raster: str, prompts: Path, out: Path, **given: Any) -> None:
     """Segment the objects that PROMPTS marks on RASTER, and write them to OUT.
 
     PROMPTS is any vector file: points (column positive, 1 or 0), polygons (column kind, box
@@ -98,29 +81,84 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
     With --refine, PROMPTS are polygons that others drew, whose borders move to RASTER; each
     says how far, and whether it still fits.
     """
-    outline = OutlineOptions(
-        simplify,
-        smooth,
-        square,
-        line=line or line_of_project(prompts) or "contour",
-        holes=holes,
-        parts=parts,
-        grow=grow,
-        straight=straight,
-    )
+    names = {field.name for field in fields(Asked)}
+    asked = Asked(**{name: value for name, value in given.items() if name in names})
+    refining = {name: value for name, value in given.items() if name not in names}
     if wants_refining(refining):
-        left = {"--layer": layer, "--project": project, "--schema": schema, "--snap": snap or None,
-                "--qgis": qgis}  # fmt: skip
-        given = MapOptions(gsd=gsd, outline=outline, running=chosen_options())
-        files = (open_raster(raster, bands), prompts, out)
-        refine_outlines(files, model, given, (refining, left), as_json=as_json)
+        how = MapOptions(gsd=asked.gsd, outline=asked.outline(prompts), running=chosen_options())
+        files = (open_raster(raster, asked.bands), prompts, out)
+        not_with_it = (refining, asked.of_a_session())
+        refine_outlines(files, asked.model, how, not_with_it, as_json=asked.as_json)
         return
-    _check_outputs((out, project, qgis), (raster, prompts), layer)
-    session = Session(open_raster(raster, bands), chosen_model(model), gsd=gsd, outline=outline)
-    session.snap = snap
-    if schema is not None:
-        session.schema = read_schema(schema)
-    objects = read_prompts(prompts, session.raster.grid, gsd, layer)
+    _check_outputs((out, asked.project, asked.qgis), (raster, prompts), asked.layer)
+    session = asked.session(raster, prompts)
+    objects = read_prompts(prompts, session.raster.grid, asked.gsd, asked.layer)
+    results = _segmented(session, objects, sharpen=asked.detail == "native")
+    problems = _told_problems(results, quiet=asked.as_json)
+    found = [result for result in results if result.feature_id is not None]
+    if not found:
+        reason = results[0].error if results else "stopped before the first"
+        raise PromptError(f"no object was found: {reason}")
+    session.export(out, project=asked.qgis or False)
+    if asked.project is not None:
+        session.save(asked.project)
+    if asked.as_json:
+        click.echo(json_text(report(session, results, out), indent=2))
+    else:
+        click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
+    if len(found) < len(objects) or problems:
+        sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user said besides the files, by the names of the options."""
+
+    model: str
+    gsd: float | None
+    detail: str
+    bands: Bands
+    layer: str | None
+    simplify: float
+    smooth: int
+    square: bool
+    straight: float
+    line: Line | None
+    holes: float
+    parts: float
+    grow: float
+    project: Path | None
+    schema: Path | None
+    snap: float
+    qgis: Path | None
+    as_json: bool
+
+    def outline(self, prompts: Path) -> OutlineOptions:
+        """Return how outlines are drawn; along what a project does where prompts are of one."""
+        line = self.line or line_of_project(prompts) or "contour"
+        return OutlineOptions(self.simplify, self.smooth, self.square, line=line,
+                              holes=self.holes, parts=self.parts, grow=self.grow,
+                              straight=self.straight)  # fmt: skip
+
+    def of_a_session(self) -> dict[str, Any]:
+        """Return what goes with a session only, by option; None where it was not said."""
+        return {"--layer": self.layer, "--project": self.project, "--schema": self.schema,
+                "--snap": self.snap or None, "--qgis": self.qgis}  # fmt: skip
+
+    def session(self, raster: str, prompts: Path) -> Session:
+        """Return a session on a raster."""
+        made = Session(open_raster(raster, self.bands), chosen_model(self.model), gsd=self.gsd,
+                       outline=self.outline(prompts))  # fmt: skip
+        made.snap = self.snap
+        if self.schema is not None:
+            made.schema = read_schema(self.schema)
+        return made
+
+
+def _segmented(
+    session: Session, objects: list[PromptedObject], *, sharpen: bool
+) -> list[ObjectResult]:
+    """Return what became of the objects, with a bar; of those that were done, if it is stopped."""
     results: list[ObjectResult] = []
     with tqdm(total=len(objects), unit="object", **bar_options()) as bar:
 
@@ -129,23 +167,10 @@ def segment(  # noqa: PLR0913 - click hands options over one by one
             bar.update()
 
         try:
-            segment_objects(session, objects, keep, sharpen=detail == "native")
+            segment_objects(session, objects, keep, sharpen=sharpen)
         except KeyboardInterrupt:
             click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
-    found = [result for result in results if result.feature_id is not None]
-    problems = _told_problems(results, quiet=as_json)
-    if not found:
-        reason = results[0].error if results else "stopped before the first"
-        raise PromptError(f"no object was found: {reason}")
-    session.export(out, project=qgis or False)
-    if project is not None:
-        session.save(project)
-    if as_json:
-        click.echo(json_text(report(session, results, out), indent=2))
-    else:
-        click.echo(f"{len(found)} of {len(objects)} objects written to {out}")
-    if len(found) < len(objects) or problems:
-        sys.exit(1)
+    return results
 
 
 def _told_problems(results: list[ObjectResult], *, quiet: bool) -> list[str]:

@@ -27,3 +27,4 @@ def web(out: Path, raster: Path | None, model: str) -> None:
     site = write_site(out, raster, model)
     click.echo(f"{site.folder}: {site.files} files, {site.nbytes / 1e6:.0f} MB")
     click.echo(f"show it: python -m http.server --directory {site.folder}")
+    click.echo("and open http://localhost:8000")

@@ -8,7 +8,7 @@ from typing import Any
 
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.shapes import shape_of
-from geoiseg.errors import CancelledError, ExportError, GeoreferenceError, PromptError
+from geoiseg.errors import CancelledError, ExportError, PromptError
 from geoiseg.models import DEFAULT_MODEL, ModelOptions, get_model
 from geoiseg.raster import open_raster
 from geoiseg.segment import Watch
@@ -31,8 +31,8 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     shape = shape_of(fields, line_of_project(prompts) or "contour")
     sharp = fields.text("detail", "native") == "native"
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
-    name, running = _model(fields)
-    more = _becoming(fields, out)
+    name, running = model_of(fields)
+    more = becoming(fields, out)
     fields.done()
     check_format(out)
     check_place(out)
@@ -50,9 +50,9 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     def keep(result: ObjectResult) -> None:
         results.append(result)
         tell(len(results) / len(objects), f"{len(results)} of {len(objects)} objects")
-        _heed(watch)
+        heed(watch)
 
-    _heed(watch)
+    heed(watch)
     segment_objects(session, objects, keep, sharpen=sharp)
     lost = [result for result in results if result.feature_id is None]
     if len(lost) == len(results):
@@ -95,8 +95,12 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         "aoi": fields.path("aoi", None),
         "label": fields.text("label", ""),
         "words": _words(fields),
+        "labels": fields.path("labels", None),
+        "keep_embeddings": fields.flag("keep_embeddings"),
+        "coverage": fields.flag("coverage"),
+        "simplify": float(fields.number("simplify", 0.0)),
     }
-    name, running = _model(fields)
+    name, running = model_of(fields)
     fields.done()
     tell(0.0, f"opening {raster}")
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
@@ -104,7 +108,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
     def progress(done: int, total: int, text: str) -> None:
         tell(done / total if total else 1.0, text)
-        _heed(watch)
+        heed(watch)
 
     report = segment_raster(
         open_raster(raster, bands), out, model=name, options=options, progress=progress,
@@ -113,6 +117,7 @@ def map_raster(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     return {
         "out": str(out), "objects": report.objects, "area_m2": report.area_m2,
         "failed": len(report.failures), "problems": report.problems(),
+        "said": [] if report.quality is None else report.quality.text().splitlines(),
     }  # fmt: skip
 
 
@@ -126,7 +131,7 @@ def refine(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     how = {"scheduler": fields.text("scheduler", None), "workers": fields.whole("workers", None)}
     shape = shape_of(fields, "contour")
     same, most = fields.number("min_same", None), fields.number("max_moved", None)
-    name, running = _model(fields)
+    name, running = model_of(fields)
     fields.done()
     tell(0.0, f"opening {raster}")
     fits = RefineOptions(most=most) if same is None else RefineOptions(float(same), most=most)
@@ -134,7 +139,7 @@ def refine(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
 
     def progress(done: int, total: int, text: str) -> None:
         tell(done / total if total else 1.0, text)
-        _heed(watch)
+        heed(watch)
 
     report = segment_raster(
         open_raster(raster, bands), out, model=name, prompts=outlines, options=options,
@@ -154,7 +159,7 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     from geoiseg.outline.coverage import CleanOptions
     from geoiseg.outline.coverage import clean as clean_coverage
 
-    source, out = fields.path("input"), _vectors(fields.path("out"))
+    source, out = fields.path("input"), vectors_at(fields.path("out"))
     options = CleanOptions(
         rule=fields.text("rule", "order"),
         classes=fields.names("classes"),
@@ -167,74 +172,19 @@ def clean(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         square=fields.flag("square"),
         max_area_change=float(fields.number("max_change", 0.01)),
     )
-    more = _becoming(fields, out)
+    more = becoming(fields, out)
     fields.done()
     tell(0.05, f"reading {source.name}")
     frame = read_layer(source)
-    _heed(watch)
+    heed(watch)
     tell(0.2, f"cleaning {len(frame)} features")
     cleaned, report = clean_coverage(frame, options)
-    _heed(watch)
+    heed(watch)
     tell(0.9, f"writing {len(cleaned)} features")
     export_features(measured_anew(cleaned), out, **more)
     lost = (*rows_said(report.blank, "no geometry"), *rows_said(report.lost, "no ground left"))
     problems = [f"{line}: left out" for line in lost]
     return {"out": str(out), "features": len(cleaned), "report": str(report), "problems": problems}
-
-
-def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
-    """Write shorelines, or transects with rates of change, and return how long or many."""
-    from geoiseg.files import (
-        LineOptions,
-        changed,
-        check_apart,
-        check_layer_free,
-        drawn,
-        export_features,
-        read_layer,
-        usable,
-    )
-    from geoiseg.outline.shoreline import TransectOptions
-
-    source, out = fields.path("input"), _vectors(fields.path("out"))
-    between = fields.names("between")
-    if len(between) not in (0, 2):
-        raise GeoreferenceError(f"between names two classes, got {', '.join(between)}")
-    options = LineOptions(
-        extent=fields.path("extent", None),
-        between=(between[0], between[1]) if between else None,
-        column=fields.text("column", "label"),
-        date=fields.text("date", "date"),
-        margin=float(fields.number("margin", 0.0)),
-        deviation=float(fields.number("deviation", 0.0)),
-        centre=fields.flag("centre"),
-    )
-    spacing, length = fields.number("spacing", None), fields.number("length", None)
-    side, pick = fields.text("side", "both"), fields.text("pick", "nearest")
-    baseline, more = fields.path("baseline", None), _becoming(fields, out)
-    fields.done()
-    check_apart(out, source, options.extent, baseline)
-    check_layer_free(out)
-    tell(0.05, f"reading {source.name}")
-    frame, told = usable(read_layer(source), options, with_rates=spacing is not None)
-    _heed(watch)
-    tell(0.2, f"drawing the lines of {len(frame)} features")
-    lines = drawn(frame, source, options)
-    if not len(lines):
-        raise GeoreferenceError("there is no shoreline inside the extent")
-    _heed(watch)
-    facts = {"out": str(out), "lines": len(lines), "problems": [f"{one}: left out" for one in told]}
-    if spacing is not None:
-        tell(0.6, "measuring the change along transects")
-        how = TransectOptions(float(spacing), float(length or 10 * spacing), side)
-        lines = changed(lines, how, options.date, pick, baseline)
-        facts |= {"transects": len(lines), "measured": int(lines["epr"].notna().sum())}
-    else:
-        facts["length_m"] = float(lines["length_m"].sum())
-    _heed(watch)
-    tell(0.9, f"writing {len(lines)} lines")
-    export_features(lines, out, **more)
-    return facts
 
 
 def _words(fields: Fields) -> Any:
@@ -251,12 +201,18 @@ def _words(fields: Fields) -> Any:
     return None
 
 
-def _heed(watch: Watch) -> None:
+def heed(watch: Watch) -> None:
+    """Stop where the asker has called it off.
+
+    Raises:
+        CancelledError: It has.
+    """
     if watch.cancelled():
         raise CancelledError("stopped")
 
 
-def _model(fields: Fields) -> tuple[str, ModelOptions]:
+def model_of(fields: Fields) -> tuple[str, ModelOptions]:
+    """Return the name of the model that is asked for, and how it runs."""
     running = ModelOptions(
         fields.text("device", "auto"), fields.text("precision", "auto"),
         fields.text("backend", "auto"),
@@ -264,7 +220,7 @@ def _model(fields: Fields) -> tuple[str, ModelOptions]:
     return fields.text("model", DEFAULT_MODEL), running
 
 
-def _becoming(fields: Fields, out: Path) -> dict[str, Any]:
+def becoming(fields: Fields, out: Path) -> dict[str, Any]:
     """Return what the asker is going to make of a GeoPackage, as ``export_features`` takes it."""
     suffix = fields.text("becomes", "")
     if suffix and out.suffix.lower() != ".gpkg":
@@ -272,7 +228,12 @@ def _becoming(fields: Fields, out: Path) -> dict[str, Any]:
     return {"becomes": suffix} if suffix else {}
 
 
-def _vectors(out: Path) -> Path:
+def vectors_at(out: Path) -> Path:
+    """Return a place for vectors.
+
+    Raises:
+        ExportError: It is one of a raster.
+    """
     from geoiseg.files import check_format
 
     if check_format(out) == ".tif":

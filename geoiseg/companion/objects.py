@@ -159,13 +159,14 @@ class Objects:
         ``wkb`` is None where there would be none. Mistakes are no news under a moving mouse.
         """
         view = self.view(fields)
+        options = shape_of(fields)
         fields.done()
         before = self._outcome(View(view.key, view.segmenter, view.steps[:-1]), watch)
         positive = any(item.positive for step in view.steps for item in step.prompts)
         if not view.steps or not positive:
             return {"wkb": None}
         outcome = view.segmenter.run(view.steps, before, watch)
-        shape = outline(outcome.mask, logits=outcome.told)
+        shape = outline(outcome.mask, options, outcome.told)
         milliseconds = {name: round(t, 1) for name, t in outcome.milliseconds.items()}
         wkb = None if shape is None else shapely.to_wkb(shape, hex=True)
         return {"wkb": wkb, "milliseconds": milliseconds}

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from geoiseg.companion import PROTOCOL
@@ -43,6 +44,7 @@ class Service:
         self._known: dict[int, Asked] = {}
         self._objects: Any = None
         self._finding: Any = None
+        self._fitting: Any = None
 
     def run(self) -> int:
         """Serve until the other end is gone, and return the exit code."""
@@ -107,22 +109,23 @@ class Service:
 
             return SENT.put
         if what in JOBS:
-            from geoiseg.companion import jobs
-
-            job: Done = getattr(jobs, JOBS[what])
+            where, name = JOBS[what]
+            job: Done = getattr(import_module(f"geoiseg.companion.{where}"), name)
             return job
-        if what in ("open", "object", "suggest", "alternatives", "hover", "find"):
+        if what in OBJECTS:
             if self._objects is None:
                 from geoiseg.companion.finding import Finding
+                from geoiseg.companion.fitting import Fitting
                 from geoiseg.companion.objects import Objects
 
                 self._objects = Objects()
                 self._finding = Finding(self._objects)
-            objects = self._objects
+                self._fitting = Fitting(self._objects)
+            objects, fitting = self._objects, self._fitting
             known: dict[str, Done] = {
                 "open": objects.open, "object": objects.answer, "suggest": objects.suggest,
                 "alternatives": objects.alternatives, "hover": objects.hover,
-                "find": self._finding.find,
+                "find": self._finding.find, "reshape": fitting.reshape, "fit": fitting.fit,
             }  # fmt: skip
             return known[what]
         raise RequestError(f"{what!r} is nothing that can be done here")
@@ -136,19 +139,25 @@ class Service:
         self._pipe.send(id=number, error={"kind": type(error).__name__, "text": text})
 
 
+OBJECTS = (
+    "open", "object", "suggest", "alternatives", "hover", "find", "reshape", "fit",
+)  # fmt: skip
+"""What is asked about objects on rasters that stay open."""
 JOBS = {
-    "segment": "segment", "map": "map_raster", "refine": "refine", "clean": "clean",
-    "shoreline": "shoreline",
+    "segment": ("jobs", "segment"), "map": ("jobs", "map_raster"), "refine": ("jobs", "refine"),
+    "clean": ("jobs", "clean"), "shoreline": ("shorelines", "shoreline"),
+    "evaluate": ("scoring", "evaluate"),
 }  # fmt: skip
-"""Long jobs, by the names of the commands that do the same."""
+"""What does long jobs, by the names of the commands that do the same."""
 
 
 def _models(fields: Fields, watch: Any, tell: Any) -> dict[str, Any]:  # noqa: ARG001
     """Return the names of the models that are ready here."""
-    from geoiseg.models.listing import built_in, with_weights
+    from geoiseg.models.listing import built_in, trained_here, with_weights
 
     fields.done()
-    ready = [model.name for model in (*built_in(), *with_weights()) if model.is_ready]
+    every = (*built_in(), *trained_here(), *with_weights())
+    ready = [model.name for model in every if model.is_ready]
     return {"models": sorted(ready, key=lambda name: (name != "tiny", name))}
 
 

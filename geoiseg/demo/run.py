@@ -43,7 +43,7 @@ class DemoOptions:
     raster: str | None = None
     """The user's own raster; None makes a scene."""
     model: str | Model = DEFAULT_MODEL
-    size: int = 4096
+    size: int = 2048
     """Side of the made scene in pixels."""
     seed: int = 0
 

@@ -82,9 +82,26 @@ def _scene(image: Path, layer: Path, limit: int | None, seed: int) -> LabelledSc
     provenance = image.parent / PROVENANCE
     facts = json.loads(provenance.read_text()) if provenance.exists() else {}
     bands = tuple(band + 1 for band in facts["rgb"]) if "rgb" in facts else None
-    raster = open_raster(image, bands)
     name = image.parent.name if image.name == IMAGE else image.stem
-    objects, told = _objects(layer, raster, name)
+    return labelled(open_raster(image, bands), name, layer, limit, seed)
+
+
+def labelled(
+    raster: Raster, name: str, labels: Path, limit: int | None = None, seed: int = 0
+) -> LabelledScene:
+    """Return a raster that is open with the objects of its reference layer.
+
+    Args:
+        raster: The raster.
+        name: Of the scene.
+        labels: Reference polygons.
+        limit: At most so many objects, chosen at random.
+        seed: Of the choice.
+
+    Raises:
+        PromptError: There are no labels to be read.
+    """
+    objects, told = _objects(labels, raster, name)
     if limit is not None and len(objects) > limit:
         chosen = np.sort(np.random.default_rng(seed).choice(len(objects), limit, replace=False))
         objects = [objects[index] for index in chosen]

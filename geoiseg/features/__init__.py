@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     )
     from geoiseg.features.kinds import Kinds, kinds_of, kinds_of_columns, plain_value
     from geoiseg.features.quality import QualityOptions, checked, summary
+    from geoiseg.features.reviewed import REJECTED, STATES, without_rejected
     from geoiseg.features.schema import Schema, read_schema
 
 __all__ = [
     "FIXED_COLUMNS",
+    "REJECTED",
+    "STATES",
     "Feature",
     "Kinds",
     "QualityOptions",
@@ -45,6 +48,7 @@ __all__ = [
     "renamed_in_words",
     "summary",
     "to_frame",
+    "without_rejected",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -63,6 +67,7 @@ __getattr__, __dir__ = lazy(
         ],
         "kinds": ["Kinds", "kinds_of", "kinds_of_columns", "plain_value"],
         "quality": ["QualityOptions", "checked", "summary"],
+        "reviewed": ["REJECTED", "STATES", "without_rejected"],
         "schema": ["Schema", "read_schema"],
     },
 )

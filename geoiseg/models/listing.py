@@ -8,6 +8,7 @@ from pathlib import Path
 
 from geoiseg.errors import PACKAGES
 from geoiseg.models.classic import NEEDS
+from geoiseg.models.own import card_of, folders_here
 from geoiseg.models.tiny import DESCRIPTION
 from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
 from geoiseg.models.weights.store import is_here, is_installed, missing_packages
@@ -87,6 +88,18 @@ def built_in() -> tuple[Listed, ...]:
     ]
     tiny = Path(__file__).parent / "tiny"
     return (*classic, _shipped("tiny", tiny), _shipped("tiny-1", tiny / "first"))
+
+
+def trained_here() -> tuple[Listed, ...]:
+    """Return the models that were trained here and are kept by name."""
+    found = []
+    for name, folder in folders_here().items():
+        card = card_of(folder)
+        size = sum(path.stat().st_size for path in folder.glob("*.onnx"))
+        licence, text = str(card.get("licence", "")), str(card.get("description", ""))
+        parameters = int(card.get("parameters", 0))
+        found.append(Listed(name, "tiny", licence, text, parameters, size, READY))
+    return tuple(found)
 
 
 def _shipped(name: str, folder: Path) -> Listed:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.prompting import PixelPrompts
-from geoiseg.raster import BoolArray
+from geoiseg.raster import BoolArray, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,23 @@ class BatchModel(Model, Protocol):
 
 
 @runtime_checkable
+class FollowingModel(Model, Protocol):
+    """A model that follows an object from picture to picture by a memory of its own."""
+
+    def follow(
+        self, pictures: Sequence[tuple[NDArray[np.uint8], BoolArray]], mask: BoolArray
+    ) -> list[Masks]:
+        """Return an object on each picture after the first one, one mask with its score each.
+
+        Args:
+            pictures: ``(y, x, 3)`` uint8, stretched, and ``(y, x)`` True where there is data; all
+                of one shape and of the same ground.
+            mask: ``(y, x)`` the object on the first one.
+        """
+        ...
+
+
+@runtime_checkable
 class DenseModel(Model, Protocol):
     """A model that may also say of a whole chip what it shows; see :attr:`ModelInfo.dense`."""
 
@@ -213,5 +230,19 @@ class ReadingModel(DenseModel, Protocol):
         Args:
             image: ``(y, x, 3)`` uint8, stretched.
             valid: ``(y, x)`` True where there is data.
+        """
+        ...
+
+
+@runtime_checkable
+class PartingModel(BatchModel, Protocol):
+    """A model that answers on a part of a chip for less than on all of it."""
+
+    def part(self, embedding: Embedding, window: Window) -> Embedding:
+        """Return the embedding of a part of a chip.
+
+        Args:
+            embedding: What ``embed`` returned for the chip.
+            window: In its pixels; begins on cells of 32 pixels.
         """
         ...

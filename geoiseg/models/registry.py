@@ -11,8 +11,9 @@ from typing import Any
 
 from geoiseg.errors import ModelError, UnknownModelError, WeightsError, require
 from geoiseg.models.classic import ENGINES, NEEDS
-from geoiseg.models.listing import Listed, built_in, with_weights
-from geoiseg.models.options import ModelOptions
+from geoiseg.models.listing import Listed, built_in, trained_here, with_weights
+from geoiseg.models.options import PRECISIONS, ModelOptions
+from geoiseg.models.own import folder_of_name, is_own, names_here
 from geoiseg.models.protocol import Model
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
@@ -27,13 +28,14 @@ DEFAULT_MODEL = "tiny"
 """The model that ships with the package: the fewest clicks without a download."""
 
 TINY = {
-    "tiny": "geoiseg.models.tiny.model:TinyModel",
+    "tiny": "geoiseg.models.tiny.model:present",
     "tiny-1": "geoiseg.models.tiny.model:first_generation",
 }
 """The small network that ships, and its first generation for what was made with it."""
 
 MODELS = {**ENGINES, **TINY}
-"""``module:Class`` of each model that ships with the package; a class takes no arguments."""
+"""``module:Class`` of each model that ships with the package; a class takes no arguments, but for
+:data:`TINY`, which take how they run."""
 
 F_BRS = re.compile(r"(?P<name>.+)\+f-brs-(?P<kind>[abc])")
 """How a name ends that asks for f-BRS around a network of RITM, e.g. ``ritm-h18+f-brs-c``."""
@@ -50,7 +52,7 @@ _loaded: dict[tuple[str, ModelOptions], Model] = {}
 
 def models() -> tuple[Listed, ...]:
     """Return all models with a name, ready or not, the default first; loads none."""
-    everything = (*built_in(), *with_weights())
+    everything = (*built_in(), *trained_here(), *with_weights())
     return tuple(sorted(everything, key=lambda model: model.name != DEFAULT_MODEL))
 
 
@@ -150,7 +152,7 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
         for package in NEEDS.get(name, ()):
             require(package)
         module, _, factory = MODELS[name].partition(":")
-        return _made(module, factory)
+        return _made(module, factory, *([options] if name in TINY else []))
     if name in CATALOGUE and CATALOGUE[name].family in WORD_FAMILIES:
         raise ModelError(
             f"{name} finds what words name and takes no clicks; use it as an engine:"
@@ -160,12 +162,15 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
         return _with_weights(CATALOGUE[name], options)
     if name.startswith(HUB_PREFIX):
         return _with_weights(from_hub(name), options)
+    own = None if isinstance(model, Path) else folder_of_name(name)
+    if own is not None:
+        return _own(own, name, options)
     path = Path(model).expanduser()
     if isinstance(model, Path) or "/" in name or "\\" in name or path.suffix in CHECKPOINTS:
         return _from_path(path.absolute(), options)
     if path.is_dir():
         return _from_path(path.absolute(), options)
-    known = (*MODELS, *CATALOGUE)
+    known = (*MODELS, *names_here(), *CATALOGUE)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise UnknownModelError(
@@ -176,11 +181,11 @@ def _load(model: str | Path, options: ModelOptions) -> Model:
 
 def _check_built_in(name: str, options: ModelOptions) -> None:
     """Refuse options that would be silently ignored."""
-    runtime = "onnxruntime" if name in TINY else "auto"
+    fast = name in TINY and options.backend == "openvino"
     possible = {
         "device": ("auto", "cpu"),
-        "precision": ("auto", "fp32"),
-        "backend": ("auto", runtime),
+        "precision": PRECISIONS if fast else ("auto", "fp32"),
+        "backend": ("auto", *(("onnxruntime", "openvino") if name in TINY else ())),
     }
     for option, values in possible.items():
         given = getattr(options, option)
@@ -215,6 +220,8 @@ def _from_path(path: Path, options: ModelOptions) -> Model:
     if path.is_dir():
         if (path / "config.json").is_file():
             return _load_sam(path, None, str(path), options)
+        if is_own(path):
+            return _own(path, str(path), options)
         if any(any(path.glob(pattern)) for pattern in EXPORTS):
             return _made("geoiseg.models.exported", "load_exported", path, str(path), options)
         raise WeightsError(
@@ -226,6 +233,10 @@ def _from_path(path: Path, options: ModelOptions) -> Model:
             " of an exported model"
         )
     return _load_sam(path, None, str(path), options)
+
+
+def _own(folder: Path, name: str, options: ModelOptions) -> Model:
+    return _made("geoiseg.models.tiny.own", "load_own", folder, name, options)
 
 
 def _load_sam(

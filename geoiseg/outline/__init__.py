@@ -12,7 +12,7 @@ from geoiseg.lazy import lazy
 
 if TYPE_CHECKING:
     from geoiseg.outline.connected import parts_of
-    from geoiseg.outline.draw import Line, OutlineOptions, outline
+    from geoiseg.outline.draw import Line, OutlineOptions, outline, redrawn
     from geoiseg.outline.reshaping import reshape
     from geoiseg.outline.vectorize import contours_from_labels, polygons_from_labels
 
@@ -23,6 +23,7 @@ __all__ = [
     "outline",
     "parts_of",
     "polygons_from_labels",
+    "redrawn",
     "reshape",
 ]
 
@@ -30,7 +31,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "connected": ["parts_of"],
-        "draw": ["Line", "OutlineOptions", "outline"],
+        "draw": ["Line", "OutlineOptions", "outline", "redrawn"],
         "reshaping": ["reshape"],
         "vectorize": ["contours_from_labels", "polygons_from_labels"],
     },

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from geoiseg.outline.vectorize import (
     smooth,
     straighten,
 )
-from geoiseg.raster import BoolArray
+from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment import Mask
 
 Line = Literal["pixels", "contour"]
@@ -119,8 +120,34 @@ def outline(
     edges = mask.grid.pixel_edges_metres() or mask.grid.pixel_size
     ground, to_crs = ground_frame(mask.grid, edges)
     shape = _drawn(mask.array, ground, without_stairs, logits)
+    changed = _changed(shape, options, float((edges[0] * edges[1]) ** 0.5))
+    return None if changed is None else moved(changed, to_crs)
+
+
+def redrawn(geometry: Any, grid: Grid, options: OutlineOptions) -> Any:
+    """Return an outline that is there already, changed as one that is drawn of a mask would be.
+
+    Args:
+        geometry: Polygon or MultiPolygon in the CRS of the grid.
+        grid: Of the raster that it lies on; the pixels of ``options`` are its own.
+        options: How it is drawn; ``line`` says nothing of an outline that is there.
+
+    Returns:
+        None where nothing is left.
+    """
+    if options.is_exact:
+        return geometry
+    middle = shapely.get_coordinates(shapely.centroid(geometry))
+    edges = grid.pixel_edges_metres(grid.to_pixel(middle)[0]) or grid.pixel_size
+    _, to_crs = ground_frame(grid, edges)
+    unit = float((edges[0] * edges[1]) ** 0.5)
+    changed = _changed(moved(geometry, ~to_crs), options, unit)
+    return None if changed is None else moved(changed, to_crs)
+
+
+def _changed(shape: Any, options: OutlineOptions, unit: float) -> Any:
+    """Return an outline in the ground frame, of ``unit`` metres a pixel, as options want it."""
     if options.reshapes:
-        unit = float((edges[0] * edges[1]) ** 0.5)
         shape = reshaped(shape, options.holes, options.parts, options.grow, unit)
         if shape is None:
             return None
@@ -130,9 +157,7 @@ def outline(
         shape = straighten(shape, options.straight, max(options.max_area_change, 0.02))
     elif options.simplify:
         shape = simplify(shape, options.simplify, options.max_area_change)
-    if options.smooth:
-        shape = smooth(shape, options.smooth, options.max_area_change)
-    return moved(shape, to_crs)
+    return smooth(shape, options.smooth, options.max_area_change) if options.smooth else shape
 
 
 def _drawn(

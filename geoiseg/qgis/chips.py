@@ -6,9 +6,11 @@ little beyond the screen, is kept by extent and scale, and is segmented like any
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Optional
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -39,7 +41,7 @@ LARGEST = 6000
 KEPT = 8
 """Pictures that are kept."""
 QUICK = 85
-"""Qt's quality of a picture's file: packed lightly, for it is written while the window waits."""
+"""Qt's quality of a picture's file: packed lightly, for the click waits for it."""
 SAME_SCALE = 0.01
 """How far two scales may differ to be the same."""
 FORBIDDING = re.compile(r"(^|\.)(google|googleapis|gstatic)\.[a-z.]+$")
@@ -70,9 +72,11 @@ class Chips(QObject):
 
     ready = pyqtSignal()
     """What was asked for is there, or has failed."""
+    _ready_to_use = pyqtSignal(object, object, object)
 
     def __init__(self, canvas: Any, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
+        self._ready_to_use.connect(self._use)  # in the window's thread
         self._canvas = canvas
         self.elsewhere: Callable[[], bool] = lambda: False
         """Whether the companion is where files of this machine are not."""
@@ -189,24 +193,47 @@ class Chips(QObject):
     def _rendered(self, job: Any, name: str, title: str) -> None:
         if self._job is None or job is not self._job:
             return
-        self._job = None
-        waiting, self._then = self._then, []
-        settings = job.mapSettings()
-        raster, why = None, ""
+        failed = [one.message for one in job.errors()]
+        if failed:
+            why = tr("{name} can not be drawn: {why}", name=title, why=failed[0])
+            self._end(None, why)
+            return
         try:
-            raster = self._written(job.renderedImage(), settings, title)
+            self._folder = self._folder or Path(tempfile.mkdtemp(prefix="geoiseg-"))
         except OSError as error:
             why = tr("can not write {name}: {why}", name=error.filename, why=error.strerror)
-        failed = [one.message for one in job.errors()]
-        if raster is not None and failed:
-            self.forget(raster)
-            raster, why = None, tr("{name} can not be drawn: {why}", name=title, why=failed[0])
-        if raster is not None:
-            step = settings.mapUnitsPerPixel()
-            self._kept.append(Picture(name, settings.extent(), step, raster))
-            for old in self._kept[:-KEPT]:
-                self.forget(old.raster)
-            self._kept = self._kept[-KEPT:]
+            self._end(None, why)
+            return
+        self._count += 1
+        settings, place = job.mapSettings(), self._folder / f"{self._count}.png"
+        image, text = job.renderedImage(), placed(settings)
+
+        def write() -> None:
+            why = _written(image, place, text)
+            with contextlib.suppress(RuntimeError):  # the plugin was unloaded meanwhile
+                self._ready_to_use.emit(job, place, (name, title, settings, why))
+
+        threading.Thread(target=write, daemon=True).start()
+
+    def _use(self, job: Any, place: Path, what: Any) -> None:
+        """Keep a picture that is written, and hand it to those who wait for it."""
+        name, title, settings, why = what
+        if self._job is None or job is not self._job:
+            return
+        if why:
+            self._end(None, why)
+            return
+        raster = Raster(str(place), [1, 2, 3], settings.destinationCrs(), title)
+        step = settings.mapUnitsPerPixel()
+        self._kept.append(Picture(name, settings.extent(), step, raster))
+        for old in self._kept[:-KEPT]:
+            self.forget(old.raster)
+        self._kept = self._kept[-KEPT:]
+        self._end(raster, "")
+
+    def _end(self, raster: Optional[Raster], why: str) -> None:
+        self._job = None
+        waiting, self._then = self._then, []
         for then in waiting:
             then(raster, why)
         self.ready.emit()
@@ -216,22 +243,28 @@ class Chips(QObject):
         for path in (Path(raster.path), Path(raster.path + ".aux.xml")):
             path.unlink(missing_ok=True)
 
-    def _written(self, image: QImage, settings: QgsMapSettings, title: str) -> Raster:
-        """Write a picture with its place on Earth."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="geoiseg-"))
-        self._count += 1
-        place = self._folder / f"{self._count}.png"
+
+def placed(settings: QgsMapSettings) -> str:
+    """Return what says where a picture lies on Earth, for GDAL."""
+    crs, extent = settings.destinationCrs(), settings.extent()
+    step = settings.mapUnitsPerPixel()
+    numbers = (extent.xMinimum(), step, 0.0, extent.yMaximum(), 0.0, -step)
+    return (
+        f"<PAMDataset><SRS>{escape(crs.toWkt())}</SRS>"
+        f"<GeoTransform>{', '.join(map(repr, numbers))}</GeoTransform></PAMDataset>\n"
+    )
+
+
+def _written(image: QImage, place: Path, text: str) -> str:
+    """Write a picture with its place on Earth; returns why it could not be, or nothing."""
+    try:
         if not image.save(str(place), "PNG", QUICK):
-            raise OSError(0, tr("the disk is full: make room, then try again"), str(place))
-        crs, extent = settings.destinationCrs(), settings.extent()
-        step = settings.mapUnitsPerPixel()
-        numbers = (extent.xMinimum(), step, 0.0, extent.yMaximum(), 0.0, -step)
-        place.with_name(f"{place.name}.aux.xml").write_text(
-            f"<PAMDataset><SRS>{escape(crs.toWkt())}</SRS>"
-            f"<GeoTransform>{', '.join(map(repr, numbers))}</GeoTransform></PAMDataset>\n", "utf-8"
-        )  # fmt: skip
-        return Raster(str(place), [1, 2, 3], crs, title)
+            why = tr("the disk is full: make room, then try again")
+            return tr("can not write {name}: {why}", name=place, why=why)
+        place.with_name(f"{place.name}.aux.xml").write_text(text, "utf-8")
+    except OSError as error:
+        return tr("can not write {name}: {why}", name=error.filename, why=error.strerror)
+    return ""
 
 
 def host_of(source: str) -> str:

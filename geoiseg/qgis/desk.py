@@ -15,18 +15,23 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QLineEdit
 
+from .answers import Answers
 from .channel import Channel
 from .chips import Chips
 from .classes import classes, classes_of, colour_of, keep
+from .credits import Credits
 from .dock import Dock
 from .doing import Doing
 from .environment import chosen_python
 from .finder import Finder
+from .form import Form
+from .journal import Journal
 from .place import is_elsewhere
-from .preferences import prefer, preference
+from .preferences import outline_options, prefer, preference
 from .preview import Preview
 from .rasters import first_raster, raster_of
 from .setting_up import SettingUp
+from .shaping import Shaping
 from .sketch import Sketch
 from .target import (
     LABEL_FIELDS,
@@ -48,12 +53,22 @@ class Desk(Doing):
         self.work = ObjectInProgress(self.channel)
         self.finder = Finder(self.channel, self.work.source)
         self.preview = Preview(self.channel, self.work)
+        self.answers = Answers(self.channel, self.work)
+        self.shaping = Shaping(self.channel)
+        self.journal = Journal()
+        self.form = Form(iface.mainWindow())
+        self._reshaped = ()
         self.tool = ObjectTool(
-            self._canvas, Parts(self.work, self.finder, self.preview),
+            self._canvas,
+            Parts(
+                self.work, self.finder, self.preview, self.answers, self.shaping, self.journal
+            ),
             lambda: bool(preference("at_screen_scale")), lambda: bool(preference("hover")),
         )  # fmt: skip
         self.chips = Chips(self._canvas)
         self.chips.elsewhere = lambda: is_elsewhere(self.channel.python)
+        self.credits = Credits()
+        self.credits.changed.connect(self._about_layer)
         self.sketch = Sketch(self._canvas, self.work)
         self._waits_to_accept = self._begun = False
         self.setting_up = SettingUp(iface, self.channel, self._settle_preferences)
@@ -63,12 +78,18 @@ class Desk(Doing):
         self._fill_bar()
         self._connect()
         self._settle_preferences()
+        self.count(0)
         self._refresh()
 
     def _connect(self) -> None:
-        for source in (self.work, self.finder):
+        for source in (self.work, self.finder, self.answers, self.shaping):
             source.trouble.connect(lambda text: self.say(text, Qgis.MessageLevel.Warning))
-        self.work.note.connect(lambda text: self.say(text, Qgis.MessageLevel.Info))
+        for source in (self.work, self.answers):
+            source.note.connect(lambda text: self.say(text, Qgis.MessageLevel.Info))
+        self.work.discarded.connect(self._discarded)
+        self.finder.left_out.connect(self._left_out)
+        self.answers.changed.connect(self._refresh)
+        self.shaping.reshaped.connect(self._reshape)
         self.work.changed.connect(self._refresh)
         self.work.settled.connect(self._settled)
         self.work.told.connect(self._progress)
@@ -88,6 +109,8 @@ class Desk(Doing):
         dock.label.connect(self.label.setText)
         dock.preview.setChecked(bool(preference("hover")))
         dock.hover.connect(self._hover)
+        dock.outline.changed.connect(self.draw_as)
+        dock.relisted.connect(self._relisted)
         self.label.textChanged.connect(lambda text: self.sketch.colour(colour_of(text.strip())))
         self.sketch.colour(colour_of(""))
         QgsProject.instance().layersRemoved.connect(self._look)
@@ -117,8 +140,10 @@ class Desk(Doing):
         self._actions: List[QAction] = []
         self._accept = self._button(tr("Accept"), tr("Accept the object (Enter)"), self.accept)
         back = tr("Take the last click back (Backspace)")
-        self._undo = self._button(tr("Undo"), back, self.work.undo)
-        self._discard = self._button(tr("Discard"), tr("Discard the object (Esc)"), self.work.clear)
+        self._undo = self._button(tr("Undo"), back, self.undo)
+        self._discard = self._button(
+            tr("Discard"), tr("Discard the object (Esc)"), self.work.discard
+        )
         tip = tr("A temporary polygon layer to accept into")
         self._button(tr("New layer"), tip, self.make_layer)
         self._fill_menu(icon, window)
@@ -151,6 +176,8 @@ class Desk(Doing):
         for action in self._in_menu:
             self._iface.removePluginMenu(MENU, action)
         self._canvas.mapCanvasRefreshed.disconnect(self._look)
+        self.form.close()
+        self.credits.clear()
         self.chips.clear()
         self.sketch.remove()
         self.setting_up.remove()
@@ -178,8 +205,33 @@ class Desk(Doing):
             "reject_all": self.finder.clear, "refine": self.refine,
             "follow": lambda: self.work.add(Mark("follow")),
             "sharpen": lambda: self.work.add(Mark("sharpen")),
+            "undo": self.undo,
+            "other": self.answers.turn, "other_back": lambda: self.answers.turn(-1),
         }  # fmt: skip
         known[what]()
+
+    def undo(self) -> None:
+        """Take back what was done last: a click, or what was discarded, rejected or accepted."""
+        if self.work.marks:
+            self.work.undo()
+        else:
+            self.journal.undo()
+        self._refresh()
+
+    def _discarded(self, marks: Any) -> None:
+        self.journal.add(lambda: self.work.restore(marks))
+        self._refresh()
+
+    def _left_out(self) -> None:
+        search = self.finder.searches
+        self.journal.add(self.finder.undo, lambda: self.finder.searches == search)
+
+    def _relisted(self, before: Any) -> None:
+        def back() -> None:
+            keep(before)
+            self.dock.list_classes()
+
+        self.journal.add(back)
 
     def _choose_class(self, number: int) -> None:
         if not classes():  # those of the layer that is being edited, to begin with
@@ -227,7 +279,8 @@ class Desk(Doing):
             self.channel.part()
             self.channel.python = python
         self.work.model = preference("model")
-        self.work.outline = {name: preference(name) for name in ("simplify", "smooth", "square")}
+        self.work.outline = outline_options()
+        self.dock.outline.show_preferences()
         self.work.retry()
 
     def _settled(self) -> None:
@@ -250,15 +303,18 @@ class Desk(Doing):
     def _refresh(self) -> None:
         work = self.work
         self._accept.setEnabled(work.found is not None)
-        self._undo.setEnabled(bool(work.marks))
+        self._undo.setEnabled(bool(work.marks) or self.journal.can_undo)
         self._discard.setEnabled(bool(work.marks))
         self.dock.follow.setEnabled(work.found is not None)
         self.dock.sharpen.setEnabled(work.found is not None)
-        self.dock.show_progress(busy=work.busy or self.finder.busy)
-        self.dock.state.setText(plain_state(work, self.finder))
+        self.dock.other.setEnabled(work.found is not None)
+        self.dock.show_progress(
+            busy=work.busy or self.finder.busy or self.answers.busy or self.shaping.busy
+        )
+        self.dock.state.setText(plain_state(work, self.finder, self.answers))
 
 
-def plain_state(work: ObjectInProgress, finder: Finder) -> str:
+def plain_state(work: ObjectInProgress, finder: Finder, answers: Answers) -> str:
     """Return what goes on, and what can be done next, in plain words."""
     if work.raster is None:
         return tr("Choose a raster layer in the tool bar.")
@@ -275,6 +331,8 @@ def plain_state(work: ObjectInProgress, finder: Finder) -> str:
         f"{facts['area_m2']:,.0f} m²" if facts.get("area_m2") else None,
         tr("score {score}", score=f"{facts['score']:.2f}") if facts.get("score") is not None
         else None,
+        tr("answer {number} of {count}", number=answers.choice + 1, count=answers.count)
+        if answers.count > 1 else None,
         tr("it goes on: F follows it") if facts.get("goes_on") else None,
         tr("seen from afar: D sharpens its border") if facts.get("coarse") else None,
         tr("more clicks will hardly change it") if facts.get("settled") else None,

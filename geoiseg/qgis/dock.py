@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QColorDialog,
     QDockWidget,
+    QFrame,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
@@ -20,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QListWidgetItem,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSlider,
     QToolButton,
     QVBoxLayout,
@@ -27,11 +29,14 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .classes import ObjectClass, classes, keep, with_class
+from .outline_box import OutlineBox
 from .tool import CLICK, CLICK_OFF, STROKE, STROKE_OFF
 from .words import tr
 
 STEPS = 100
 """Of the slider and of the progress bar."""
+BAR = 20
+"""Pixels for a scroll bar."""
 
 
 class Dock(QDockWidget):
@@ -41,11 +46,14 @@ class Dock(QDockWidget):
     look = pyqtSignal(str)
     """Words to look for."""
     asked = pyqtSignal(str)
-    """``stop``, ``accept_all``, ``reject_all``, ``like``, ``refine``, ``follow``, ``sharpen``."""
+    """``stop``, ``accept_all``, ``reject_all``, ``like``, ``refine``, ``follow``, ``sharpen``,
+    ``other``."""
     threshold = pyqtSignal(float)
     label = pyqtSignal(str)
     """The class that was chosen."""
     hover = pyqtSignal(bool)
+    relisted = pyqtSignal(object)
+    """The classes that there were before they were changed."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__("geoiseg", parent)
@@ -62,14 +70,24 @@ class Dock(QDockWidget):
         self.layer.hide()
         self._layout.addWidget(self.layer)
         self._add_progress()
-        self._add_modes()
-        self._add_words()
-        self._add_classes()
         self.today = QLabel()
         self._layout.addWidget(self.today)
+        self._add_modes()
+        self.outline = OutlineBox()
+        self.outline.setObjectName("geoiseg_outline")
+        self.outline.setCollapsed(True)
+        self._layout.addWidget(self.outline)
+        self._add_words()
+        self._add_classes()
         self._layout.addWidget(self._keys())
         self._layout.addStretch()
-        self.setWidget(body)
+        around = QScrollArea()
+        around.setWidgetResizable(True)
+        around.setFrameShape(QFrame.Shape.NoFrame)
+        around.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        around.setWidget(body)
+        around.setMinimumWidth(body.minimumSizeHint().width() + BAR)
+        self.setWidget(around)
 
     def _button(self, title: str, what: str) -> QPushButton:
         button = QPushButton(title)
@@ -109,11 +127,13 @@ class Dock(QDockWidget):
         self.like = self._button(tr("More like selected (L)"), "like")
         self.follow = self._button(tr("Follow (F)"), "follow")
         self.sharpen = self._button(tr("Sharpen (D)"), "sharpen")
-        for number, other in enumerate((self.refine, self.like, self.follow, self.sharpen), 4):
-            grid.addWidget(other, number // 2, number % 2)
+        self.other = self._button(tr("Other answer (Tab)"), "other")
+        buttons = (self.refine, self.like, self.follow, self.sharpen, self.other)
+        for number, button in enumerate(buttons, 4):
+            grid.addWidget(button, number // 2, number % 2)
         self.preview = QCheckBox(tr("Preview under the mouse (H)"))
         self.preview.toggled.connect(self.hover)
-        grid.addWidget(self.preview, 4, 0, 1, 2)
+        grid.addWidget(self.preview, 5, 0, 1, 2)
         self._layout.addLayout(grid)
 
     def _add_words(self) -> None:
@@ -150,7 +170,7 @@ class Dock(QDockWidget):
         group = QGroupBox(tr("Classes (keys 1 to 9)"))
         inside = QVBoxLayout(group)
         self.classes = QListWidget()
-        self.classes.setMaximumHeight(self.classes.fontMetrics().lineSpacing() * 7)
+        self.classes.setMaximumHeight(self.classes.fontMetrics().lineSpacing() * 5)
         self.classes.setToolTip(tr("Double click: another colour"))
         self.classes.currentRowChanged.connect(self._choose)
         self.classes.itemDoubleClicked.connect(self._recolour)
@@ -235,7 +255,7 @@ class Dock(QDockWidget):
         name = self.new_class.text().strip()
         if name:
             listed = with_class(name)
-            keep(listed)
+            self._relist(listed)
             self.new_class.clear()
             self.list_classes()
             self.choose_class([one.name for one in listed].index(name) + 1)
@@ -245,8 +265,14 @@ class Dock(QDockWidget):
         row = self.classes.currentRow()
         listed: List[ObjectClass] = classes()
         if 0 <= row < len(listed):
-            keep([*listed[:row], *listed[row + 1 :]])
+            self._relist([*listed[:row], *listed[row + 1 :]])
             self.list_classes()
+
+    def _relist(self, listed: List[ObjectClass]) -> None:
+        before = classes()
+        keep(listed)
+        if listed != before:
+            self.relisted.emit(before)
 
     def _choose(self, row: int) -> None:
         item = self.classes.item(row)
@@ -261,6 +287,7 @@ class Dock(QDockWidget):
         dialog.open()
 
     def _coloured(self, name: str, colour: str) -> None:
-        keep([one._replace(colour=colour) if one.name == name else one for one in classes()])
+        self._relist([one._replace(colour=colour) if one.name == name else one
+                      for one in classes()])  # fmt: skip
         self.list_classes()
         self.label.emit(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from datetime import date
 from typing import Any, Callable, List, Optional, Tuple
 
 from qgis.core import (
@@ -13,48 +12,39 @@ from qgis.core import (
     QgsGeometry,
     QgsProject,
     QgsRectangle,
-    QgsSettings,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 
+from .accepting import Accepting
 from .channel import Channel
 from .chips import Chips, attribution_of, within_map
+from .credits import Credits
 from .dialog import SettingsDialog
-from .dock import Dock
 from .environment import log
-from .finder import Finder
+from .journal import edit_of
 from .place import SENT, parcel
+from .preferences import outline_options
 from .rasters import Raster, ground_size, raster_of
-from .target import (
-    LABEL_FIELDS,
-    TargetError,
-    add_features,
-    new_layer,
-    replace_feature,
-    target_layer,
-)
+from .shaping import Changed
+from .target import LABEL_FIELDS, TargetError, change_outlines, new_layer
 from .tool import ObjectTool
 from .words import tr
-from .work import Found, Mark, ObjectInProgress
+from .work import Mark
 
-TODAY = "geoiseg/today"
-"""Setting with the date, and how many objects were accepted on it."""
+RESHAPED = 500
+"""Selected features that change their shape together, at most."""
 
 
-class Doing:
+class Doing(Accepting):
     """What the user does; the desk has the parts."""
 
-    _iface: Any
     _canvas: Any
-    _waits_to_accept: bool
+    _reshaped: Tuple[Any, ...]
     channel: Channel
-    work: ObjectInProgress
-    finder: Finder
     tool: ObjectTool
     chips: Chips
-    dock: Dock
-    label: Any
+    credits: Credits
     rasters: Any
 
     def _begin(self) -> None:
@@ -62,49 +52,6 @@ class Doing:
 
     def _settle_preferences(self) -> None:
         raise NotImplementedError
-
-    def accept(self) -> None:
-        """Put the object into the layer being edited, once its outline is there."""
-        if self.work.busy:
-            self._waits_to_accept = True
-            return
-        found = self.work.found
-        if found is None:
-            text = tr("there is no object to accept: click on one first")
-            self.say(text, Qgis.MessageLevel.Warning)
-            return
-        if self._into_layer([found]):
-            self.work.clear()
-
-    def _into_layer(self, listed: List[Found]) -> bool:
-        """Put outlines into the layer being edited, and say whether that went well."""
-        label, raster = self.label.text().strip(), self.work.raster
-        name = raster.name if raster else ""
-        try:
-            refined = self._refined() if len(listed) == 1 else None
-            if refined is not None:
-                replace_feature(*refined, listed[0])
-            else:
-                layer = target_layer(self._iface.activeLayer())
-                label = label or (self.finder.words if len(listed) > 1 else "")
-                add_features(layer, listed, label, name)
-        except TargetError as error:
-            self.say(str(error), Qgis.MessageLevel.Warning)
-            return False
-        self._count(len(listed))
-        return True
-
-    def _refined(self) -> Optional[Tuple[QgsVectorLayer, int]]:
-        """Return the feature whose outline the object is to become; None for a new one."""
-        feature = next((one.feature for one in self.work.marks if one.feature), None)
-        if feature is None:
-            return None
-        layer = QgsProject.instance().mapLayer(feature[0])
-        if layer is None:
-            raise TargetError(tr("the layer of the feature that was refined is gone: discard this"))
-        if not layer.isEditable():
-            raise TargetError(tr("toggle editing of {name} to accept into it", name=layer.name()))
-        return layer, feature[1]
 
     def refine(self) -> None:
         """Take the selected feature of the active layer as the object in progress."""
@@ -114,7 +61,7 @@ class Doing:
             self.say(text, Qgis.MessageLevel.Warning)
             return
         self._canvas.setMapTool(self.tool)
-        self.work.clear()
+        self.work.discard()
         shape, feature = QgsGeometry(chosen[0].geometry()), (layer.id(), chosen[0].id())
         self._mark(Mark("outline", (), True, layer.crs(), None, shape, feature))
 
@@ -158,14 +105,49 @@ class Doing:
                       if layer.fields().lookupField(name) >= 0 and feature[name]), "")  # fmt: skip
         self.finder.look_like(raster, shapes, words or layer.name(), self._seen(raster))
 
-    def accept_all(self) -> None:
-        """Put all candidates that are shown into the layer, as one edit."""
-        shown = self.finder.shown
-        facts = self.finder.facts
-        found = [Found(one.geometry, self.finder.crs, {**facts, "score": one.score})
-                 for one in shown]  # fmt: skip
-        if found and self._into_layer(found):
-            self.finder.close([one.number for one in shown], undoable=False)
+    def draw_as(self) -> None:
+        """Draw outlines as the preferences say: of the object, or of selected features."""
+        options = outline_options()
+        self.work.draw_as(options)
+        layer, chosen = self._selected()
+        if self.work.marks or not chosen or not layer.isEditable():
+            return
+
+        def look() -> None:
+            raster = self.work.raster
+            if raster is not None:
+                source = {**self.work.source(), **options}
+                self.shaping.reshape(layer, chosen[:RESHAPED], source, raster.crs)
+
+        self._with_raster(look, tell=False)
+
+    def _reshape(self, changed: Changed) -> None:
+        """Give features other outlines: one edit, in the place of the one just before."""
+        layer, title = changed.layer, tr("Reshape features with geoiseg")
+        stack, chosen = layer.undoStack(), sorted(changed.outlines)
+        drawn = {
+            number: self.shaping.drawn_as(layer.getFeature(number).geometry()) for number in chosen
+        }
+        again = self._reshaped == (layer.id(), chosen, stack.index())
+        again = again and stack.undoText() == title
+        if again:
+            stack.undo()
+        outlines = changed.outlines
+        if not any(outline_options().values()):  # as they were, to the last digit
+            outlines = {number: found._replace(geometry=drawn[number], crs=layer.crs())
+                        for number, found in outlines.items()}  # fmt: skip
+        try:
+            change_outlines(layer, outlines, title)
+        except TargetError as error:
+            self.say(str(error), Qgis.MessageLevel.Warning)
+            return
+        for number in chosen:
+            self.shaping.remember(layer.getFeature(number).geometry(), drawn[number])
+        self._reshaped = (layer.id(), chosen, stack.index())
+        if not again:
+            entry = edit_of(layer, lambda: None)
+            self.journal.add(entry.back, entry.stands)
+        self._refresh()
 
     def make_layer(self) -> None:
         """Make a temporary layer for objects, in the raster's CRS, and make it the active one."""
@@ -222,7 +204,7 @@ class Doing:
                 raster, why = self._sent(raster)
             if raster != self.work.raster:
                 if self.finder.any and (raster is None or raster.crs != self.finder.crs):
-                    self.finder.clear()
+                    self.finder.drop()
                 self.work.use(raster)
             self._about_layer()
             if raster is not None or not why:
@@ -250,7 +232,7 @@ class Doing:
     def _about_layer(self) -> None:
         """Show whom the pictures are by, and how fine they are."""
         layer, raster = self.rasters.currentLayer(), self.work.raster
-        text = attribution_of(layer)
+        text = attribution_of(layer) or self.credits.of(layer)
         if raster is not None and (raster_of(layer) is None or raster.path.startswith(SENT)):
             size = ground_size(self._canvas)
             step = tr("drawn at {size} m a pixel; zoom in for finer outlines",
@@ -259,14 +241,6 @@ class Doing:
             text = "; ".join(one for one in (text, step, terms) if one)
         self.dock.layer.setText(text)
         self.dock.layer.setVisible(bool(text))
-
-    def _count(self, more: int) -> None:
-        """Count what was accepted today."""
-        day, _, number = QgsSettings().value(TODAY, "", type=str).partition(" ")
-        today = date.today().isoformat()
-        count = (int(number) if day == today and number.isdigit() else 0) + more
-        QgsSettings().setValue(TODAY, f"{today} {count}")
-        self.dock.today.setText(tr("Accepted today: {count}", count=count))
 
     def say(self, text: str, level: Any) -> None:
         """Tell the user a line, and log it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -41,6 +41,8 @@ class Finder(QObject):
     """What is shown is another set than before."""
     trouble = pyqtSignal(str)
     """A line for the user: what was wrong, and what to do."""
+    left_out = pyqtSignal()
+    """Candidates were left out, which :meth:`undo` takes back."""
 
     def __init__(
         self, channel: Channel, source: Callable[[], Dict[str, Any]],
@@ -54,8 +56,11 @@ class Finder(QObject):
         """What was looked for; the class of what is accepted."""
         self.facts: Dict[str, Any] = {}
         self.threshold = 0.0
+        self.searches = 0
+        """Counts what was found so far: candidates of an older search are gone."""
         self._all: List[Candidate] = []
         self._closed: List[FrozenSet[int]] = [frozenset()]
+        self._taken: Set[int] = set()
         self._asked = 0
         self._pending_crs, self._pending_words = self.crs, ""
         channel.answered.connect(self._take)
@@ -112,7 +117,8 @@ class Finder(QObject):
     ) -> None:  # fmt: skip
         """Look for more like outlines in the raster's coordinates, unlike what was rejected."""
         closed = self._closed[-1] if self.crs == raster.crs else frozenset()
-        unlike = [one.geometry for one in self._all if one.number in closed][:20]
+        rejected = closed - self._taken
+        unlike = [one.geometry for one in self._all if one.number in rejected][:20]
         like = [_hex(shape) for shape in shapes]
         asked = {"text": words, "like": like, "unlike": [_hex(shape) for shape in unlike]}
         self._ask(raster, words, within, asked)
@@ -141,10 +147,20 @@ class Finder(QObject):
             self.threshold = value
             self.changed.emit()
 
-    def close(self, numbers: List[int], undoable: bool = True) -> None:
-        """Leave candidates out: they are accepted, or rejected."""
-        closed = self._closed[-1] | frozenset(numbers)
-        self._closed = [*self._closed, closed] if undoable else [closed]
+    def reject(self, numbers: List[int]) -> None:
+        """Leave candidates out."""
+        self._close(numbers)
+        self.left_out.emit()
+
+    def take(self, numbers: List[int], tell: bool = True) -> None:
+        """Leave out candidates that become objects, and are no examples of what is not meant."""
+        self._taken |= set(numbers)
+        self._close(numbers)
+        if tell:
+            self.left_out.emit()
+
+    def _close(self, numbers: List[int]) -> None:
+        self._closed.append(self._closed[-1] | frozenset(numbers))
         self.changed.emit()
 
     def undo(self) -> None:
@@ -154,9 +170,16 @@ class Finder(QObject):
             self.changed.emit()
 
     def clear(self) -> None:
-        """Drop all candidates."""
+        """Leave all candidates out."""
         self.stop()
-        self._all, self._closed = [], [frozenset()]
+        if self.any:
+            self.reject([one.number for one in self.open])
+
+    def drop(self) -> None:
+        """Drop all candidates; nobody brings them back."""
+        self.stop()
+        self.searches += 1
+        self._all, self._closed, self._taken = [], [frozenset()], set()
         self.changed.emit()
 
     # -- what is answered ------------------------------------------------------------
@@ -165,7 +188,8 @@ class Finder(QObject):
         if not number or number != self._asked:
             return
         self._asked = 0
-        self._all, self._closed = [], [frozenset()]
+        self.searches += 1
+        self._all, self._closed, self._taken = [], [frozenset()], set()
         for one in result["candidates"]:
             shape = QgsGeometry()
             shape.fromWkb(QByteArray.fromHex(one["wkb"].encode()))

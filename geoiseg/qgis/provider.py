@@ -9,12 +9,15 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.clean import CleanCoverage
+from .algorithms.evaluate import EvaluateModel
 from .algorithms.map_raster import MapRaster
 from .algorithms.refine import RefineOutlines
 from .algorithms.segment import SegmentFromPrompts
 from .algorithms.shoreline import ExtractShoreline
 
-ALGORITHMS = (SegmentFromPrompts, MapRaster, RefineOutlines, CleanCoverage, ExtractShoreline)
+ALGORITHMS = (
+    SegmentFromPrompts, MapRaster, RefineOutlines, EvaluateModel, CleanCoverage, ExtractShoreline,
+)  # fmt: skip
 FORMATS = ("gpkg", "shp", "geojson", "fgb")
 """Files that algorithms write."""
 

@@ -10,9 +10,11 @@ from qgis.core import (
     QgsMapLayer,
     QgsPointXY,
     QgsProject,
-    QgsProviderRegistry,
     QgsRasterLayer,
 )
+
+OPTION = "|option:"
+"""Begins what QGIS tells GDAL's driver besides."""
 
 
 class Raster(NamedTuple):
@@ -34,8 +36,7 @@ def raster_of(layer: Any) -> Optional[Raster]:
         return None
     if layer.providerType() != "gdal":
         return None
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    path = layer.source() if parts.get("layerName") else parts.get("path") or layer.source()
+    path = layer.source().partition(OPTION)[0]  # GDAL's own way to name it
     return Raster(path, shown_bands(layer), layer.crs(), layer.name())
 
 

@@ -39,7 +39,7 @@ class SettingUp:
         """Show the window with the one button, and return it."""
         if self.window is None:
             parent = self._iface.mainWindow()
-            self.window = SetupWindow(self.setup, self._channel.stop, parent)
+            self.window = SetupWindow(self.setup, self._channel.part, parent)
         self.window.show()
         self.window.raise_()
         return self.window

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from qgis.core import (
     QgsCoordinateTransform,
     QgsCsException,
     QgsExpressionContext,
     QgsExpressionContextUtils,
+    QgsFeature,
     QgsField,
     QgsGeometry,
     QgsMapLayer,
@@ -69,7 +70,34 @@ def target_layer(active: Optional[QgsMapLayer]) -> QgsVectorLayer:
     )
 
 
-def add_features(layer: QgsVectorLayer, listed: List[Found], label: str, source: str) -> List[int]:
+class Extra(NamedTuple):
+    """What accepting changes besides adding outlines."""
+
+    neighbours: Dict[int, QgsGeometry]
+    """Outlines of other features, with vertices where the new ones meet them, by their ids."""
+    attributes: Optional[List[Any]]
+    """What was filled in, for each field of the layer."""
+
+
+ALONE = Extra({}, None)
+"""Nothing besides."""
+
+
+def new_feature(layer: QgsVectorLayer, found: Found, label: str, source: str) -> QgsFeature:
+    """Return the feature that an outline would become, its largest part first.
+
+    Raises:
+        TargetError: It has no place in the layer's CRS.
+    """
+    shape = max(_shapes(layer, found), key=lambda one: one.area())
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    values = _values(layer, {**found.facts, "source": source}, label)
+    return QgsVectorLayerUtils.createFeature(layer, shape, values, context)
+
+
+def add_features(
+    layer: QgsVectorLayer, listed: List[Found], label: str, source: str, extra: Extra = ALONE
+) -> List[int]:
     """Add outlines to a layer as one edit, in the layer's CRS, and return the features' ids.
 
     A layer of single polygons takes an outline of several parts as several features.
@@ -84,16 +112,18 @@ def add_features(layer: QgsVectorLayer, listed: List[Found], label: str, source:
     ids = []
     for shape, values in made:
         feature = QgsVectorLayerUtils.createFeature(layer, shape, values, context)
+        if extra.attributes is not None:
+            feature.setAttributes(extra.attributes)
         if not layer.addFeature(feature):
-            layer.destroyEditCommand()
-            raise TargetError(tr("the layer {name} refuses the outline", name=layer.name()))
+            _refuse(layer)
         ids.append(feature.id())
+    _meet(layer, extra)
     layer.endEditCommand()
     layer.triggerRepaint()
     return ids
 
 
-def replace_feature(layer: QgsVectorLayer, number: int, found: Found) -> None:
+def replace_feature(layer: QgsVectorLayer, number: int, found: Found, extra: Extra = ALONE) -> None:
     """Give a feature another outline, as one edit; its attributes stay.
 
     In a layer of single polygons further parts become features like it.
@@ -101,12 +131,40 @@ def replace_feature(layer: QgsVectorLayer, number: int, found: Found) -> None:
     Raises:
         TargetError: The feature is gone, or the layer refuses the outline.
     """
+    layer.beginEditCommand(tr("Refine a feature with geoiseg"))
+    try:
+        _change(layer, number, found)
+    except TargetError:
+        layer.destroyEditCommand()
+        raise
+    _meet(layer, extra)
+    layer.endEditCommand()
+    layer.triggerRepaint()
+
+
+def change_outlines(layer: QgsVectorLayer, outlines: Dict[int, Found], title: str) -> None:
+    """Give features other outlines, all as one edit.
+
+    Raises:
+        TargetError: One is gone, or the layer refuses one; none is changed.
+    """
+    layer.beginEditCommand(title)
+    try:
+        for number, found in outlines.items():
+            _change(layer, number, found)
+    except TargetError:
+        layer.destroyEditCommand()
+        raise
+    layer.endEditCommand()
+    layer.triggerRepaint()
+
+
+def _change(layer: QgsVectorLayer, number: int, found: Found) -> None:
     feature = layer.getFeature(number)
     if not feature.isValid():
         raise TargetError(tr("the feature that was refined is gone: discard this"))
     first, *others = sorted(_shapes(layer, found), key=lambda shape: -shape.area())
     facts = {name: found.facts.get(name) for name in ("area_m2", "perimeter_m", "compactness")}
-    layer.beginEditCommand(tr("Refine a feature with geoiseg"))
     done = layer.changeGeometry(number, first)
     for index, value in _values(layer, facts, "").items():
         done = done and layer.changeAttributeValue(number, index, value)
@@ -115,10 +173,19 @@ def replace_feature(layer: QgsVectorLayer, number: int, found: Found) -> None:
         more = QgsVectorLayerUtils.createFeature(layer, shape, values)
         done = done and layer.addFeature(more)
     if not done:
-        layer.destroyEditCommand()
         raise TargetError(tr("the layer {name} refuses the outline", name=layer.name()))
-    layer.endEditCommand()
-    layer.triggerRepaint()
+
+
+def _meet(layer: QgsVectorLayer, extra: Extra) -> None:
+    """Give neighbours the vertices where a new outline meets them."""
+    for number, shape in extra.neighbours.items():
+        for part in shape.coerceToType(layer.wkbType())[:1]:
+            layer.changeGeometry(number, part)
+
+
+def _refuse(layer: QgsVectorLayer) -> None:
+    layer.destroyEditCommand()
+    raise TargetError(tr("the layer {name} refuses the outline", name=layer.name()))
 
 
 def _shapes(layer: QgsVectorLayer, found: Found) -> List[QgsGeometry]:

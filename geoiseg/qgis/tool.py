@@ -9,12 +9,18 @@ from qgis.gui import QgsMapCanvas, QgsMapTool, QgsRubberBand
 from qgis.PyQt.QtCore import QEvent, QObject, QPoint, QRect, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication
 
+from .answers import Answers
 from .finder import Finder
+from .journal import Journal
 from .preview import Preview
 from .rasters import ground_size
+from .shaping import Shaping
 from .sketch import OFF, ON
 from .work import Mark, ObjectInProgress
 
+TAKEN = (Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Backspace)
+"""Keys that never reach the canvas: with the first two Qt goes to the next widget, and with the
+last QGIS deletes the features that are selected."""
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 CLICK, CLICK_OFF, STROKE, STROKE_OFF = "click", "click_off", "stroke", "stroke_off"
 MODES = {
@@ -34,6 +40,9 @@ class Parts(NamedTuple):
     work: ObjectInProgress
     finder: Finder
     preview: Preview
+    answers: Answers
+    shaping: Shaping
+    journal: Journal
 
 
 class ObjectTool(QgsMapTool):
@@ -45,7 +54,8 @@ class ObjectTool(QgsMapTool):
 
     accept = pyqtSignal()
     said = pyqtSignal(str)
-    """A key that the desk answers: ``refine``, ``like``, or the number of a class."""
+    """A key that the desk answers: ``refine``, ``like``, ``other``, ``undo``, or the number of a
+    class."""
     mode_changed = pyqtSignal(str)
     marked = pyqtSignal(object)
     """A :class:`~geoiseg.qgis.work.Mark` for the object."""
@@ -55,7 +65,8 @@ class ObjectTool(QgsMapTool):
         hovers: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(canvas)
-        self._work, self._finder, self._preview = parts
+        self._work, self._finder, self._preview = parts.work, parts.finder, parts.preview
+        self._parts = parts
         self._at_screen_scale = at_screen_scale
         self._hovers = hovers
         self.mode = CLICK
@@ -125,10 +136,10 @@ class ObjectTool(QgsMapTool):
         crs = self.canvas().mapSettings().destinationCrs()
         found = None if self._work.marks else self._finder.at(at, crs)
         if found is not None and not positive:
-            self._finder.close([found.number])
+            self._finder.reject([found.number])
         elif found is not None:
             shown = Mark("outline", (), True, self._finder.crs, self._scale(), found.geometry)
-            self._finder.close([found.number])
+            self._finder.take([found.number])
             self.marked.emit(shown)
         else:
             self._add("point", (at.x(), at.y()), positive)
@@ -196,9 +207,9 @@ class ObjectTool(QgsMapTool):
         return None if control else self._plain(key)
 
     def _back(self) -> Optional[Callable[[], Any]]:
-        if self._work.marks:
-            return self._work.undo
-        return self._finder.undo if self._finder.can_undo else None
+        if self._work.marks or self._parts.journal.can_undo:
+            return lambda: self.said.emit("undo")
+        return None
 
     def _plain(self, key: int) -> Optional[Callable[[], Any]]:
         """Return what a key without Ctrl stands for."""
@@ -220,12 +231,16 @@ class ObjectTool(QgsMapTool):
             keys[Qt.Key.Key_W] = work.suggest
             keys[Qt.Key.Key_F] = lambda: work.add(Mark("follow"))
             keys[Qt.Key.Key_D] = lambda: work.add(Mark("sharpen"))
+        if work.found is not None:
+            keys[Qt.Key.Key_Tab] = lambda: self.said.emit("other")
+            keys[Qt.Key.Key_Backtab] = lambda: self.said.emit("other_back")
         return keys.get(key)
 
     @property
     def can_escape(self) -> bool:
         """Whether there is something to stop or to discard."""
-        return bool(self._pressed is not None or self._work.busy or self._finder.busy
+        asking = (self._work, self._finder, self._parts.answers, self._parts.shaping)
+        return bool(self._pressed is not None or any(one.busy for one in asking)
                     or self._work.marks or self._finder.any)  # fmt: skip
 
     def escape(self) -> None:
@@ -237,8 +252,11 @@ class ObjectTool(QgsMapTool):
             self._work.stop()
         elif self._finder.busy:
             self._finder.stop()
+        elif self._parts.answers.busy or self._parts.shaping.busy:
+            self._parts.answers.stop()
+            self._parts.shaping.stop()
         elif self._work.marks:
-            self._work.clear()
+            self._work.discard()
         else:
             self._finder.clear()
 
@@ -247,6 +265,11 @@ class ObjectTool(QgsMapTool):
         if event.type() == QEvent.Type.ShortcutOverride and self._action(event) is not None:
             event.accept()
             return True
+        if event.type() == QEvent.Type.KeyPress and event.key() in TAKEN:
+            action = self._action(event)
+            if action is not None:
+                action()
+            return action is not None or event.key() == Qt.Key.Key_Backspace
         if event.type() == QEvent.Type.Leave:
             self._hovered = None
             self._preview.clear()

@@ -34,7 +34,7 @@ class Mark(NamedTuple):
     """One thing the user did on the map."""
 
     kind: str
-    """``point``, ``box``, ``stroke``, ``outline``, ``follow`` or ``sharpen``."""
+    """``point``, ``box``, ``stroke``, ``outline``, ``follow``, ``sharpen`` or ``choose``."""
     xy: Tuple[float, ...] = ()
     """``x, y``, or ``xmin, ymin, xmax, ymax``, or of a stroke ``x, y`` of each vertex, in
     ``crs``."""
@@ -47,6 +47,8 @@ class Mark(NamedTuple):
     """Of an ``outline`` that the object is, until more is said; in ``crs``."""
     feature: Optional[Tuple[str, int]] = None
     """Id of the layer and of the feature that the outline is of, which accepting changes."""
+    choice: int = 0
+    """Number from 0 of the answer that ``choose`` takes."""
 
 
 class Found(NamedTuple):
@@ -72,6 +74,8 @@ class ObjectInProgress(QObject):
     """How far what was asked is, as a share or None, and what is being done."""
     settled = pyqtSignal()
     """Everything that was asked is answered."""
+    discarded = pyqtSignal(object)
+    """The marks of an object that the user has dropped."""
 
     def __init__(self, channel: Channel, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
@@ -157,16 +161,46 @@ class ObjectInProgress(QObject):
 
     def asked_with(self, mark: Mark) -> Optional[Dict[str, Any]]:
         """Return what the companion would be asked with one more mark; None where it can not."""
+        return self.asked([*self._marks, mark])
+
+    def asked(self, marks: List[Mark]) -> Optional[Dict[str, Any]]:
+        """Return what the companion would be asked with these marks; None where it can not."""
         try:
-            steps = [self._step(one, n) for n, one in enumerate([*self._marks, mark])]
+            steps = [self._step(one, n) for n, one in enumerate(marks)]
         except QgsCsException:
             return None
-        return {**self.source(), "steps": steps}
+        return {**self.source(), **self.outline, "steps": steps}
+
+    def choose(self, number: int) -> None:
+        """Take one of the answers to the marks as the object, in the place of another one."""
+        if self._marks and self._marks[-1].kind == "choose":
+            self._marks.pop()
+        gsd = self._marks[-1].gsd if self._marks else None
+        self.add(Mark("choose", gsd=gsd, choice=number))
 
     def clear(self) -> None:
-        """Drop the object."""
+        """Drop the object; nobody brings it back."""
         self._marks, self._undone = [], []
         self._again()
+
+    def discard(self) -> None:
+        """Drop the object; :meth:`restore` brings it back."""
+        marks = self.marks
+        self.clear()
+        if marks:
+            self.discarded.emit(marks)
+
+    def restore(self, marks: Tuple[Mark, ...]) -> None:
+        """Take marks that were dropped as the object in progress."""
+        self._marks, self._undone = list(marks), []
+        if self.raster is not None:
+            self._again()
+
+    def draw_as(self, outline: Dict[str, Any]) -> None:
+        """Draw outlines as options say from now on, that of the object in progress too."""
+        if outline != self.outline:
+            self.outline = outline
+            self._again()
 
     def suggest(self) -> None:
         """Ask where a click would help most; the answer shows in :attr:`hint`."""
@@ -214,6 +248,8 @@ class ObjectInProgress(QObject):
             return {"prompts": [], "grow": FOLLOW_CHIPS * (before + 1)}
         if mark.kind == "sharpen":
             return {"prompts": [], "sharpen": SHARPEN_CHIPS, "gsd": self._marks[0].gsd}
+        if mark.kind == "choose":
+            return {"prompts": [], "choose": mark.choice, "gsd": mark.gsd}
         move = self._to_raster(mark)
         if mark.kind == "outline":
             shape = QgsGeometry(mark.shape)

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from geoiseg.session.drift import DriftOptions, date_in
     from geoiseg.session.learning import CarryOptions
     from geoiseg.session.project import line_of_project, load_project
+    from geoiseg.session.series import Series
     from geoiseg.session.session import Session
 
 __all__ = [
     "Carried",
     "CarryOptions",
     "DriftOptions",
+    "Series",
     "Session",
     "State",
     "date_in",
@@ -39,6 +41,7 @@ __getattr__, __dir__ = lazy(
         "drift": ["DriftOptions", "date_in"],
         "learning": ["CarryOptions"],
         "project": ["is_project", "line_of_project", "load_project"],
+        "series": ["Series"],
         "session": ["Session"],
     },
 )

@@ -18,6 +18,7 @@ from geoiseg.prompting import Region
 from geoiseg.raster import metres_per_unit
 from geoiseg.segment import Step
 from geoiseg.segment.spectral import VERSION
+from geoiseg.session.neighbours import by_id, each_with, tiny, with_corners, with_shape
 from geoiseg.session.reshaping import Reshaping
 
 XY = NDArray[np.float64]
@@ -52,7 +53,7 @@ class ByHand(Reshaping):
             return by_hand.vertex_moved(outline, vertex[0], end)
 
         def follow(_: Any, new: Any, others: tuple[Feature, ...]) -> Any:
-            return new, _each(others, vertex[0], lambda shape: by_hand.vertex_moved(
+            return new, each_with(others, vertex[0], lambda shape: by_hand.vertex_moved(
                 shape, vertex[0], end))  # fmt: skip
 
         self._by_hand("vertex", feature, change, follow)
@@ -81,8 +82,8 @@ class ByHand(Reshaping):
             return by_hand.vertex_added(outline, on_edge[0], end)
 
         def follow(_: Any, new: Any, others: tuple[Feature, ...]) -> Any:
-            reach = _tiny(new)
-            return new, _each(others, on_edge[0], lambda shape: by_hand.vertex_added(
+            reach = tiny(new)
+            return new, each_with(others, on_edge[0], lambda shape: by_hand.vertex_added(
                 shape, on_edge[0], on_edge[0] if end is None else end, reach), reach)  # fmt: skip
 
         self._by_hand("vertex", feature, change, follow)
@@ -102,7 +103,7 @@ class ByHand(Reshaping):
             return by_hand.vertex_deleted(outline, vertex[0])
 
         def follow(_: Any, new: Any, others: tuple[Feature, ...]) -> Any:
-            return new, _each(others, vertex[0],
+            return new, each_with(others, vertex[0],
                               lambda shape: by_hand.vertex_deleted(shape, vertex[0]))  # fmt: skip
 
         self._by_hand("vertex", feature, change, follow)
@@ -189,7 +190,9 @@ class ByHand(Reshaping):
 
             near = shapely.intersects([one.geometry for one in others], old)
             pulled_along = tuple(
-                _with(one, by_hand.whole(shapely.transform(one.geometry, pulled))) if so else one
+                with_shape(one, by_hand.whole(shapely.transform(one.geometry, pulled)))
+                if so
+                else one
                 for one, so in zip(others, near.tolist(), strict=True)
             )
             return self._among(new, pulled_along)
@@ -225,8 +228,8 @@ class ByHand(Reshaping):
             ]
             others = tuple(one for one in self.accepted if one is not old)
             if self._snap and others:
-                others = _with_corners(others, old.geometry, (first, *rest))
-            numbers = self._replace_features(_by_id((*others, *parts)))
+                others = with_corners(others, old.geometry, (first, *rest))
+            numbers = self._replace_features(by_id((*others, *parts)))
             return [numbers.get(one.id, one.id) for one in parts]
 
     def merge(self, features: Iterable[int], into: int | None = None) -> int | None:
@@ -289,7 +292,7 @@ class ByHand(Reshaping):
             others = tuple(one for one in self.accepted if one is not old)
             if self._snap and others and follow is not None:
                 new, others = follow(old.geometry, new, others)
-            self._replace_features(_by_id((*others, _drawn(old, new, tool, self.gsd))))
+            self._replace_features(by_id((*others, _drawn(old, new, tool, self.gsd))))
 
     def _in_progress(self, feature: int | None) -> bool:
         return feature is None or feature == self._state.editing
@@ -330,12 +333,12 @@ class ByHand(Reshaping):
             shape = one.geometry
             if shapely.intersection(shape, new).area > 0:
                 shape = shapely.difference(shape, new)
-                if shape.area <= _tiny(new) ** 2:
+                if shape.area <= tiny(new) ** 2:
                     raise SessionError(
                         f"feature {one.id} would have no ground left: delete it first"
                     )
                 shape = by_hand.whole(shape)
-            kept.append(_with(one, shape))
+            kept.append(with_shape(one, shape))
         return self._among(new, tuple(kept))
 
     def _giving(
@@ -347,9 +350,9 @@ class ByHand(Reshaping):
             border = shapely.boundary(piece)
             shared = [shapely.intersection(border, shapely.boundary(one)).length for one in shapes]
             best = int(np.argmax(shared))
-            if shared[best] > _tiny(old):
+            if shared[best] > tiny(old):
                 shapes[best] = by_hand.whole(shapely.union(shapes[best], piece))
-        kept = tuple(_with(one, shape) for one, shape in zip(others, shapes, strict=True))
+        kept = tuple(with_shape(one, shape) for one, shape in zip(others, shapes, strict=True))
         return self._among(new, kept)
 
 
@@ -361,47 +364,5 @@ def _drawn(feature: Feature, outline: Any, tool: str, gsd: float | None) -> Feat
     return feature.changed(geometry=outline, steps=(*feature.steps, step))
 
 
-def _with(feature: Feature, shape: Any) -> Feature:
-    return feature if shape is feature.geometry else feature.changed(geometry=shape)
-
-
-def _by_id(features: Iterable[Feature]) -> tuple[Feature, ...]:
-    return tuple(sorted(features, key=lambda one: one.id))
-
-
 def _joined(shapes: list[Any]) -> Any:
     return by_hand.whole(shapely.union_all(shapes))
-
-
-def _tiny(outline: Any) -> float:
-    """Return a length below which places count as the same, in units of the CRS."""
-    return 1e-9 * max(1.0, float(np.abs(shapely.bounds(outline)).max()))
-
-
-def _each(
-    others: tuple[Feature, ...], at: XY, change: Callable[[Any], Any], reach: float = 0.0
-) -> tuple[Feature, ...]:
-    """Return features, those changed whose border has a place."""
-    near = shapely.dwithin([one.geometry for one in others], shapely.Point(at), reach)
-    return tuple(
-        _with(one, change(one.geometry))
-        if so and (reach or by_hand.has_vertex(one.geometry, at))
-        else one
-        for one, so in zip(others, near.tolist(), strict=True)
-    )
-
-
-def _with_corners(
-    others: tuple[Feature, ...], old: Any, parts: tuple[Any, ...]
-) -> tuple[Feature, ...]:
-    """Return features with the vertices that cutting an outline has put on their borders."""
-    known = {tuple(one) for one in shapely.get_coordinates(old).tolist()}
-    made = {tuple(one) for part in parts for one in shapely.get_coordinates(part).tolist()} - known
-    reach = _tiny(old)
-    for place in map(np.array, sorted(made)):
-
-        def change(shape: Any, place: XY = place) -> Any:
-            return by_hand.vertex_added(shape, place, place, reach)
-
-        others = _each(others, place, change, reach)
-    return others

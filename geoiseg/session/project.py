@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import shapely
 
@@ -54,22 +53,16 @@ from geoiseg.files import (
 )
 from geoiseg.files.keeping import FEATURES, META, PROMPTS, is_project
 from geoiseg.outline import Line, OutlineOptions
-from geoiseg.prompting import Text, prompt_from_dict, prompt_to_dict
 from geoiseg.raster import BETWEEN, Stretch, as_crs, moved_beside, raster_is_there
 from geoiseg.segment import Step
-from geoiseg.segment.growing import MOST_CHIPS
-from geoiseg.segment.spectral import VERSION
 from geoiseg.session.drawn import as_drawn, drawn_of
+from geoiseg.session.prompt_rows import prompt_rows, steps_of
 from geoiseg.words import Classifier
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the project file's structure."""
-GROW, SHARPEN, CHOOSE = "grow", "sharpen", "choose"
-"""Kinds of the rows that say that an object was followed beyond its chip, sharpened, or chosen."""
-MOST_ANSWERS = 100
-"""Answers that can be chosen from."""
 STORED = ("text", "bool", "date", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32")  # fmt: skip
 """Kinds of the user's columns that a GeoPackage has a type for that loses nothing."""
@@ -103,6 +96,8 @@ class Project:
     """Metres within which a new feature takes over its neighbours' borders."""
     kinds: Kinds = field(default_factory=dict)
     """Types of the user's columns; older files have none."""
+    editing: int | None = None
+    """Id of the feature that the object in progress refines; older files do not say."""
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -123,7 +118,9 @@ def save_project(project: Project, path: Path) -> None:
             meta = pd.DataFrame({"key": list(values), "value": list(values.values())})
             write_frames([features], target, layer=FEATURES, geometry_type="MultiPolygon",
                          promote_to_multi=True)  # fmt: skip
-            write_frames([_prompt_rows(project)], target, layer=PROMPTS, geometry_type="Unknown")
+            objects: list[Any] = [(one.id, one.label, one.steps) for one in project.features]
+            rows = prompt_rows([*objects, (None, None, project.steps)], project.crs)
+            write_frames([rows], target, layer=PROMPTS, geometry_type="Unknown")
             write_frames([meta], target, layer=META)
             style = style_of(features, project.classes)
             if style is not None:
@@ -177,89 +174,9 @@ def _meta(project: Project) -> dict[str, str]:
         "snap": project.snap,
         "kinds": dict(project.kinds),
         "drawn": drawn_of(project.features),
+        "editing": project.editing,
     }
     return {key: json.dumps(value) for key, value in values.items()}
-
-
-def _prompt_rows(project: Project) -> gpd.GeoDataFrame:
-    """Return one row per prompt; those of the object in progress have no object id."""
-    rows: list[dict[str, Any]] = []
-    geometries = []
-    objects = [(feature.id, feature.label, feature.steps) for feature in project.features]
-    for number, label, steps in [*objects, (None, None, project.steps)]:
-        for order, step in enumerate(steps):
-            for kind, positive, definition, geometry in _said_in(step, project.crs):
-                rows.append(
-                    {
-                        "object": number,
-                        "step": order,
-                        "label": label,
-                        "kind": kind,
-                        "positive": int(positive),
-                        "gsd": step.gsd,
-                        "spectral": step.spectral,
-                        "definition": json.dumps(definition),
-                    }
-                )
-                geometries.append(geometry)
-    columns = ["object", "step", "label", "kind", "positive", "gsd", "spectral", "definition"]
-    table = pd.DataFrame(rows, columns=columns).astype(
-        {
-            "object": "Int64",
-            "step": "int64",
-            "positive": "int64",
-            "gsd": "float64",
-            "spectral": "int64",
-        }
-    )
-    return gpd.GeoDataFrame(table, geometry=np.array(geometries, object), crs=project.crs)
-
-
-def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], Any]]:
-    """Yield kind, sign, definition and geometry of all that a step consists of."""
-    if step.grow:
-        yield GROW, True, {"kind": GROW, "chips": step.grow}, None
-    if step.sharpen:
-        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen}, None
-    if step.choice is not None:
-        yield CHOOSE, True, {"kind": CHOOSE, "answer": step.choice}, None
-    for prompt in step.prompts:
-        place = None if isinstance(prompt, Text) else prompt.geometry(crs)
-        yield prompt.kind, prompt.positive, prompt_to_dict(prompt), place
-
-
-def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
-    """Return the step that rows of the prompts' table define.
-
-    Args:
-        said: Definitions of the rows.
-        gsd: Of the step.
-        spectral: Of the step; None where the table is older than the model in all bands, which
-            then was not asked.
-
-    Raises:
-        PromptError: A definition is none, or a newer version is needed.
-    """
-    version = 0 if spectral is None else int(spectral)
-    if not 0 <= version <= VERSION:
-        raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
-    chips = {GROW: 0, SHARPEN: 0}
-    prompts, choice = [], None
-    for one in said:
-        kind = one.get("kind") if isinstance(one, dict) else None
-        if kind in chips:
-            count = one.get("chips")
-            if not isinstance(count, int) or not 0 < count <= MOST_CHIPS:
-                done = "followed" if kind == GROW else "sharpened"
-                raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
-            chips[kind] = count
-        elif kind == CHOOSE:
-            choice = one.get("answer")
-            if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
-                raise PromptError(f"an answer is chosen by its number from 0: {one}")
-        else:
-            prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice)
 
 
 def load_project(path: Path) -> Project:
@@ -282,8 +199,9 @@ def load_project(path: Path) -> Project:
                 f"{path} was made by geoiseg {values['version']}, which is newer; upgrade geoiseg"
             )
         stretch = values["stretch"]
-        steps = _steps(read_frame(path, PROMPTS))
+        steps = steps_of(read_frame(path, PROMPTS))
         schema = Schema.from_dict(values.get("schema", {}))
+        editing = values.get("editing")
         table = _own_names(read_frame(path, FEATURES), values.get("columns", {}))
         kinds = _kinds(table, values.get("kinds", {}))
         return Project(
@@ -304,6 +222,7 @@ def load_project(path: Path) -> Project:
             schema=schema,
             snap=float(values.get("snap", 0.0)),
             kinds=kinds,
+            editing=editing if isinstance(editing, int) else None,
         )
     except ProjectError:
         raise
@@ -350,18 +269,6 @@ def _classes(items: Any) -> tuple[tuple[str, str], ...]:
 
 def _classifier(data: Any) -> Classifier | None:
     return None if data is None else Classifier.from_dict(data)
-
-
-def _steps(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:
-    """Return the steps by object id; None is the object in progress."""
-    steps: dict[int | None, tuple[Step, ...]] = {}
-    for (number, _), group in rows.groupby(["object", "step"], dropna=False, sort=True):
-        said = [json.loads(text) for text in group["definition"]]
-        key = None if pd.isna(number) else int(number)
-        spectral = plain_value(group["spectral"].iloc[0]) if "spectral" in group else None
-        step = step_of(said, plain_value(group["gsd"].iloc[0]), spectral)
-        steps[key] = (*steps.get(key, ()), step)
-    return steps
 
 
 def _own_names(frame: Any, columns: Any) -> Any:

@@ -18,14 +18,9 @@ from geoiseg.errors import SessionError
 from geoiseg.features import Feature, QualityOptions, Schema, checked, kinds_of
 from geoiseg.features.feature import now
 from geoiseg.features.kinds import joined
+from geoiseg.features.reviewed import AT, BY, CHECKED, COLUMNS, REJECTED, STATE, STATES, TO_CHECK
 from geoiseg.session.tracing import Tracing
 
-TO_CHECK, CHECKED, REJECTED = "to check", "checked", "rejected"
-STATES = (TO_CHECK, CHECKED, REJECTED)
-"""What a feature may be in a review; one that says nothing is to check."""
-STATE, BY, AT = "review", "review_by", "review_at"
-COLUMNS = (STATE, BY, AT)
-"""Columns of the state, of who gave it, and of when (ISO 8601, UTC)."""
 VARIABLE = "GEOISEG_REVIEWER"
 """Environment variable with the name that goes with a review; empty for none."""
 UNFIT = "unfit"
@@ -50,6 +45,11 @@ def state_of(feature: Feature) -> str:
     """Return the state of a feature in a review."""
     said = str(feature.attributes.get(STATE) or "").strip().lower()
     return said if said in STATES else TO_CHECK
+
+
+def not_rejected(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Return the features that a review has not rejected."""
+    return tuple(one for one in features if state_of(one) != REJECTED)
 
 
 def score_of(feature: Feature) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from geoiseg.errors import ProjectError, SessionError
-from geoiseg.features import QualityOptions, checked, measured_anew
+from geoiseg.features import QualityOptions, checked, measured_anew, without_rejected
 from geoiseg.files import (
     check_apart,
     check_format,
@@ -129,6 +129,7 @@ class Session(Sharing):
             schema=self.schema,
             snap=self.snap,
             kinds=state.kinds,
+            editing=state.editing,
         )
 
     @classmethod
@@ -179,6 +180,7 @@ class Session(Sharing):
                 for one in features
             )
         outcome = session.segmenter.replay(steps)
+        known = {one.id for one in features}
         session._history = History(
             replace(
                 session._state,
@@ -187,6 +189,7 @@ class Session(Sharing):
                 features=features,
                 classifier=project.classifier,
                 kinds=project.kinds,
+                editing=project.editing if steps and project.editing in known else None,
             )
         )
         session._begin_with(session.project, project, seen)
@@ -199,6 +202,7 @@ class Session(Sharing):
         coverage: CleanOptions | None = None,
         quality: QualityOptions | None = None,
         project: bool | str | Path = False,
+        rejected: bool = False,
         **options: Any,
     ) -> Path:
         """Write the accepted features in the format of the path's suffix.
@@ -212,6 +216,7 @@ class Session(Sharing):
             quality: Add the columns of ``check_features``.
             project: Also write a QGIS project with the raster and the file: at this path, or
                 with True beside the file, as .qgz.
+            rejected: Whether to write those, too, that a review has rejected.
             **options: As ``export_features`` takes.
 
         Raises:
@@ -222,7 +227,7 @@ class Session(Sharing):
         check_apart(target, self.raster.name)
         place = target.with_suffix(".qgz") if project is True else project or None
         check_replaceable(place)
-        frame = self.features
+        frame = self.features if rejected else without_rejected(self.features)
         if coverage is not None:
             frame = measured_anew(clean(frame, coverage)[0])
         if quality is not None:
@@ -269,6 +274,8 @@ class Session(Sharing):
     def export_training(self, folder: str | Path, **options: Any) -> Written:
         """Write the accepted features as a data set for training into a folder.
 
+        Those that a review has rejected are left out.
+
         Args:
             folder: Where to; a data set that is there is replaced.
             **options: Of ``files.training_set.TrainingOptions``: ``kind`` (``coco``, ``yolo`` or
@@ -280,7 +287,7 @@ class Session(Sharing):
         """
         from geoiseg.files.training_set import Source, TrainingOptions, write_training_set
 
-        source = Source(self.raster, self.features)
+        source = Source(self.raster, without_rejected(self.features))
         return write_training_set([source], Path(folder), TrainingOptions(**options))
 
     def to_html(self, path: str | Path) -> Path:

@@ -128,7 +128,8 @@ class Sharing(Reviewing):
         if merged.taken:
             log.warning("%s: %d features are as another session has them by now",
                         target.name, merged.taken)  # fmt: skip
-        return replace(ours, **rest, features=merged.features), merged.numbers
+        editing = self._state.editing
+        return replace(ours, **rest, features=merged.features, editing=editing), merged.numbers
 
     def _adopt(self, common: Common, theirs: Project, merged: Merged) -> None:
         """Take over what others have changed, in the states to go back to as well."""

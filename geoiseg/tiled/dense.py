@@ -42,7 +42,9 @@ class Sights(Protocol):
         """Return what the model says of a view, see :func:`read_parts`."""
         ...
 
-    def asked(self, found: Labels, allowed: BoolArray, least: tuple[float, int]) -> Labels:
+    def asked(
+        self, found: Labels, ground: tuple[BoolArray, BoolArray], least: tuple[float, int]
+    ) -> Labels:
         """Return objects of which those in doubt were asked for, see :func:`asked_again`."""
         ...
 
@@ -81,12 +83,13 @@ def find_dense(
         raise ValueError("a window is looked at once at least")
     labels = _on_window(drawn(found.labels, lattice.scale, near.rgb), near, allowed)
     objects = in_parts(labels, found.scores, min_area)
-    if options.best:
-        objects = sights.asked(objects, allowed, (options.min_score, min_area))
-    if not options.coverage:
+    if not (options.best or options.coverage):
         return objects
     likely = (ground >= LIKELY).repeat(lattice.scale, axis=0).repeat(lattice.scale, axis=1)
-    return filled(objects, _on_window(likely.astype(np.int32), near, allowed) > 0, min_area)
+    wanted = _on_window(likely.astype(np.int32), near, allowed) > 0
+    if options.best:
+        objects = sights.asked(objects, (allowed, wanted), (options.min_score, min_area))
+    return filled(objects, wanted, min_area) if options.coverage else objects
 
 
 def lattice_of(view: View, scale: int) -> Lattice:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import Embedding, Model
+from geoiseg.models import Model
 from geoiseg.raster import BoolArray, Window
-from geoiseg.tiled.automatic import View, answers
+from geoiseg.tiled.automatic import answers
 from geoiseg.tiled.candidates import Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
+from geoiseg.tiled.sighted import Sighted, pieces_for
+from geoiseg.tiled.uncovered import passes
 
 LEAST, DOUBTFUL = 0.2, 0.6
 """Scores between which a region is asked for. In places held out of training 37 % of these are
@@ -30,37 +33,70 @@ Objects = tuple[NDArray[np.int32], NDArray[np.float64]]
 
 def asked_again(
     model: Model,
-    seen: tuple[View, Embedding],
+    sights: Sequence[Sighted],
     found: Objects,
-    allowed: BoolArray,
+    ground: tuple[BoolArray, BoolArray],
     least: tuple[float, int],
 ) -> Objects:
     """Return ``(y, x)`` labels and their scores, where answers compete with doubtful regions.
 
-    The largest regions are asked for first, and none whose middle an answer holds already.
+    The largest regions are asked for first, and none whose middle an answer holds already; each
+    on the closest look that shows all of it on a piece of the size of training, and from further
+    away where the answer runs over that. What ground is left then is asked for, too.
 
     Args:
         model: Answers points.
-        seen: The window with its surroundings at its own scale, and encoded.
+        sights: What of the window was encoded.
         found: ``(y, x)`` labels of the window's regions and their scores.
-        allowed: ``(y, x)`` of the window, True where there is data and objects are wanted.
+        ground: ``(y, x)`` of the window, True where there is data and objects are wanted, and
+            where what objects are made of is likely.
         least: Score and area in pixels of an object.
     """
-    view, embedding = seen
+    allowed, likely = ground
     good = sorted(regions_of(*found), key=lambda region: -region.area)
-    xy = in_doubt(good)
     covered = np.zeros(allowed.shape, bool)
-    while len(xy):
-        now, xy = xy[: OPTIONS.batch], xy[OPTIONS.batch :]
-        inside = np.clip(view.place.inside(now), 0, np.nextafter(view.valid.shape[::-1], 0))
-        said = answers(model, embedding, inside)
-        for answer in survivors(said, now, allowed, view.place, OPTIONS):
-            good.append(replace(answer, score=expected(answer.score)))
+    for region in doubtful(good):
+        x, y = _middle(region)
+        if covered[int(y), int(x)]:
+            continue
+        for answer in _answered(model, sights, region, allowed, OPTIONS):
+            good.append(answer)
             covered[answer.window.slices] |= answer.mask
-        x, y = np.floor(xy).astype(int).T
-        xy = xy[~covered[y, x]]
+    sure = np.concatenate([[False], found[1] >= least[0]])
+    ask = partial(_answered, model, sights, allowed=allowed)
+    good += passes(lambda place, how: ask(place, options=how), likely & allowed,
+                   covered | sure[found[0]], OPTIONS)  # fmt: skip
     kept = [one for one in good if one.score >= least[0]]
     return painted(kept, (allowed.shape[0], allowed.shape[1]), OPTIONS.max_hidden, least[1])
+
+
+def _answered(
+    model: Model,
+    sights: Sequence[Sighted],
+    region: Survivor,
+    allowed: BoolArray,
+    options: AutomaticOptions,
+) -> list[Survivor]:
+    """Return what a model answers in the middle of a region; empty where that is no object.
+
+    Args:
+        model: Answers points.
+        sights: What of the window was encoded.
+        region: About where the object is.
+        allowed: ``(y, x)`` of the window, where objects may be.
+        options: Which answers are objects.
+    """
+    xy = np.array(_middle(region))
+    passed: list[Survivor] = []
+    for sight, wanted in pieces_for(region.window, sights):
+        embedding, place, piece = sight.cut(model, wanted)
+        inside = np.clip(place.inside(xy[None]), 0, np.nextafter(piece.shape[::-1], 0))
+        said = answers(model, embedding, inside)
+        passed = [replace(answer, score=expected(answer.score))
+                  for answer in survivors(said, xy[None], allowed, place, options)]  # fmt: skip
+        if not sight.goes_on(said.logits[0], piece):
+            break
+    return passed
 
 
 def expected(estimate: float) -> float:
@@ -68,10 +104,14 @@ def expected(estimate: float) -> float:
     return float(1 / (1 + np.exp(-(ODDS[0] + ODDS[1] * estimate))))
 
 
+def doubtful(regions: Sequence[Survivor]) -> list[Survivor]:
+    """Return the regions that are asked for, in their order."""
+    return [region for region in regions if LEAST <= region.score < DOUBTFUL]
+
+
 def in_doubt(regions: Sequence[Survivor]) -> NDArray[np.float64]:
     """Return ``(n, 2)`` the middles of the regions that are asked for, in their order."""
-    middles = [_middle(region) for region in regions if LEAST <= region.score < DOUBTFUL]
-    return np.array(middles, np.float64).reshape(-1, 2)
+    return np.array([_middle(one) for one in doubtful(regions)], np.float64).reshape(-1, 2)
 
 
 def regions_of(labels: NDArray[np.int32], scores: NDArray[np.float64]) -> Iterator[Survivor]:

@@ -21,6 +21,9 @@ SUFFIX = ".ledger"
 FORMAT = 2
 """Raised when the tables change; older ledgers can then not be resumed."""
 
+CONSTANT = "constant "
+"""How the name of a parameter begins that no option says, but the code."""
+
 TABLES = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tile (number INTEGER PRIMARY KEY, state TEXT NOT NULL, attempts INTEGER NOT NULL,
@@ -131,11 +134,19 @@ class Ledger:
         except sqlite3.Error as error:
             raise self._trouble(error) from error
         for name in sorted({*wanted, *found}):
-            if wanted.get(name) != found.get(name):
+            if wanted.get(name) == found.get(name):
+                continue
+            if name.startswith(CONSTANT):
+                was, now = (_short(one.get(name)) for one in (found, wanted))
                 raise LedgerError(
-                    f"{self.path} is of a run with {name} {_short(found.get(name))}, now it is"
-                    f" {_short(wanted.get(name))}: give the same, or remove it to begin anew"
+                    f"{self.path} is of a run by another version of geoiseg, whose"
+                    f" {name.removeprefix(CONSTANT)} is {was} and not {now}: its parts would not"
+                    " go together; remove it to begin anew, or go on with that version"
                 )
+            raise LedgerError(
+                f"{self.path} is of a run with {name} {_short(found.get(name))}, now it is"
+                f" {_short(wanted.get(name))}: give the same, or remove it to begin anew"
+            )
 
     # -- windows ----------------------------------------------------------------------
 

@@ -14,13 +14,15 @@ from geoiseg.prompting import Frame, level_for_gsd
 from geoiseg.raster import Grid, Window
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.candidates import Placement
-from geoiseg.tiled.options import DenseOptions, MapOptions
+from geoiseg.tiled.options import DenseOptions, Finding, MapOptions
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.reading import parts
 
 MARGIN = 64
 """Pixels around a window that the model sees besides, so that it answers the same whatever the
 tiling."""
+DENSE_MARGIN = 32
+"""The same where dense heads say it, and windows overlap besides."""
 STRIDE = 32
 """Cells of the coarsest features of most networks."""
 
@@ -58,6 +60,11 @@ def look_at(grid: Grid, level: int, window: Window, factor: int, margin: int = M
     return Look(Frame(reduced, around), Placement(zoom, corner))
 
 
+def margin_for(finding: Finding) -> int:
+    """Return how many pixels a model sees around a window, by how it finds objects."""
+    return DENSE_MARGIN if isinstance(finding, DenseOptions) else MARGIN
+
+
 def frames_of_map(grid: Grid, model: ModelInfo, options: MapOptions) -> list[Frame]:
     """Return all that a map without prompts or words may show the model, each once.
 
@@ -75,11 +82,11 @@ def frames_of_map(grid: Grid, model: ModelInfo, options: MapOptions) -> list[Fra
     finding = options.finding(model)
     scales = finding.scales
     looks = (
-        look_at(grid, level, plan.window(number), factor).frame
+        look_at(grid, level, plan.window(number), factor, margin_for(finding)).frame
         for number in windows_in(plan, read_aoi(options.aoi, at_level))
         for factor in scales
     )
-    if isinstance(finding, DenseOptions) and not finding.best:
+    if isinstance(finding, DenseOptions):
         looks = (part for frame in looks for part in _parts(frame))
     return list(dict.fromkeys(looks))
 

@@ -19,10 +19,13 @@ masks ask for a score of 0.88; most of what they answer is good."""
 MODES = ("lattice", "fast", "best")
 """Ways to find all objects: a lattice of points is asked; the dense heads of one look at each
 window say it; these, and what is doubtful is asked again."""
+COLUMNS = ("geoiseg", "fiboa")
+"""Whose names the columns have: geoiseg's own, or those of fiboa's field boundaries."""
+OWN_COLUMNS = COLUMNS[0]
 SIDE = 1024
-"""Side of the windows that are looked at as a whole, unless another is asked for."""
+"""Side of the windows in which words are looked for, unless another is asked for."""
 LARGE = 2048
-"""The same where nothing is asked besides: what is read twice around windows is less then."""
+"""The same of the dense modes: what is read twice around windows is less then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class MapOptions:
     """Metres per pixel to work at; the raster's own by default."""
     window: int | None = None
     """Side in pixels of what the model looks at, which decides the result; by default 2048 for
-    ``fast``, 1024 for ``best``, the model's own chip for ``lattice``."""
+    ``fast`` and ``best``, the model's own chip for ``lattice``."""
     overlap: int = 128
     """Pixels that neighbouring windows share."""
     tile: int = 1024
@@ -147,6 +150,8 @@ class MapOptions:
     refine: RefineOptions | None = None
     """Set where the prompts are outlines that others drew, whose borders are to move to this
     raster; what still fits."""
+    columns: str = OWN_COLUMNS
+    """One of :data:`COLUMNS`."""
     outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
     """How the outlines of prompted objects are drawn."""
     running: ModelOptions = field(default_factory=ModelOptions)
@@ -163,6 +168,8 @@ class MapOptions:
             raise PromptError(f"simplify is 0 to 100 pixels, got {self.simplify}")
         if self.simplify and not self.coverage:
             raise PromptError("simplify goes with coverage: borders are to stay shared")
+        if self.columns not in COLUMNS:
+            raise PromptError(f"columns are {' or '.join(COLUMNS)}, got {self.columns!r}")
         if self.mode is not None and self.mode not in MODES:
             raise PromptError(f"the mode is {', '.join(MODES)}, got {self.mode!r}")
         if self.gsd is not None and not (math.isfinite(self.gsd) and self.gsd > 0):
@@ -177,7 +184,7 @@ class MapOptions:
         finding = self.finding(model)
         if not isinstance(finding, DenseOptions):
             return self.window_for(model.chip_size)
-        return self.window_for(SIDE if finding.best else LARGE)
+        return self.window_for(LARGE)
 
     def finding(self, model: ModelInfo) -> Finding:
         """Return how a model finds all objects.
@@ -218,6 +225,8 @@ class MapOptions:
     def deciding(self) -> dict[str, Any]:
         """Return, ready for JSON, the options on which the result depends."""
         values = asdict(self)
-        for name in ("aoi", "attempts", "keep_embeddings", "labels", "mode", "tile", "window"):
+        for name in (
+            "aoi", "attempts", "columns", "keep_embeddings", "labels", "mode", "tile", "window"
+        ):  # fmt: skip
             del values[name]
         return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from geoiseg.errors import PromptError
 from geoiseg.files import begin_with, export_features, write_picture
 from geoiseg.raster import measure
 from geoiseg.tiled.assemble import number_objects, objects
+from geoiseg.tiled.fiboa import as_fiboa
 from geoiseg.tiled.judged import Quality
 from geoiseg.tiled.ledger import Ledger
+from geoiseg.tiled.options import OWN_COLUMNS
 from geoiseg.tiled.prepare import Run
 from geoiseg.tiled.prompted import items_frame
 from geoiseg.tiled.quicklook import QuickLook
@@ -89,7 +91,9 @@ def _write_found(run: Run, ledger: Ledger, tally: Tally, look: QuickLook | None)
             write_label_raster(ledger, run.plan, run.grid, target, count)
             return count
         begin_with(run.out, target)
-        tables = (_counted(table, tally) for table in frames(found, run.grid, about))
+        tables: Iterator[Any] = (_counted(table, tally) for table in frames(found, run.grid, about))
+        if run.options.columns != OWN_COLUMNS:
+            tables = map(as_fiboa, tables)
         writer: Callable[..., int] = write_gpkg if suffix == ".gpkg" else write_parquet
         return writer(tables, target)
 
@@ -112,6 +116,8 @@ def _write_prompted(run: Run, ledger: Ledger, tally: Tally) -> int:
     tally.area_m2 = float(frame["area_m2"].astype(float).sum())
     if run.options.refine is not None:
         tally.refined = _refined(frame, run.raster.grid.pixel_size_metres())
+    if run.options.columns != OWN_COLUMNS:
+        frame = as_fiboa(frame)
     export_features(frame, run.out, grid=run.raster.grid)
     return len(frame)
 

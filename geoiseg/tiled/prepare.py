@@ -20,9 +20,10 @@ from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
+from geoiseg.tiled.fingerprint import constants
 from geoiseg.tiled.judged import Judge, read_labels
-from geoiseg.tiled.ledger import ledger_path
-from geoiseg.tiled.options import SIDE, MapOptions
+from geoiseg.tiled.ledger import CONSTANT, ledger_path
+from geoiseg.tiled.options import OWN_COLUMNS, SIDE, MapOptions
 from geoiseg.tiled.outline_file import read_outlines
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import read_prompts
@@ -97,7 +98,38 @@ def prepared(
         GeoisegError: The raster, the output, the model, the prompts or the options are at
             fault.
     """
-    suffix = check_mapped_format(out) if prompts is None else check_format(out)
+    given = None if prompts is None else Path(prompts)
+    suffix = check_mapped_format(out) if given is None else check_format(out)
+    raster = _opened(source, out, given, options)
+    driver, threads = driving
+    loaded = _model(model, options, driver)
+    level = level_for_gsd(raster.grid, options.gsd)
+    grid = raster.grid.level(level)
+    aoi = read_aoi(options.aoi, grid)
+    _ = raster.stretch  # found once, before workers ask for it
+    words = None if options.words is None else read_wording(options.words, raster, level, loaded)
+    _check_together(options, given, suffix)
+    judge = None if options.labels is None else Judge(read_labels(Path(options.labels), grid))
+    side = options.side_for(loaded.info) if words is None else options.window_for(SIDE)
+    plan = WindowPlan(grid.shape, side, options.overlap)
+    groups: tuple[Group, ...] | None = None
+    work: WindowJob | GroupJob
+    if given is None:
+        numbers: Sequence[int] = windows_in(plan, aoi)
+        area = None if aoi is None else shapely.to_wkb(aoi)
+        work = WindowJob(raster, level, plan, options.finding(loaded.info), options.min_area,
+                         area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
+    else:
+        groups = _groups(given, raster, level, aoi, options)
+        numbers = range(len(groups))
+        work = GroupJob(raster, options.gsd, options.refine, options.outline)
+    job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
+              options.running, threads)  # fmt: skip
+    return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)
+
+
+def _opened(source: Any, out: Path, prompts: Path | None, options: MapOptions) -> Raster:
+    """Return the raster, once it is sure that the output can be written and overwrites no input."""
     check_place(out)
     check_place(ledger_path(out))
     raster = open_raster(source)
@@ -112,14 +144,16 @@ def prepared(
         look and look.like,
         look and look.project,
     )
-    driver, threads = driving
-    loaded = _model(model, options, driver)
-    level = level_for_gsd(raster.grid, options.gsd)
-    grid = raster.grid.level(level)
-    aoi = read_aoi(options.aoi, grid)
-    _ = raster.stretch  # found once, before workers ask for it
-    words = None if options.words is None else read_wording(options.words, raster, level, loaded)
-    if words is not None and prompts is not None:
+    return raster
+
+
+def _check_together(options: MapOptions, prompts: Path | None, suffix: str) -> None:
+    """Make sure that what was asked for goes together.
+
+    Raises:
+        PromptError: It does not; the message says what to leave out.
+    """
+    if options.words is not None and prompts is not None:
         raise PromptError("give prompts, or words and examples, not both")
     if options.coverage and (prompts is not None or suffix == ".tif"):
         raise PromptError(
@@ -131,26 +165,19 @@ def prepared(
         raise PromptError(
             "labels judge a map of all objects, or of words; leave them or prompts out"
         )
-    judge = None if options.labels is None else Judge(read_labels(Path(options.labels), grid))
-    side = options.side_for(loaded.info) if words is None else options.window_for(SIDE)
-    plan = WindowPlan(grid.shape, side, options.overlap)
-    groups = None
-    work: WindowJob | GroupJob
-    if prompts is None:
-        numbers: Sequence[int] = windows_in(plan, aoi)
-        area = None if aoi is None else shapely.to_wkb(aoi)
-        work = WindowJob(raster, level, plan, options.finding(loaded.info), options.min_area,
-                         area, suffix == ".tif", words, options.keep_embeddings)  # fmt: skip
-    else:
-        reads = read_prompts if options.refine is None else read_outlines
-        said = reads(Path(prompts), raster.grid, options.gsd)
-        tiles = WindowPlan(grid.shape, max(options.tile, 2 * options.overlap), options.overlap)
-        groups = tuple(grouped(said, raster.grid, level, tiles, aoi))
-        numbers = range(len(groups))
-        work = GroupJob(raster, options.gsd, options.refine, options.outline)
-    job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
-              options.running, threads)  # fmt: skip
-    return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)
+    if options.columns != OWN_COLUMNS and suffix == ".tif":
+        raise PromptError("a .tif has no columns; leave columns out, or write .gpkg or .parquet")
+
+
+def _groups(
+    prompts: Path, raster: Raster, level: int, aoi: Any, options: MapOptions
+) -> tuple[Group, ...]:
+    """Return the objects of a file, those near each other together."""
+    reads = read_prompts if options.refine is None else read_outlines
+    said = reads(prompts, raster.grid, options.gsd)
+    shape = raster.grid.level(level).shape
+    tiles = WindowPlan(shape, max(options.tile, 2 * options.overlap), options.overlap)
+    return tuple(grouped(said, raster.grid, level, tiles, aoi))
 
 
 def _model(model: str | Model, options: MapOptions, driver: Driver) -> Model:
@@ -191,6 +218,8 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         values["labels"] = work.keep_labels
         values["window"] = run.plan.size
         values["words"] = _words(run)
+        known = constants(work.automatic, words=work.words is not None)
+        values |= {CONSTANT + name: value for name, value in known.items()}
     else:
         chosen = repr([group.positions for group in run.groups or ()])
         values["prompts"] = _digest(_bytes_of(Path(str(prompts))) + chosen.encode())

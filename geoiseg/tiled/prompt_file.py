@@ -30,7 +30,7 @@ from geoiseg.prompting import Box, Point, Prompt, Region, Scribble, localise
 from geoiseg.raster import joined, turn_of, unrolled
 from geoiseg.segment import Step
 from geoiseg.session import is_project
-from geoiseg.session.project import step_of
+from geoiseg.session.prompt_rows import step_of
 
 log = logging.getLogger(__name__)
 

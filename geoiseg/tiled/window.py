@@ -27,10 +27,11 @@ from geoiseg.tiled.automatic import View, find_objects
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.dense import Labels, Wanted, find_dense
 from geoiseg.tiled.doubt import asked_again
-from geoiseg.tiled.looks import MARGIN, Look, look_at
+from geoiseg.tiled.looks import MARGIN, Look, look_at, margin_for
 from geoiseg.tiled.options import DenseOptions, Finding
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.reading import read_parts
+from geoiseg.tiled.sighted import Sighted
 from geoiseg.tiled.wording import Wording, find_words
 
 T = TypeVar("T")
@@ -179,7 +180,8 @@ class _Views:
     def __init__(self, job: WindowJob, window: Window, segmenter: Segmenter) -> None:
         self._job, self.window, self._segmenter = job, window, segmenter
         self._seen: dict[int, View] = {}
-        self._whole: Embedding | None = None
+        self._sights: list[Sighted] = []
+        self._most = MARGIN if job.words is not None else margin_for(job.automatic)
         self.seconds = 0.0
 
     def allowed(self) -> BoolArray:
@@ -194,7 +196,7 @@ class _Views:
         """
         if factor not in self._seen:
             try:
-                look = self._look(factor, MARGIN)
+                look = self._look(factor, self._most)
                 chip = self._read(look)
             except RasterError:
                 look = self._look(factor, 0)
@@ -205,52 +207,50 @@ class _Views:
     def encoded(self, factor: int) -> Encoded:
         """Return the same encoded, from the cache where it is."""
         try:
-            return self._encoded(self._look(factor, MARGIN))
+            return self._encoded(self._look(factor, self._most))
         except RasterError:
             return self._encoded(self._look(factor, 0))
 
     def said(self, view: View, factor: int, wanted: Wanted, known: DenseMaps | None) -> DenseMaps:
-        """Return what the model says of a view, part by part.
-
-        Where it is asked besides, the window is encoded as a whole.
-        """
-        model, how = self._segmenter.model, self._job.automatic
-        everything = Window(0, 0, view.valid.shape[0], view.valid.shape[1])
-        asking = isinstance(how, DenseOptions) and how.best and factor == 1
-        if asking and isinstance(model, DenseModel) and wanted(everything):
-            return model.dense(self.whole()[1])
+        """Return what the model says of a view, part by part."""
         frame = self._look(factor, self._margin(view, factor)).frame
         return read_parts(partial(self._part, view, frame), view.valid, wanted, known)
 
-    def asked(self, found: Labels, allowed: BoolArray, least: tuple[float, int]) -> Labels:
-        """Return objects of which those in doubt were asked for."""
-        return asked_again(self._segmenter.model, self.whole(), found, allowed, least)
+    def asked(
+        self, found: Labels, ground: tuple[BoolArray, BoolArray], least: tuple[float, int]
+    ) -> Labels:
+        """Return objects of which those in doubt were asked for, and open ground besides."""
+        return asked_again(self._segmenter.model, self._sights, found, ground, least)
 
     def _part(self, view: View, frame: Frame, part: Window) -> DenseMaps:
-        """Return what the model says of a part of a view, encoded before or now."""
+        """Return what the model says of a part of a view, encoded before or now.
+
+        Where it is asked besides, what it encoded is kept until the window is done.
+        """
         model, job = self._segmenter.model, self._job
         if not isinstance(model, DenseModel):
             raise ModelError(f"{model.info.name} says it has dense heads, but has none")
+        asking = isinstance(job.automatic, DenseOptions) and job.automatic.best
         there = Window(frame.window.row + part.row, frame.window.col + part.col, *part.shape)
         key = self._segmenter.key(Frame(frame.level, there))
         kept = self._timed(lambda: self._segmenter.cache.get(key))
-        if kept is None and not job.keep_embeddings and isinstance(model, ReadingModel):
-            return model.read(view.rgb[part.slices], view.valid[part.slices])
-        if kept is None:
-            kept = self._kept(key, self._timed(lambda: job.raster.chip(there, frame.level)))
-        return model.dense(unpacked(kept)[0])
-
-    def whole(self) -> tuple[View, Embedding]:
-        """Return the window and its surroundings at its own scale, and the same encoded."""
-        view = self.seen(1)
-        if self._whole is None:
-            self._whole = self._encoded(self._look(1, self._margin(view, 1))).kept
-        return view, self._whole
+        seen = view.rgb[part.slices], view.valid[part.slices]
+        if kept is None and not job.keep_embeddings:
+            if isinstance(model, ReadingModel) and not asking:
+                return model.read(*seen)
+            embedding = model.embed(*seen)
+        else:
+            if kept is None:
+                kept = self._kept(key, self._timed(lambda: job.raster.chip(there, frame.level)))
+            embedding = unpacked(kept)[0]
+        if asking:
+            self._sights.append(_sighted(view, part, embedding))
+        return model.dense(embedding)
 
     def _margin(self, view: View, factor: int) -> int:
         """Return what a view shows around the window."""
-        shown = self._look(factor, MARGIN).frame.window.shape
-        return MARGIN if view.valid.shape == shown else 0
+        shown = self._look(factor, self._most).frame.window.shape
+        return self._most if view.valid.shape == shown else 0
 
     def _encoded(self, look: Look) -> Encoded:
         cache = self._segmenter.cache
@@ -281,6 +281,15 @@ class _Views:
             return read()
         finally:
             self.seconds += time.perf_counter() - started
+
+
+def _sighted(view: View, part: Window, embedding: Embedding) -> Sighted:
+    """Return what was encoded of a part of a view, with its place over the window."""
+    (across, down), (x, y) = view.place.zoom, view.place.corner
+    corner = (x + part.col * across, y + part.row * down)
+    rows, columns = view.valid.shape
+    reach = Window(-part.row, -part.col, rows, columns)
+    return Sighted(embedding, part.shape, Placement(view.place.zoom, corner), reach)
 
 
 def _within(aoi: bytes | None, window: Window) -> BoolArray:

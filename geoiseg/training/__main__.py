@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes for scenes.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads of torch.")
 @click.option("--thaw", type=(float, float), help="Shares of the run at which the trunk learns.")
+@click.option("--trunk-rates", type=(float, float),
+              help="Rates of its late and early blocks, as shares [0.1 0.01].")  # fmt: skip
+@click.option("--hold", type=float, default=0.0, help="Share of the run at the peak rate.")
 @click.option("--earlier", type=click.Path(path_type=Path), help="Weights (.npz) that still fit.")
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
 @click.option("--share", type=(str, float), multiple=True,
@@ -114,9 +117,13 @@ def _train(given: dict[str, object]) -> None:
         workers=_integer(given["workers"], 2),
         average=float(str(given["average"])),
         compile=bool(given["compiled"]),
+        hold=float(str(given["hold"])),
     )
     if given["thaw"] is not None:
         options = replace(options, thaw=cast("tuple[float, float]", given["thaw"]))
+    if given["trunk_rates"] is not None:
+        rates = cast("tuple[float, float]", given["trunk_rates"])
+        options = replace(options, trunk_rates=rates)
     if on_gpu:
         options = replace(options, sizes=((192, 0.4), (256, 0.3), (320, 0.2), (448, 0.1)))
     if given["data"] is None:

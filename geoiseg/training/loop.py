@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 LOG_EVERY = 20
 SMALLEST_TARGET = 16.0
 """Crops that show fewer pixels of their object do not count."""
-LATE_RATE, EARLY_RATE = 0.1, 0.01
-"""Of the learning rate, what the trunk's later and earlier blocks learn at."""
 DENSE_WEIGHT, OTHERS_WEIGHT = 0.4, 0.35
 """Of the loss of the dense heads and of that of the alternatives, beside that of the masks."""
 
@@ -56,7 +54,7 @@ class Trainer:
         self.net = TinyNet(options.net).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.net).eval()
         self.optimiser = torch.optim.AdamW(
-            _groups(self.net, options.decay), lr=options.rate, betas=(0.9, 0.98)
+            _groups(self.net, options), lr=options.rate, betas=(0.9, 0.98)
         )
         self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
         self.step, self.seconds, self.began = 0, 0.0, time.perf_counter()
@@ -139,7 +137,7 @@ class Trainer:
 
     def _set_rates(self) -> float:
         """Set what learns now, and how fast; return the rate of what learns fastest."""
-        rate = self.options.rate * _schedule(self.progress, self.options.warm_up)
+        rate = self.options.rate * _schedule(self.progress, self.options.warm_up, self.options.hold)
         trunk = self.net.encoder.trunk
         stage = sum(self.progress >= share for share in self.options.thaw)
         frozen = (len(trunk.blocks), LATE, 0)[stage]
@@ -295,7 +293,7 @@ class _Judge:
         return total + ranked, _mean(iou.amax(1), self.counts)
 
 
-def _groups(net: TinyNet, decay: float) -> list[dict[str, Any]]:
+def _groups(net: TinyNet, options: TrainingOptions) -> list[dict[str, Any]]:
     """Return parameter groups: matrices and kernels decay, offsets and norms do not.
 
     Each has the factor of its learning rate: the trunk learns slowly.
@@ -304,9 +302,9 @@ def _groups(net: TinyNet, decay: float) -> list[dict[str, Any]]:
     late = {id(p) for block in trunk.blocks[LATE:] for p in block.parameters()}
     parts: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
-        slow = LATE_RATE if id(parameter) in late else EARLY_RATE
+        slow = options.trunk_rates[0 if id(parameter) in late else 1]
         factor = slow if name.startswith("encoder.trunk.") else 1.0
-        shrinks = decay if parameter.ndim > 1 else 0.0
+        shrinks = options.decay if parameter.ndim > 1 else 0.0
         parts.setdefault((factor, shrinks), []).append(parameter)
     return [
         {"params": found, "weight_decay": shrinks, "factor": factor}
@@ -314,11 +312,13 @@ def _groups(net: TinyNet, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _schedule(progress: float, warm_up: float) -> float:
-    """Return the share of the peak rate: a linear rise, then half a cosine down to 1 %."""
+def _schedule(progress: float, warm_up: float, hold: float = 0.0) -> float:
+    """Return the share of the peak rate: a linear rise, a plateau, half a cosine down to 1 %."""
     if progress < warm_up:
         return 0.05 + 0.95 * progress / warm_up
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+    start = max(warm_up, hold)
+    fallen = max(0.0, progress - start) / (1 - start)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
 def _mean(values: Tensor, counts: Tensor) -> Tensor:

@@ -32,6 +32,10 @@ class TrainingOptions:
     """Share of the run in which the rate rises."""
     thaw: tuple[float, float] = (0.15, 0.5)
     """Shares of the run after which the trunk's later blocks learn, too, and then all."""
+    trunk_rates: tuple[float, float] = (0.1, 0.01)
+    """Of the learning rate, what the trunk's later and earlier blocks learn at."""
+    hold: float = 0.0
+    """Share of the run up to which the rate stays at its peak before it falls."""
     average: float = 0.999
     """Decay of the running average of the weights, which is what ships."""
     procedural: int = 200
@@ -56,5 +60,7 @@ class TrainingOptions:
             raise ValueError(
                 f"batch and rounds must be positive, got {self.batch} and {self.rounds}"
             )
+        if not 0 <= self.hold < 1:
+            raise ValueError(f"hold is a share of the run below 1, got {self.hold}")
         if any(size % 32 for size, _ in self.sizes):
             raise ValueError(f"sizes of crops must be multiples of 32, got {self.sizes}")

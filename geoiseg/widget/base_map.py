@@ -14,13 +14,14 @@ import traitlets
 from geoiseg.errors import ExportError, GeoisegError, SessionError
 from geoiseg.models import Model, get_model, model_names
 from geoiseg.segment import Watch
+from geoiseg.session.reviewing import not_rejected
 from geoiseg.widget.by_hand import METHODS, HandTools
 from geoiseg.widget.channel.actions import HAND_TOOLS, PICK, POINT, REGION, TOOLS, WIRE
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.channel.hand import Hand
 from geoiseg.widget.channel.toolbar import Toolbar
 from geoiseg.widget.drawing.labels import FIRST
-from geoiseg.widget.reviewing import Reviewing
+from geoiseg.widget.training import Training
 from geoiseg.widget.wire import WireTool
 from geoiseg.widget.worker import Job, Urgency
 
@@ -30,7 +31,7 @@ PAINTING = 0.015
 """Seconds that the page gets to paint a new mask before it is told of anything else."""
 
 
-class BaseMap(ipywidgets.VBox, Reviewing):  # type: ignore[misc]
+class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
     """All of a map but how it is put together.
 
     What acts for the page knows a map as this.
@@ -172,7 +173,9 @@ class BaseMap(ipywidgets.VBox, Reviewing):  # type: ignore[misc]
         def change(_: Watch) -> None:
             self.session.export(path)
             self._own_files.add(path)
-            self._note = f"{len(self.session.accepted)} features written to {path}"
+            all_, kept = self.session.accepted, not_rejected(self.session.accepted)
+            rest = f"; {len(all_) - len(kept)} rejected left out" if len(kept) < len(all_) else ""
+            self._note = f"{len(kept)} features written to {path}{rest}"
 
         self._ask(change, wait=False)
 
@@ -234,7 +237,13 @@ class BaseMap(ipywidgets.VBox, Reviewing):  # type: ignore[misc]
             ],
             "project": None if session.project is None else session.project.name,
             "folder": str(self.folder),
+            "training": self.training_state(),
         }
+
+    def show_training(self) -> None:
+        """Show how far the training is."""
+        if hasattr(self, "lookout"):
+            self.toolbar.state = {**self.toolbar.state, "training": self.training_state()}
 
     def _about(self, name: str) -> str:
         known = self._models.get(name)

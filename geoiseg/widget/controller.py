@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from geoiseg.errors import GeoisegError, SessionError
+from geoiseg.models.naming import NAME
 from geoiseg.widget.base_map import BaseMap
 from geoiseg.widget.channel.actions import (
     ACTIONS,
@@ -197,8 +198,8 @@ class Controller:
             owner.preview = not owner.preview
         elif name == "like":
             owner.more_like(wait=False)
-        elif name in ("stop", "fit"):
-            getattr(owner, name)()
+        elif name in ("stop", "fit", "stop-training"):
+            getattr(owner, name.replace("-", "_"))()
         else:
             raise SessionError(f"nothing is done for {name!r} of {', '.join(ACTIONS)}")
 
@@ -218,6 +219,11 @@ class Controller:
             if choice.name not in owner.model_choices:
                 raise SessionError(f"there is no model {choice.name!r} to choose")
             owner.use_model(owner.known_model(choice.name), wait=False)
+        elif choice.what == "train":
+            if not NAME.fullmatch(choice.name):
+                raise SessionError(f"the page gives a model a name, not a path: {choice.name!r}")
+            owner.train(choice.name, wait=False)
+            owner.refresh()
         elif choice.name in owner.labels:
             self._use_label(choice.name)
         else:

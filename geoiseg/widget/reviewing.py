@@ -11,8 +11,9 @@ import shapely
 
 from geoiseg.errors import SessionError
 from geoiseg.features import Feature
+from geoiseg.features.reviewed import CHECKED, REJECTED, TO_CHECK
 from geoiseg.segment import Watch
-from geoiseg.session.reviewing import CHECKED, REJECTED, TO_CHECK, Wanted, score_of, state_of
+from geoiseg.session.reviewing import Wanted, score_of, state_of
 from geoiseg.widget.channel.review import Review
 from geoiseg.widget.choosing import Choosing
 from geoiseg.widget.wording import Wording

@@ -18,7 +18,12 @@ from geoiseg.raster import Raster
 from geoiseg.segment.physics import NEEDS, conditions_for, said_of
 from geoiseg.words.colours import told_by_colour
 from geoiseg.words.engine import THRESHOLD, Asked, Labels, Views, mosaic
-from geoiseg.words.objects import ObjectOptions, find_instances, find_objects
+from geoiseg.words.objects import (
+    ObjectOptions,
+    find_instances,
+    find_objects,
+    find_parted,
+)
 from geoiseg.words.view import Area, View
 from geoiseg.words.vocabulary import TITLES, Reading, read_words
 
@@ -32,10 +37,15 @@ SHAPES = {
     "field": ObjectOptions(neck=0.5, min_area=256),
     "building": ObjectOptions(neck=0.5),
     "road": ObjectOptions(min_area=96),
+    "water": ObjectOptions(surely=0.8),
+    "vegetation": ObjectOptions(neck=0.35, surely=2.0, deep=4.0),
 }
 """How objects of a class are told from each other."""
 APART = ("field", "building")
-"""Classes whose objects lie side by side. A lake or a wood is one however much it varies."""
+"""Classes whose objects lie side by side, each with an outline of its own."""
+PARTED = ("water", "vegetation")
+"""Classes that are one as far as they hang together, but for clear outlines: a lake or a wood is
+one however much it varies, two ponds with a dam between are two, a tree on a lawn is a tree."""
 CRISP = ObjectOptions(likely=0.5, spurs=True)
 """The same of what an index tells pixel by pixel: a river of one pixel's width is one."""
 
@@ -92,12 +102,13 @@ class EmbeddedWords:
         for core, view in views:
             crisp = crisp and all(view.odds(name) is not None for name in wanted.classes)
             parts.append((core, view, self.likelihood(view, wanted, unwanted)))
-            if wanted.classes[0] in APART and len(wanted.classes) == 1:
+            if wanted.classes[0] in (*APART, *PARTED) and len(wanted.classes) == 1:
                 lines.append((core, view, self.border(view)))
         likelihood, valid = mosaic(parts, area)
         if lines and not crisp:
             border, _ = mosaic(lines, area)
-            return find_instances(likelihood, border, valid, self.options(wanted))
+            find = find_parted if wanted.classes[0] in PARTED else find_instances
+            return find(likelihood, border, valid, self.options(wanted))
         return find_objects(likelihood, valid, CRISP if crisp else self.options(wanted))
 
     def by(self, asked: Asked, raster: Raster) -> str:

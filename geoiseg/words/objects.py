@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ FloatArray = NDArray[np.float32]
 
 CELL = 4
 """Pixels per cell in which ground is cut along outlines."""
+LINE = 0.4
+"""Probability from which on an outline parts what else hangs together."""
 LEAST = 0.2
 """Least score of a region that is cut out: lower than where nothing is known of the class."""
 
@@ -36,6 +39,12 @@ class ObjectOptions:
     split there; 0 splits none."""
     spurs: bool = False
     """Whether what is one pixel wide stays."""
+    surely: float = 1.0
+    """Probability from which on a pixel is the class's even where an outline passes: by less, it
+    parts objects on either side."""
+    deep: float = 6.0
+    """Pixels from its border to the middle of an object that outlines part from others, at least:
+    a river is not cut where it is narrow."""
 
 
 def find_objects(
@@ -79,6 +88,40 @@ def find_instances(
     return _numbered(parts.astype(np.int32), likelihood, options.min_area)
 
 
+def find_parted(
+    likelihood: FloatArray, border: FloatArray, valid: BoolArray, options: ObjectOptions
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the same of ground that is one as far as it hangs together, but for clear outlines.
+
+    A wood, a lawn or a lake is no mosaic, however much it varies. It is parted where an outline
+    that closes, or nearly, runs through what is less surely of the class: around a crown, along
+    a dam.
+
+    Args:
+        likelihood: ``(y, x)`` in 0..1.
+        border: ``(y, x)`` that an outline of any object passes, in 0..1.
+        valid: ``(y, x)`` True where there is data and objects are wanted.
+        options: What counts as an object.
+    """
+    mask = _ground(likelihood, valid, options)
+    line = (border >= LINE) & (likelihood < options.surely)
+    inner = _opened((mask > 0) & ~line)
+    _, found = cv2.connectedComponents(inner, connectivity=4)
+    seeds = np.asarray(found, np.int32)
+    if options.neck:
+        seeds = _split(inner, seeds, options.neck)
+        seeds[inner == 0] = 0
+    depth = np.asarray(cv2.distanceTransform(np.pad(inner, 1), cv2.DIST_L2, 5), np.float32)
+    depth = depth[1:-1, 1:-1]
+    deepest = np.zeros(int(seeds.max(initial=0)) + 1, np.float32)
+    np.maximum.at(deepest, seeds.ravel(), depth.ravel())
+    seeds[deepest[seeds] < options.deep] = 0
+    parts = parts_of((mask > 0).astype(np.int32)).astype(np.int32)
+    grown = flooded(depth, seeds, parts)
+    labels = np.where((grown == 0) & (parts > 0), parts + int(seeds.max(initial=0)), grown)
+    return _numbered(labels.astype(np.int32), likelihood, options.min_area)
+
+
 def _cells(plane: FloatArray) -> FloatArray:
     """Return ``(v, u)`` the means of cells; the last ones may reach beyond the plane."""
     rows, columns = (-side % CELL for side in plane.shape)
@@ -95,10 +138,10 @@ def _ground(likelihood: FloatArray, valid: BoolArray, options: ObjectOptions) ->
     return mask & valid.view(np.uint8)
 
 
-def _opened(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _opened(mask: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a mask without spurs of one pixel."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, cross), np.uint8)
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cross), np.uint8)
 
 
 def _fill(mask: NDArray[np.uint8], smallest: int) -> None:

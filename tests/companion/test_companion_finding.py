@@ -46,6 +46,10 @@ def test_words_give_candidates_with_scores(tmp_path: Path) -> None:
     part = [xmin, (ymin + ymax) / 2, xmax, ymax]
     half = found(finding, raster=str(scene.path), text="water", within=part)
     assert all(shape(one).bounds[1] > part[1] - 100 for one in half["candidates"])
+    trees = found(finding, raster=str(scene.path), text="tree")
+    woods = [shape(one) for one in trees["candidates"]]
+    assert len(woods) >= 2
+    assert shapely.union_all(woods).area == pytest.approx(sum(one.area for one in woods))
     example = max(shapes, key=lambda one: one.area)
     like = found(finding, raster=str(scene.path), like=[shapely.to_wkb(example, hex=True)])
     assert like["engine"] == "like"

@@ -139,6 +139,18 @@ def test_logits_say_where_between_two_pixels() -> None:
     assert found.area == pytest.approx(truth.area, rel=0.002)
 
 
+def test_exactly_opposite_logits_say_what_nearly_opposite_ones_say() -> None:
+    logits = np.where(np.arange(40) < 20, 1.0, -3.0) * np.ones((40, 1))
+    logits[20, 20] = -1.0
+    exactly = contour_from_mask(logits > 0, Affine.identity(), logits)
+    logits[20, 20] = -1.001
+    nearly = contour_from_mask(logits > 0, Affine.identity(), logits)
+    assert shapely.hausdorff_distance(exactly.boundary, nearly.boundary) < 0.01
+    sure = np.where(logits > 0, 9.0, -9.0)
+    blind = contour_from_mask(logits > 0, Affine.identity())
+    assert contour_from_mask(logits > 0, Affine.identity(), sure).equals(blind)
+
+
 def test_frames_and_straight_sides_take_few_vertices() -> None:
     mask = np.zeros((50, 60), bool)
     mask[:30, 20:] = True

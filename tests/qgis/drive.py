@@ -35,10 +35,12 @@ KEYS = {
     "enter": Qt.Key.Key_Return,
     "backspace": Qt.Key.Key_Backspace,
     "esc": Qt.Key.Key_Escape,
+    "tab": Qt.Key.Key_Tab,
+    "backtab": Qt.Key.Key_Backtab,
     "z": Qt.Key.Key_Z,
     "y": Qt.Key.Key_Y,
     "f": Qt.Key.Key_F,
-    **{letter: getattr(Qt.Key, "Key_" + letter.upper()) for letter in "bdehmnpswx123"},
+    **{letter: getattr(Qt.Key, "Key_" + letter.upper()) for letter in "bdehlmnpswx123"},
 }
 
 
@@ -56,6 +58,8 @@ class Driver:
         )
         assert self.raster.isValid(), job["raster"]
         self.project.addMapLayer(self.raster)
+        self.whole = QgsRectangle(self.raster.extent())
+        self.own_crs = QgsCoordinateReferenceSystem(self.raster.crs())
         self.layer = None
         if job.get("layer"):
             self.layer = QgsVectorLayer(job["layer"], "objects", job.get("provider", "ogr"))
@@ -74,11 +78,11 @@ class Driver:
     # -- the map -----------------------------------------------------------------
 
     def moved(self, source=None):
-        source = source or self.raster.crs()
+        source = source or self.own_crs
         return QgsCoordinateTransform(source, self.crs, self.project.transformContext())
 
     def zoom(self, extent=None):
-        box = QgsRectangle(*extent) if extent else self.raster.extent()
+        box = QgsRectangle(*extent) if extent else QgsRectangle(self.whole)
         self.canvas.setExtent(self.moved().transformBoundingBox(box))
         self.canvas.refresh()
 
@@ -99,6 +103,7 @@ class Driver:
         self.wait(lambda: not self.canvas.isDrawing(), "drawing")
         self.wait(lambda: not self.desk.chips.busy, "pictures")
         self.wait(lambda: not self.desk.channel.busy, "answers")
+        self.wait(lambda: not self.desk.credits.busy, "credits")
 
     # -- the user ----------------------------------------------------------------
 
@@ -192,12 +197,44 @@ class Driver:
         layer = iface.activeLayer()
         if ids == "new":
             new = [one for one in layer.getFeatures() if one.id() < 0]
+            assert new, self.said
             ids = [max(new, key=lambda one: one.geometry().area()).id()]
         layer.selectByIds(ids)
 
     def do_drop_layer(self):
         self.project.removeMapLayer(self.layer.id())
         self.layer = None
+
+    def do_slide(self, name, value):
+        """Say a number of the outline's box, and wait until it is done."""
+        box = self.desk.dock.outline
+        box.controls[name].number.setValue(value)
+        self.wait(lambda: not box.waits, "a slider at rest")
+        self.wait(lambda: not self.desk.shaping.busy, "another shape")
+        self.about = {"slider": box.controls[name].slider.value()}
+
+    def do_set_back(self):
+        QTest.mouseClick(self.desk.dock.outline.reset, BUTTONS["left"])
+        self.wait(lambda: not self.desk.dock.outline.waits, "a slider at rest")
+
+    def do_unfold(self):
+        self.desk.dock.outline.setCollapsed(False)
+
+    def do_ask_for_attributes(self, on):
+        self.desk.dock.outline.form.setChecked(on)
+
+    def do_fill_in(self, picture="", confirm=True, **values):
+        """Fill in the form that accepting has opened, and confirm it."""
+        form = self.desk.form
+        self.wait(lambda: form.dialog is not None, "a form")
+        dialog = form.dialog
+        self.about = {"modal": dialog.isModal(), "fields": sorted(values)}
+        for name, value in values.items():
+            dialog.attributeForm().changeAttribute(name, value)
+        QTest.qWait(100)
+        if picture:
+            dialog.grab().save(picture)
+        dialog.accept() if confirm else dialog.reject()
 
     def do_follow_and_stop(self):
         """Press F, and Esc while it goes on."""
@@ -236,6 +273,35 @@ class Driver:
 
     def do_kill(self):
         os.kill(self.desk.channel.pid, signal.SIGKILL)
+
+    def do_kill_in(self, step):
+        """Do something, and kill the companion as soon as it is at it."""
+        starts = self.desk.channel.starts
+        watch = QTimer()
+
+        def kill():
+            if self.desk.channel.busy and self.desk.channel.pid:
+                watch.stop()
+                self.do_kill()
+
+        watch.timeout.connect(kill)
+        watch.start(1)
+        self.do(step)
+        watch.stop()
+        self.about = {**self.about, "again": self.desk.channel.starts - starts}
+
+    def do_read_only(self):
+        assert self.layer.rollBack()
+        self.layer.setReadOnly(True)
+
+    def do_drop_raster(self):
+        """Remove the raster's layer while the object on it is asked for."""
+        self.project.removeMapLayer(self.raster.id())
+
+    def do_lose_crs(self):
+        self.raster.setCrs(QgsCoordinateReferenceSystem())
+        self.canvas.setExtent(self.raster.extent())
+        self.canvas.refresh()
 
     def do_zoom(self, extent):
         self.zoom(extent)
@@ -299,8 +365,18 @@ class Driver:
 
     def do_remove(self):
         window = self.desk.setting_up.show()
+        beats, pulse = [], QTimer()
+        pulse.timeout.connect(lambda: beats.append(time.monotonic()))
+        pulse.start(20)
         window.remove_now()
-        self.about = {"step": window.step.text(), "button": window.begin.text()}
+        assert not window.begin.isEnabled()
+        self.wait(lambda: not window.removal.busy, "all to be removed")
+        gaps = [after - before for before, after in itertools.pairwise(beats)]
+        self.about = {
+            "still": max(gaps, default=0),
+            "step": window.step.text(),
+            "button": window.begin.text(),
+        }
 
     def do_tidy(self):
         """Make room for the map, for a picture."""
@@ -325,7 +401,10 @@ class Driver:
         work, channel = self.desk.work, self.desk.channel
         pid, found, shape = channel.pid, work.found, self.desk.sketch.shape
         features = list(self.layer.getFeatures()) if self.layer is not None else []
+        answers = self.desk.answers
         return {
+            "answers": [answers.choice, answers.count],
+            "classes": [one.name for one in sys.modules["geoiseg_qgis.classes"].classes()],
             "pid": pid,
             "starts": channel.starts,
             "sockets": sockets(pid),
@@ -368,9 +447,19 @@ def sockets(pid):
     return [link for link in links if link.startswith("socket:")]
 
 
+def caught(answer):
+    """Return what keeps mistakes of the plugin's own slots, which Qt only prints."""
+
+    def keep(kind, value, trace):
+        answer["error"] = "".join(traceback.format_exception(kind, value, trace))
+
+    return keep
+
+
 def main():
     job = json.loads(Path(os.environ["GEOISEG_DRIVE"]).read_text())
     answer = {"seen": []}
+    sys.excepthook = caught(answer)
     try:
         driver = Driver(job)
         for step in job["steps"]:

@@ -1,6 +1,6 @@
 """Runs in QGIS's Python, without its window: parts of the plugin, each on its own.
 
-python pieces.py PLUGINS WHAT PROFILE
+python pieces.py PLUGINS WHAT PROFILE [MORE]
 """
 
 import json
@@ -35,15 +35,19 @@ def set_up():
 
 def keys():
     """Return which keys mean something to the map tool while nothing is in progress."""
+    from geoiseg_qgis.answers import Answers
     from geoiseg_qgis.channel import Channel
     from geoiseg_qgis.finder import Finder
+    from geoiseg_qgis.journal import Journal
     from geoiseg_qgis.preview import Preview
+    from geoiseg_qgis.shaping import Shaping
     from geoiseg_qgis.tool import ObjectTool, Parts
     from geoiseg_qgis.work import ObjectInProgress
 
     canvas, channel = QgsMapCanvas(), Channel("")
     work = ObjectInProgress(channel)
-    parts = Parts(work, Finder(channel, work.source), Preview(channel, work))
+    parts = Parts(work, Finder(channel, work.source), Preview(channel, work),
+                  Answers(channel, work), Shaping(channel), Journal())  # fmt: skip
     tool = ObjectTool(canvas, parts, lambda: False, lambda: False)
     canvas.setMapTool(tool)
     modifiers = {"": Qt.KeyboardModifier.NoModifier, "alt": Qt.KeyboardModifier.AltModifier,
@@ -91,4 +95,17 @@ def offer():
     return {"seen": [*seen, len(iface.messageBar().items())]}
 
 
-print(json.dumps({"set_up": set_up, "keys": keys, "offer": offer}[sys.argv[2]]()))
+def rasters():
+    """Return what the companion is told about layers of the sources that are given."""
+    from geoiseg_qgis.rasters import raster_of
+    from qgis.core import QgsRasterLayer
+
+    told = {}
+    for source in json.loads(sys.argv[4]):
+        raster = raster_of(QgsRasterLayer(source, "a", "gdal"))
+        told[source] = None if raster is None else [raster.path, raster.bands, raster.crs.authid()]
+    return told
+
+
+PIECES = {"set_up": set_up, "keys": keys, "offer": offer, "rasters": rasters}
+print(json.dumps(PIECES[sys.argv[2]]()))

@@ -19,6 +19,8 @@ LANGUAGES = ("de", "es", "fr", "pt", "zh")
 SOURCES = sorted(path for path in PLUGIN.rglob("*.py"))
 TEXTS = {"tr", "SetupError", "Run", "Fetch"}
 """Whose first argument is a text for the user."""
+SHOWN = ("TITLE", "HELP", "GROUP_TITLE")
+"""What an algorithm says of itself."""
 LATER = {"SetupError", "Run", "Fetch", "line", "HELD"}
 """Texts that are translated where they are shown."""
 
@@ -47,7 +49,7 @@ def algorithm_texts(path: Path) -> set[str]:
     """Return titles and explanations of an algorithm: what Processing shows."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("TITLE", "HELP"):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in SHOWN:
             found.add(ast.literal_eval(node.value))
         if not isinstance(node, ast.Call):
             continue
@@ -107,7 +109,15 @@ def test_every_text_is_there_in_every_language(language: str) -> None:
 
 def test_every_call_of_tr_has_a_text_of_its_own() -> None:
     """A text that is put together would be missed by those who translate."""
-    later = {"title", "error.line", "text", "self.TITLE", "self.HELP", "parameter.description()"}
+    later = {
+        "title",
+        "error.line",
+        "text",
+        "self.TITLE",
+        "self.HELP",
+        "self.GROUP_TITLE",
+        "parameter.description()",
+    }
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tr":

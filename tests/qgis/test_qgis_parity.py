@@ -134,6 +134,10 @@ def test_words_and_examples_become_candidates(qgis: Qgis, tmp_path: Path) -> Non
         {"do": "click", "xy": [lake.x, lake.y]},
         {"do": "key", "key": "esc"},
         {"do": "key", "key": "backspace"},
+        {"do": "key", "key": "backspace"},
+        {"do": "key", "key": "backspace"},
+        {"do": "press", "button": "accept_all"},
+        {"do": "key", "key": "backspace"},
         {"do": "press", "button": "accept_all"},
         {"do": "find", "words": "zzz qqq"},
         {"do": "select", "ids": "new"},
@@ -152,7 +156,11 @@ def test_words_and_examples_become_candidates(qgis: Qgis, tmp_path: Path) -> Non
         back,
         picked,
         discarded,
+        restored,
+        without,
         whole,
+        _,
+        undone,
         accepted,
         unknown,
         _,
@@ -169,6 +177,10 @@ def test_words_and_examples_become_candidates(qgis: Qgis, tmp_path: Path) -> Non
     assert picked["found"] is not None
     assert len(picked["candidates"]) == len(some["candidates"]) - 1
     assert discarded["marks"] == []
+    assert restored["marks"] == [["outline", True]]
+    assert without["candidates"] == picked["candidates"]
+    assert undone["candidates"] == whole["candidates"]
+    assert len(undone["features"]) == 1
     assert whole["candidates"] == some["candidates"]
     assert len(accepted["features"]) >= 1 + len(some["candidates"])
     assert accepted["candidates"] == []

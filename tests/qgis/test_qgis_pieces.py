@@ -19,13 +19,13 @@ OWN = ("PYTHONPATH", "VIRTUAL_ENV", "GEOISEG_PYTHON")
 """Variables that would tell QGIS's Python of that of the tests."""
 
 
-def piece(folder: Path, what: str, **variables: str) -> dict[str, Any]:
+def piece(folder: Path, what: str, more: str = "", **variables: str) -> dict[str, Any]:
     """Return what a part of the plugin that is packed in a folder does."""
     Qgis.made(folder)
     plugins = folder / "profiles/default/python/plugins"
     mine = {name: value for name, value in os.environ.items() if name not in OWN}
     done = subprocess.run(
-        [PYTHON, str(PIECES), str(plugins), what, str(folder)], capture_output=True, text=True,
+        [PYTHON, str(PIECES), str(plugins), what, str(folder), more], capture_output=True, text=True,
         env={**mine, "QT_QPA_PLATFORM": "offscreen", **variables}, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr

@@ -17,7 +17,8 @@ from geoiseg import __version__
 from geoiseg.companion import PROTOCOL
 from geoiseg.companion.own_wheel import NAME as WHEEL
 from geoiseg.companion.own_wheel import own_wheel
-from geoiseg.companion.plugin_zip import NAME, PLUGIN, WHEELS, plugin_files, write_zip
+from geoiseg.companion.plugin_rules import LARGEST, problems_of
+from geoiseg.companion.plugin_zip import NAME, PLUGIN, WHEELS, main, plugin_files, write_zip
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(PLUGIN.rglob("*.py"))
@@ -128,6 +129,48 @@ def test_the_metadata_is_what_qgis_asks_for() -> None:
     assert general["hasProcessingProvider"] == "yes"
     assert (PLUGIN / general["icon"]).exists()
     assert (PLUGIN / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+PUBLISHER = {
+    "email": "maps@publisher.test", "tracker": "https://publisher.test/issues",
+    "repository": "https://publisher.test/source",
+}  # fmt: skip
+
+
+def test_the_zip_is_what_the_repository_of_plugins_takes(tmp_path: Path) -> None:
+    out = tmp_path / "published.zip"
+    given = [f"--{name}={value}" for name, value in PUBLISHER.items()]
+    assert main([str(out), *given]) == 0
+    assert problems_of(out) == []
+    assert out.stat().st_size < LARGEST
+    with zipfile.ZipFile(out) as archive:
+        metadata = configparser.ConfigParser(interpolation=None)
+        metadata.read_string(archive.read(f"{NAME}/metadata.txt").decode())
+    assert {name: metadata["general"][name] for name in PUBLISHER} == PUBLISHER
+    with pytest.raises(SystemExit):
+        main([str(out), given[0]])
+
+
+def test_what_the_repository_refuses_is_told(tmp_path: Path) -> None:
+    unsigned = problems_of(write_zip(tmp_path / "unsigned.zip"))
+    assert unsigned == [f"metadata.txt has no {name}" for name in PUBLISHER]
+    nobody = {**PUBLISHER, "email": "me@example.org", "tracker": "http://publisher.test"}
+    told = problems_of(write_zip(tmp_path / "nobody.zip", publisher=nobody))
+    assert [line.partition(" is ")[0] for line in told] == ["email", "tracker"]
+    bad = tmp_path / "bad.zip"
+    with zipfile.ZipFile(bad, "w") as archive:
+        for name in ("a/__init__.py", "a/fast.so", "a/.git/config", "a/w/x-1-py3-linux.whl"):
+            content = io.BytesIO()
+            zipfile.ZipFile(content, "w").close()
+            archive.writestr(name, content.getvalue())
+        archive.writestr("a/metadata.txt", "[general]\nname=a\nversion=one\nicon=a.png\n")
+    said = "\n".join(problems_of(bad))
+    for words in ("fast.so is compiled", "config is hidden", "one platform", "LICENSE is missing",
+                  "has no about", "like 1.2.3", "icon a.png is missing"):  # fmt: skip
+        assert words in said
+    with zipfile.ZipFile(bad, "a") as archive:
+        archive.writestr("beside.txt", "")
+    assert problems_of(bad) == ["it has one folder with an ASCII name, and nothing beside it"]
 
 
 def test_plugin_and_companion_speak_the_same_way() -> None:

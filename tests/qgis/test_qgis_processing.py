@@ -30,6 +30,7 @@ ALGORITHMS = {
     "geoiseg:segment",
     "geoiseg:map",
     "geoiseg:refine",
+    "geoiseg:evaluate",
     "geoiseg:clean",
     "geoiseg:shoreline",
 }
@@ -49,17 +50,24 @@ def test_lists_the_algorithms_with_all_parameters(qgis: Qgis) -> None:
     mine = listed["providers"]["geoiseg"]["algorithms"]
     assert set(mine) == ALGORITHMS
     wanted = {
-        "geoiseg:segment": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND PROMPTS SIMPLIFY SMOOTH SQUARE CONTOUR HOLES PARTS GROW SNAP DETAIL SCHEMA OUTPUT",
-        "geoiseg:map": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND AOI LABEL TEXT LIKE NEGATIVE TAUGHT ENGINE THRESHOLD MIN_AREA MODE SPACING MIN_SCORE"
+        "geoiseg:segment": "RASTER MODEL GSD BANDS BAND_NAMES AUGMENT DEVICE PRECISION BACKEND PROMPTS SIMPLIFY SMOOTH SQUARE STRAIGHT CONTOUR HOLES PARTS GROW SNAP DETAIL SCHEMA OUTPUT",
+        "geoiseg:map": "RASTER MODEL GSD BANDS BAND_NAMES AUGMENT DEVICE PRECISION BACKEND AOI LABEL TEXT LIKE NEGATIVE TAUGHT ENGINE THRESHOLD COVERAGE SIMPLIFY LABELS KEEP_EMBEDDINGS MIN_AREA MODE SPACING MIN_SCORE"
         " MIN_STABILITY MAX_HIDDEN SCALES BATCH WINDOW OVERLAP TILE WORKERS SCHEDULER RESUME QUICKLOOK OUTPUT",
-        "geoiseg:refine": "RASTER MODEL GSD BANDS BAND_NAMES DEVICE PRECISION BACKEND INPUT MIN_SAME MAX_MOVED SIMPLIFY SMOOTH SQUARE CONTOUR WORKERS RESUME OUTPUT",
-        "geoiseg:clean": "INPUT RULE CLASSES COLUMN GAP SLIVER SIMPLIFY SMOOTH SQUARE MAX_CHANGE OUTPUT",
+        "geoiseg:refine": "RASTER MODEL GSD BANDS BAND_NAMES AUGMENT DEVICE PRECISION BACKEND INPUT MIN_SAME MAX_MOVED SIMPLIFY SMOOTH SQUARE STRAIGHT CONTOUR WORKERS RESUME OUTPUT",
+        "geoiseg:clean": "INPUT RULE CLASSES COLUMN GAP SLIVER SIMPLIFY STRAIGHT SMOOTH SQUARE MAX_CHANGE OUTPUT",
         "geoiseg:shoreline": "INPUT EXTENT BETWEEN COLUMN MARGIN DEVIATION CENTRE DATE SPACING LENGTH SIDE PICK"
-        " BASELINE OUTPUT",
+        " BASELINE OUTPUT RASTER INDEX BAND_NAMES THRESHOLD METHOD NEAR LABEL REACH LEAST ON APPEND"
+        " TRANSECTS TABLE TIDES SLOPE TIDE_LEVEL",
+        "geoiseg:evaluate": "RASTER MODEL GSD BANDS BAND_NAMES AUGMENT DEVICE PRECISION BACKEND LABELS"
+        " CLICKS LIMIT USER SEED REPORT OUTPUT",
     }
     for name, parameters in wanted.items():
         told = json.loads(qgis.process("--json", "help", name).stdout)
         assert set(told["parameters"]) == set(parameters.split())
+        for one in told["parameters"].values():
+            assert one["description"]
+    groups = {name: one["group"] for name, one in mine.items()}
+    assert set(groups.values()) == {"Objects of a raster", "Outlines and shorelines"}
 
 
 def test_refines_outlines(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

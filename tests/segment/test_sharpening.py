@@ -20,7 +20,7 @@ from geoiseg.prompting.framing import Frame
 from geoiseg.prompting.prompts import Point, Prompts
 from geoiseg.segment import Watch
 from geoiseg.segment.sharpening import SharpenOptions, sharpen
-from geoiseg.session.project import step_of
+from geoiseg.session.prompt_rows import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import UTM, write_raster

@@ -16,7 +16,7 @@ from geoiseg.errors import CancelledError, PromptError, SessionError
 from geoiseg.files import read_frame
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
 from geoiseg.segment import Watch
-from geoiseg.session.project import step_of
+from geoiseg.session.prompt_rows import step_of
 from tests.conftest import Disk, write_raster
 
 RINGS = (90.0, 40.0, 15.0)

@@ -201,6 +201,8 @@ def test_exports_say_the_state_and_bring_it_back(
     session.review(1)
     session.review(2, "rejected")
     out = session.export(tmp_path / f"out{suffix}")
+    assert sorted(read_layer(out)["id"]) == [1, 3, 4]
+    session.export(out, rejected=True)
     table = read_layer(out).sort_values("id")  # FlatGeobuf has an order of its own
     assert list(table["review"]) == ["checked", "rejected", "to check", "to check"]
     assert list(table["review_by"])[:2] == ["Ann", "Ann"]

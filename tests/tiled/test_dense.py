@@ -13,11 +13,12 @@ import geoiseg
 from geoiseg.cli.main import cli
 from geoiseg.errors import PromptError
 from geoiseg.models import DenseMaps, DenseModel, ModelInfo, get_model
+from geoiseg.raster import Window
 from geoiseg.tiled import AutomaticOptions, MapOptions
-from geoiseg.tiled.automatic import View
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.dense import cells_of, in_parts
 from geoiseg.tiled.doubt import asked_again, expected
+from geoiseg.tiled.sighted import Sighted
 from tests.flood_model import FloodModel
 from tests.mosaic import PIXEL, Mosaic, write_mosaic
 
@@ -104,7 +105,7 @@ def test_the_model_and_what_is_said_of_the_lattice_decide_the_mode():
     with pytest.raises(PromptError, match="the mode is lattice, fast, best"):
         MapOptions(mode="slow")
     assert MapOptions().side_for(dense) == 2048
-    assert MapOptions(mode="best").side_for(dense) == 1024
+    assert MapOptions(mode="best").side_for(dense) == 2048
     assert MapOptions().side_for(other) == 256
     assert MapOptions(window=512).side_for(dense) == 512
 
@@ -166,10 +167,11 @@ def test_what_is_in_doubt_is_asked_for_and_what_is_not_stays():
     regions[12:38, 12:50], regions[12:38, 60:100] = 1, 2  # two halves of the first, in doubt
     regions[52:70, 12:108] = 3  # a part of the second, and sure of it
     model, allowed = FloodModel(), np.ones(truth.shape, bool)
-    view = View(picture, allowed, Placement((1.0, 1.0), (0.0, 0.0)))
-    seen = (view, model.embed(picture, allowed))
+    embedding, place = model.embed(picture, allowed), Placement((1.0, 1.0), (0.0, 0.0))
+    seen = Sighted(embedding, truth.shape, place, Window(0, 0, *truth.shape))
     scores = np.array([0.3, 0.5, 0.9])
-    labels, found = asked_again(model, seen, (regions, scores), allowed, (0.35, 64))
+    nowhere = np.zeros_like(allowed)
+    labels, found = asked_again(model, [seen], (regions, scores), (allowed, nowhere), (0.35, 64))
     assert len(found) == 2
     assert sorted(found) == pytest.approx([expected(0.9), 0.9])
     assert len(set(labels[truth == 1])) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.conftest import needed
@@ -16,7 +18,7 @@ from geoiseg.training.banked import load_bank, save_bank
 from geoiseg.training.class_maps import CLASSES
 from geoiseg.training.crops import Crops
 from geoiseg.training.features import FARTHEST, OBJECTNESS
-from geoiseg.training.loop import EARLY_RATE, LATE_RATE, Trainer
+from geoiseg.training.loop import Trainer, _schedule
 from geoiseg.training.losses import best_loss, dense_loss, objectness, ranking_loss
 from geoiseg.training.network import TinyNet
 from geoiseg.training.trunk import LATE, LITE0, NORM_EPSILON, Trunk, folded, pretrained_weights
@@ -132,7 +134,9 @@ def test_a_new_network_takes_what_fits_of_an_earlier_one():
 
 def test_the_trunk_learns_late_and_slowly(tmp_path):
     trainer = Trainer(
-        options(steps=30, thaw=(0.34, 0.67), warm_up=0.0), SceneBank(disks(2), CPU), tmp_path
+        options(steps=30, thaw=(0.34, 0.67), warm_up=0.0, trunk_rates=(0.5, 0.2)),
+        SceneBank(disks(2), CPU),
+        tmp_path,
     )
     trunk = trainer.net.encoder.trunk
     early = [p for part in (trunk.stem, *trunk.blocks[:LATE]) for p in part.parameters()]
@@ -144,9 +148,19 @@ def test_the_trunk_learns_late_and_slowly(tmp_path):
     assert not any(seen[:21])
     assert all(seen[21:])
     factors = {id(p): g["factor"] for g in trainer.optimiser.param_groups for p in g["params"]}
-    assert {factors[id(p)] for p in early} == {EARLY_RATE}
-    assert {factors[id(p)] for p in trunk.blocks[LATE:].parameters()} <= {LATE_RATE}
+    assert {factors[id(p)] for p in early} == {0.2}
+    assert {factors[id(p)] for p in trunk.blocks[LATE:].parameters()} <= {0.5}
     assert factors[id(trainer.net.decoder.head.weight)] == 1
+
+
+def test_the_rate_rises_stays_and_falls():
+    shares = [_schedule(k / 100, 0.02, hold=0.6) for k in range(101)]
+    assert shares[0] < 0.1
+    assert shares[2:61] == [1.0] * 59
+    assert all(a > b for a, b in pairwise(shares[60:]))
+    assert abs(shares[-1] - 0.01) < 1e-9
+    with pytest.raises(ValueError, match="hold"):
+        options(hold=1.0)
 
 
 def square():

@@ -31,7 +31,9 @@ def test_the_folder_has_all_that_the_page_asks_for(
     raster = write_raster(tmp_path / "scene.tif", np.ones((3, 40, 50), np.uint8))
     out = tmp_path / "deep" / "site"
     assert run("web", out, raster) == 0
-    assert "python -m http.server" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "python -m http.server" in told
+    assert "open http://localhost:8000" in told
     listed = json.loads((out / "files.json").read_text())
     there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert there == {*listed["names"], "files.json", "scene.tif"}

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from geoiseg.errors import WeightsError
+from geoiseg.models.options import ModelOptions
 from geoiseg.quiet import quiet_onnxruntime
 
 THREADS_VARIABLE = "GEOISEG_THREADS"
@@ -26,18 +27,26 @@ class Graphs:
 
     Args:
         folder: Where the graphs and their card are.
-        threads: CPU threads per graph; 0 leaves the choice to onnxruntime.
+        threads: CPU threads per graph; 0 leaves the choice to the library.
+        options: By which library the encoder is run, and how exactly.
 
     Raises:
         WeightsError: A file is missing or is not what the card says.
+        GeoisegError: The library is not installed, or does not compute so.
     """
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, options: ModelOptions | None = None) -> None:
         onnxruntime: Any = quiet_onnxruntime()
         self.card = _read_card(folder)
-        self._encoder, self._decoder = (
-            _session(folder / name, str(self.card["sha256"][name]), threads) for name in FILES
+        encoder, decoder = (
+            _checked(folder / name, str(self.card["sha256"][name])) for name in FILES
         )
+        self._encoder, self._decoder = (_session(data, threads) for data in (encoder, decoder))
+        self._faster = None
+        if options is not None and options.backend == "openvino":
+            from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
+
+            self._faster = OpenVinoEncoder(encoder, options, threads)
         self.features = [output.name for output in self._encoder.get_outputs()]
         self._reads = {given.name for given in self._decoder.get_inputs()}
         told = {output.name for output in self._decoder.get_outputs()}
@@ -55,6 +64,8 @@ class Graphs:
             given: The encoder's inputs.
             only: The one feature that is wanted; what no other needs is not computed then.
         """
+        if self._faster is not None:
+            return self._faster.run(given, only)
         if only is not None:
             return {only: self._encoder.run([only], given, self._sparing)[0]}
         return dict(zip(self.features, self._encoder.run(None, given), strict=True))
@@ -78,9 +89,8 @@ def threads_wanted() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _session(path: Path, wanted: str, threads: int) -> Any:
-    """Return what runs a graph whose SHA-256 is the wanted one."""
-    onnxruntime: Any = quiet_onnxruntime()
+def _checked(path: Path, wanted: str) -> bytes:
+    """Return a graph whose SHA-256 is the wanted one."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -90,12 +100,18 @@ def _session(path: Path, wanted: str, threads: int) -> Any:
         raise WeightsError(
             f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg"
         )
+    return data
+
+
+def _session(graph: bytes, threads: int) -> Any:
+    """Return what runs a graph in onnxruntime."""
+    onnxruntime: Any = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Threads that spin while they wait would starve the map's server.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

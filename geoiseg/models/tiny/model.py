@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
+from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
 from geoiseg.models.tiny import DESCRIPTION
 from geoiseg.models.tiny.batch import (
@@ -39,9 +40,9 @@ from geoiseg.models.tiny.inputs import (
 )
 from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
-from geoiseg.models.tiny.pieces import STRIDE, cut
+from geoiseg.models.tiny.pieces import STRIDE, cut, part_of
 from geoiseg.prompting import PixelPrompts
-from geoiseg.raster import BoolArray
+from geoiseg.raster import BoolArray, Window
 
 Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
 """``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
@@ -55,7 +56,8 @@ class TinyModel:
     Args:
         folder: Where the graphs and their card are; the package's own when None.
         threads: CPU threads per graph; 0 goes by ``GEOISEG_THREADS``, else leaves the
-            choice to onnxruntime.
+            choice to the library that runs them.
+        options: By which library the encoder is run, and how exactly.
         patient: Whether the first prompts for a small object are decoded twice, the second
             time with the first answer to refine: a better first mask.
         name: In the registry.
@@ -69,11 +71,12 @@ class TinyModel:
         folder: Path | None = None,
         threads: int = 0,
         *,
+        options: ModelOptions | None = None,
         patient: bool = True,
         name: str = "tiny",
     ) -> None:
         self.folder = folder or Path(__file__).parent
-        self._graphs = Graphs(self.folder, threads or threads_wanted())
+        self._graphs = Graphs(self.folder, threads or threads_wanted(), options)
         self.card = self._graphs.card
         self._patient, self._name = patient, name
         self._close_ups = CloseUps()
@@ -263,6 +266,19 @@ class TinyModel:
         self._check(embedding)
         return decode_many(embedding, prompts, self._piece)
 
+    def part(self, embedding: Embedding, window: Window) -> Embedding:
+        """Return the embedding of a part of a chip, which is as when the whole was looked at.
+
+        Args:
+            embedding: What ``embed`` returned for the chip.
+            window: In its pixels; begins on cells of 32 pixels.
+
+        Raises:
+            ModelError: The embedding is another model's.
+        """
+        self._check(embedding)
+        return part_of(embedding, window)
+
     def dense(self, embedding: Embedding) -> DenseMaps:
         """Return what the dense heads say of every cell of four pixels.
 
@@ -384,9 +400,14 @@ class TinyModel:
         return f"{self.info.name}:{self.info.weights_hash}"
 
 
-def first_generation() -> TinyModel:
+def present(options: ModelOptions) -> TinyModel:
+    """Return the network that ships."""
+    return TinyModel(options=options)
+
+
+def first_generation(options: ModelOptions | None = None) -> TinyModel:
     """Return the network that shipped first, for what was made with it."""
-    return TinyModel(Path(__file__).parent / "first", name="tiny-1")
+    return TinyModel(Path(__file__).parent / "first", options=options, name="tiny-1")
 
 
 def _is_vague(prompts: PixelPrompts) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.models.protocol import Embedding
+from geoiseg.models.tiny.inputs import features_in
 from geoiseg.raster import Window
 
 STRIDE = 32
@@ -32,6 +34,15 @@ def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
         rows = slice(row * fine, (row + height) * fine)
         found[name] = widened(array[:, :, rows, col * fine : (col + width) * fine])
     return found
+
+
+def part_of(embedding: Embedding, window: Window) -> Embedding:
+    """Return the embedding of a window of a chip; it starts on a cell of the coarsest features."""
+    features = features_in(embedding)
+    arrays: dict[str, NDArray[Any]] = dict(cut(features, window))
+    for name in embedding.arrays.keys() - features.keys():
+        arrays[name] = embedding.arrays[name][window.slices]
+    return Embedding(embedding.model, window.shape, arrays)
 
 
 def span(middle: float, side: int, length: int) -> tuple[int, int]:

@@ -9,14 +9,17 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geoiseg.atomic import written
 from geoiseg.errors import WeightsError
+from geoiseg.models.own import folders_here
 from geoiseg.models.weights.archive import Members, reader, writer
 from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, Checkpoint, RemoteFile, from_hub
 from geoiseg.models.weights.download import Listener, disk_error
+from geoiseg.models.weights.own_bundle import check_own, install_own, own_entry
 from geoiseg.models.weights.pull import PullOptions, check_licence, land, room_for, staged
 from geoiseg.models.weights.store import Manifest, installed, read_manifest, verify
 from geoiseg.version import __version__
@@ -47,7 +50,8 @@ def bundle(names: Sequence[str], out: Path, listener: Listener | None = None) ->
     """Write installed weights, a list of packages and a README into one file, and return it.
 
     Args:
-        names: Of models whose weights are in the store; they are hashed on the way.
+        names: Of models whose weights are in the store, or that were trained here; they are
+            hashed on the way.
         out: ``.zip`` or ``.tar``; weights do not compress, so neither does this.
         listener: Told how it gets on.
 
@@ -58,28 +62,33 @@ def bundle(names: Sequence[str], out: Path, listener: Listener | None = None) ->
     listener = listener or Listener()
     if out.suffix not in (".zip", ".tar"):
         raise WeightsError(f"a bundle is a .zip or a .tar, got {out.name!r}")
-    here = installed()
+    here, own = installed(), folders_here()
+    entries = {name: own_entry(name, own[name]) for name in names if name in own}
     for name in names:
-        if name not in here:
-            have = ", ".join(here) or "none"
+        if name not in here and name not in own:
+            have = ", ".join((*here, *own)) or "none"
             raise WeightsError(
                 f"the weights of {name!r} are not in the store (there are: {have});"
                 f" run first: geoiseg models pull {name}"
             )
     manifests: dict[str, Manifest] = {}
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(one for one in names if one not in own):
         manifest = read_manifest(here[name])
         assert manifest is not None  # noqa: S101 - installed() lists only those with one
         with listener.bar(f"checking {name}", _size(manifest), 0) as advance:
             verify(here[name], advance)
         manifests[name] = manifest
     with written(out) as target, writer(target) as add:
-        add(INDEX, json.dumps({name: _portable(m) for name, m in manifests.items()}, indent=2))
-        add("README.txt", _readme(out, manifests))
+        index = {name: _portable(m) for name, m in manifests.items()} | entries
+        add(INDEX, json.dumps(index, indent=2))
+        add("README.txt", _readme(out, index))
         add("requirements.txt", requirements())
         for name, manifest in manifests.items():
             for file in manifest.files:
                 add(_member(name, file), here[name] / file)
+        for name, entry in entries.items():
+            for file in entry["files"]:
+                add(_member(name, file), own[name] / file)
     return out
 
 
@@ -105,8 +114,13 @@ def unbundle(
             )
         chosen = tuple(names) or tuple(index)
         for name in chosen:
-            check_licence(_described(index[name]), options)
+            if not index[name].get("own"):
+                check_licence(_described(index[name]), options)
         for name in chosen:
+            if index[name].get("own"):
+                install_own(members, index[name], partial(_member, name), force=options.force,
+                            listener=listener)  # fmt: skip
+                continue
             _install(members, index[name], options, listener)
     return chosen
 
@@ -177,16 +191,16 @@ def _portable(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _readme(out: Path, manifests: dict[str, Manifest]) -> str:
+def _readme(out: Path, index: dict[str, dict[str, Any]]) -> str:
     notices = []
-    for name, manifest in manifests.items():
+    for name, entry in index.items():
         known = CATALOGUE.get(name)
-        notices.append(f"{name}: {manifest.licence}, {manifest.source}")
+        notices.append(f"{name}: {entry['licence']}, {entry['source']}")
         if known is not None and known.notice:
             notices.append(f"  {known.notice}")
     return _README.format(
         version=__version__,
-        names=", ".join(manifests),
+        names=", ".join(index),
         file=out.name,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
@@ -201,7 +215,10 @@ def _read_index(members: Members, path: Path) -> dict[str, dict[str, Any]]:
         for name, entry in index.items():
             if entry["name"] != name:
                 raise ValueError(name)
-            _described(entry)
+            if entry.get("own"):
+                check_own(entry)
+            else:
+                _described(entry)
     except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         if isinstance(error, WeightsError):
             raise

@@ -156,10 +156,11 @@ def _chains(middle: Places, right: Places, ring: Index) -> Chains:
 def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return ``(m,)`` the shifts to the right at which logits are 0 between two centres.
 
-    NaN where they tell nothing: they contradict the mask, or only say yes and no.
+    NaN where they tell nothing: they contradict the mask, or say yes and no as surely as any.
     """
     width = logits.shape[1]
     values = logits.ravel()
+    surest = np.abs(values).max(initial=0)
 
     def at(place: Places) -> NDArray[np.float64]:
         pixel = np.floor(place.imag).astype(np.intp) * width + np.floor(place.real).astype(np.intp)
@@ -168,7 +169,7 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
 
     inside, outside = at(chains.middle + chains.right / 2), at(chains.middle - chains.right / 2)
     told = (inside > 0) & (outside < 0) & (chains.right != 0)
-    told &= inside != -outside
+    told &= (inside != -outside) | (inside < surest)
     shift = np.full(len(told), np.nan)
     shift[told] = 0.5 - inside[told] / (inside[told] - outside[told])
     limited: NDArray[np.float64] = np.clip(shift, -LIMIT, LIMIT)

@@ -34,6 +34,8 @@ READ = ["gpkg"]
 """Files that the companion opens as they are; QGIS copies all other layers to a GeoPackage."""
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
+AUGMENTS = ["none", "flip", "scale", "flip+scale"]
+USERS = ["centre", "realistic"]
 BACKENDS = ["auto", "torch", "segment-anything", "onnxruntime", "openvino"]
 
 
@@ -45,6 +47,9 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
     TITLE = ""
     HELP = ""
     """What the algorithm does."""
+    GROUP = "objects"
+    GROUP_TITLE = "Objects of a raster"
+    """Under which the toolbox lists it."""
 
     def name(self) -> str:
         """Return the second half of the id."""
@@ -57,6 +62,14 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
     def shortHelpString(self) -> str:  # noqa: N802 - a name of QGIS
         """Return what the algorithm does."""
         return tr(self.HELP)
+
+    def groupId(self) -> str:  # noqa: N802 - a name of QGIS
+        """Return the id of the group in the toolbox."""
+        return self.GROUP
+
+    def group(self) -> str:
+        """Return the title of the group in the toolbox."""
+        return tr(self.GROUP_TITLE)
 
     def createInstance(self) -> Any:  # noqa: N802 - a name of QGIS
         """Return another of the same kind."""
@@ -118,6 +131,10 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             " infrared; nir=4 says what a band is, sensor=landsat-8 what took the picture.",
             advanced=True,
         )
+        self.add_choice(
+            "AUGMENT", "Answer with the mean over views", AUGMENTS, advanced=True,
+            text="Mirror images, other scales, or both: slower, and steadier.",
+        )  # fmt: skip
         self.add_choice("DEVICE", "Device", DEVICES, advanced=True)
         self.add_choice("PRECISION", "Precision", PRECISIONS, advanced=True)
         self.add_choice("BACKEND", "Library that runs the model", BACKENDS, advanced=True)
@@ -137,12 +154,18 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
         return {
             "raster": raster.path,
             "bands": self.bands(parameters, context),
-            "model": self.parameterAsString(parameters, "MODEL", context),
+            "model": self.model(parameters, context),
             "gsd": self.number(parameters, "GSD", context),
             "device": self.parameterAsString(parameters, "DEVICE", context),
             "precision": self.parameterAsString(parameters, "PRECISION", context),
             "backend": self.parameterAsString(parameters, "BACKEND", context),
         }
+
+    def model(self, parameters: Any, context: Any) -> str:
+        """Return the model's name, with the views over which it answers."""
+        name = str(self.parameterAsString(parameters, "MODEL", context))
+        views = self.parameterAsString(parameters, "AUGMENT", context)
+        return name if views in ("", AUGMENTS[0]) else f"{name}+{views}"
 
     def bands(self, parameters: Any, context: Any) -> List[Any]:
         """Return the bands to segment: by name where they are named, or else by number."""
@@ -248,6 +271,8 @@ class CompanionAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(f"{error}{hint}") from error
         finally:
             channel.stop()
+        for line in result.get("said", []):
+            feedback.pushInfo(line)
         for problem in result.get("problems", []):
             feedback.reportError(problem, False)
         return result

@@ -22,6 +22,8 @@ class CleanCoverage(CompanionAlgorithm):
 
     ID = "clean"
     TITLE = "Clean coverage"
+    GROUP = "outlines"
+    GROUP_TITLE = "Outlines and shorelines"
     HELP = (
         "Makes polygons a clean coverage: overlaps are resolved by the rule, gaps and slivers"
         " below a width go to the neighbour of the longest border, shared borders become the"
@@ -52,6 +54,10 @@ class CleanCoverage(CompanionAlgorithm):
             text="By default as the gaps.",
         )  # fmt: skip
         self.add_number("SIMPLIFY", "Metres that borders may move", 0.0, least=0.0)
+        self.add_number(
+            "STRAIGHT", "Straight edges: metres that borders stray from them", 0.0, least=0.0,
+            advanced=True, text="At any angle, for parcels.",
+        )  # fmt: skip
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
         self.add_number(
@@ -74,6 +80,7 @@ class CleanCoverage(CompanionAlgorithm):
                 "column": self.parameterAsString(parameters, "COLUMN", context) or None,
                 "gap": self.parameterAsDouble(parameters, "GAP", context),
                 "sliver": self.number(parameters, "SLIVER", context),
+                "straight": self.parameterAsDouble(parameters, "STRAIGHT", context),
                 "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
                 "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),

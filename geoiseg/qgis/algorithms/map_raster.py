@@ -47,6 +47,7 @@ class MapRaster(CompanionAlgorithm):
             text="Fewer pixels find more, smaller objects, and take longer. By default 64.",
         )  # fmt: skip
         self.add_words()
+        self.add_coverage()
         for name, title in (
             ("MIN_SCORE", "Least score"),
             ("MIN_STABILITY", "Least stability"),
@@ -76,6 +77,24 @@ class MapRaster(CompanionAlgorithm):
         self.add_result("OBJECTS", "Objects")
         self.add_result("AREA", "Their area in square metres")
         self.add_result("FAILED", "Windows that failed")
+
+    def add_coverage(self) -> None:
+        """Add whether objects share their borders, and by which others they are judged."""
+        coverage = QgsProcessingParameterBoolean("COVERAGE", "A coverage without gaps", False)
+        self.add(coverage, "A partition of the objects' ground: no overlaps, borders shared.")
+        self.add_number(
+            "SIMPLIFY", "Pixels that borders of a coverage may move", 0.0, least=0.0, most=100.0,
+            advanced=True, text="Both sides alike.",
+        )  # fmt: skip
+        shapes = [POLYGONS]
+        self.add(
+            QgsProcessingParameterVectorLayer("LABELS", "Drawn objects", shapes, None, True),
+            "By which precision, recall, F1 and mAP are told in the log.", advanced=True,
+        )  # fmt: skip
+        self.add(
+            QgsProcessingParameterBoolean("KEEP_EMBEDDINGS", "Keep what is encoded", False),
+            "On disk, for the next run.", advanced=True,
+        )  # fmt: skip
 
     def add_words(self) -> None:
         """Add what is looked for in words or by example."""
@@ -124,6 +143,10 @@ class MapRaster(CompanionAlgorithm):
                 "tile": self.parameterAsInt(parameters, "TILE", context),
                 "workers": self.parameterAsInt(parameters, "WORKERS", context),
                 "scheduler": self.parameterAsString(parameters, "SCHEDULER", context) or None,
+                "coverage": self.parameterAsBoolean(parameters, "COVERAGE", context),
+                "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
+                "labels": self.source(parameters, "LABELS", context, feedback),
+                "keep_embeddings": self.parameterAsBoolean(parameters, "KEEP_EMBEDDINGS", context),
                 "resume": self.parameterAsBoolean(parameters, "RESUME", context),
                 "quicklook": look or None,
                 "out": out,

@@ -37,6 +37,10 @@ class RefineOutlines(CompanionAlgorithm):
         self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
+        self.add_number(
+            "STRAIGHT", "Straight edges: pixels that outlines stray from them", 0.0, least=0.0,
+            most=100.0, advanced=True, text="At any angle, for parcels; 1.5 to 3.",
+        )  # fmt: skip
         self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", True))
         self.add_number("WORKERS", "Processes", 1, whole=True, least=1, advanced=True)
         self.add(QgsProcessingParameterBoolean("RESUME", "Resume an interrupted run", False))
@@ -58,6 +62,7 @@ class RefineOutlines(CompanionAlgorithm):
                 "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
                 "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),
+                "straight": self.parameterAsDouble(parameters, "STRAIGHT", context),
                 "line": "contour" if contour else "pixels",
                 "workers": self.parameterAsInt(parameters, "WORKERS", context),
                 "resume": self.parameterAsBoolean(parameters, "RESUME", context),

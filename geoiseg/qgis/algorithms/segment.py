@@ -35,6 +35,10 @@ class SegmentFromPrompts(CompanionAlgorithm):
         self.add_number("SIMPLIFY", "Simplify by so many pixels", 0.0, least=0.0, most=100.0)
         self.add_number("SMOOTH", "Rounds of smoothing", 0, whole=True, least=0, most=5)
         self.add(QgsProcessingParameterBoolean("SQUARE", "Make right angles, for buildings", False))
+        self.add_number(
+            "STRAIGHT", "Straight edges: pixels that outlines stray from them", 0.0, least=0.0,
+            most=100.0, advanced=True, text="At any angle, for parcels; 1.5 to 3.",
+        )  # fmt: skip
         self.add(QgsProcessingParameterBoolean("CONTOUR", "Outlines without stairs", True))
         self.add_number("HOLES", "Fill holes of fewer square metres", 0.0, least=0.0, advanced=True)
         self.add_number("PARTS", "Drop parts of fewer square metres", 0.0, least=0.0, advanced=True)
@@ -67,6 +71,7 @@ class SegmentFromPrompts(CompanionAlgorithm):
                 "simplify": self.parameterAsDouble(parameters, "SIMPLIFY", context),
                 "smooth": self.parameterAsInt(parameters, "SMOOTH", context),
                 "square": self.parameterAsBoolean(parameters, "SQUARE", context),
+                "straight": self.parameterAsDouble(parameters, "STRAIGHT", context),
                 "line": "contour"
                 if self.parameterAsBoolean(parameters, "CONTOUR", context)
                 else "pixels",

@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..words import tr  # noqa: TID252 - QGIS names the package
+from .removal import Removal
 from .runner import Setup, these_sources
 from .script import SetupError
 
@@ -60,6 +61,8 @@ class SetupWindow(QDialog):
         self.copy = self._button(tr("Copy the log"), self._copy)
         self.close_button = self._button(tr("Close"), self.close)
         self._lay_out()
+        self.removal = Removal(self)
+        self.removal.finished.connect(self._removed)
         setup.progressed.connect(self._progress)
         setup.logged.connect(self.log.appendPlainText)
         setup.finished.connect(self._finished)
@@ -87,7 +90,8 @@ class SetupWindow(QDialog):
 
     def _look(self, *_: Any) -> None:
         """Show what there is and what can be done."""
-        busy, sources = self.setup.busy, these_sources()
+        removing, sources = self.removal.busy, these_sources()
+        busy = self.setup.busy or removing
         state = self.setup.home.state(sources.stamp)
         said = self.setup.home.current
         about: Dict[str, str] = {
@@ -109,8 +113,9 @@ class SetupWindow(QDialog):
                   "broken": tr("Repair")}  # fmt: skip
         self.begin.setText(titles[state])
         self.begin.setEnabled(not busy)
-        self.stop.setEnabled(busy)
+        self.stop.setEnabled(self.setup.busy)
         self.remove.setEnabled(not busy and state != "none")
+        self.bar.setRange(0, 0 if removing else STEPS)
         self.bar.setVisible(busy)
 
     def _progress(self, share: float, title: str) -> None:
@@ -141,12 +146,16 @@ class SetupWindow(QDialog):
             self.remove_now()
 
     def remove_now(self) -> None:
-        """Remove the environment."""
+        """Remove the environment; the window of QGIS goes on working."""
         self._stop_using()
-        try:
-            self.setup.home.remove()
+        self.step.setText(tr("Removing…"))
+        self.removal.start(self.setup.home)
+        self._look()
+
+    def _removed(self, error: Optional[OSError]) -> None:
+        if error is None:
             self.step.setText(tr("geoiseg's environment is removed."))
-        except OSError as error:
+        else:
             line = tr("{name} can not be removed ({why}): close other QGIS windows, then try again")
             self.step.setText(line.format(name=error.filename, why=error.strerror))
         self._look()

@@ -1,6 +1,7 @@
-/** A mask becomes a polygon along the pixels' edges. */
+/** A mask becomes a polygon, without stairs or along the pixels' edges. */
 
-/** @import {Affine, Bits, Geometry} from "./types.js" */
+/** @import {Affine, Bits, Geometry, Plane} from "./types.js" */
+import { withoutStairs } from "./contour.js";
 import { applied } from "./grid.js";
 
 /** Steps along the border as x, y: right, down, left, up; the object is on the right-hand side. */
@@ -14,19 +15,28 @@ const STEPS = [
 /**
  * The mask's outline in the CRS; null where it is empty.
  *
- * Every vertex is a corner of a pixel. Parts that touch at a corner alone stay apart, in the order
- * of their first pixels; exteriors run anticlockwise with y upwards, holes clockwise.
+ * Parts that touch at a corner alone stay apart, in the order of their first pixels; exteriors run
+ * anticlockwise with y upwards, holes clockwise.
  * @param {Bits} mask
  * @param {Affine} transform from the mask's pixels to the CRS
+ * @param {Plane | null} logits of the mask's pixels, above 0 on the object: vertices lie where they
+ *   are 0 between the centres of pixels. Null for the pixels' edges.
  * @returns {Geometry | null}
  */
-export function outline(mask, transform) {
+export function outline(mask, transform, logits) {
   const rings = traced(mask);
   if (!rings.length) return null;
   const [a, b, , d, e] = transform;
   const isMirrored = a * e - b * d <= 0;
+  const surest = logits?.data.reduce(
+    (most, one) => Math.max(most, Math.abs(one)),
+    0,
+  );
   const polygons = grouped(rings, mask).map((polygon) =>
-    polygon.map((ring) => {
+    polygon.map((corners) => {
+      const ring = logits
+        ? withoutStairs(corners, logits, surest ?? 0)
+        : corners;
       const ordered = isMirrored ? [...ring].reverse() : ring;
       return [...ordered, ordered[0]].map(([x, y]) => applied(transform, x, y));
     }),
@@ -36,7 +46,7 @@ export function outline(mask, transform) {
     : { type: "MultiPolygon", coordinates: polygons };
 }
 
-/** @typedef {[number, number][]} Ring corners of pixels, not closed */
+/** @typedef {[number, number][]} Ring places in the pixel frame, not closed */
 
 /**
  * All rings in the order of their first corners, row by row. None passes a corner twice.

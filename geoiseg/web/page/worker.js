@@ -43,6 +43,11 @@ function opened() {
   return raster;
 }
 
+/** The outline without stairs, in the raster's CRS. @param {Outcome} outcome */
+function drawn({ mask, frame, logits }) {
+  return outline(mask, opened().grid.fromFrame(frame), logits);
+}
+
 /** @returns {Shown | null} */
 function shown(milliseconds = 0) {
   const last = history[history.length - 1];
@@ -120,9 +125,7 @@ export const calls = {
    */
   async accept() {
     const last = history[history.length - 1];
-    const geometry =
-      last &&
-      outline(last.outcome.mask, opened().grid.fromFrame(last.outcome.frame));
+    const geometry = last && drawn(last.outcome);
     if (!geometry)
       throw new Error(
         "there is nothing to accept yet: click on an object first",
@@ -139,13 +142,14 @@ export const calls = {
   },
 
   /**
-   * The outline of a mask in its own pixels, as `accept` draws it.
-   * @param {{rows: number, cols: number, pixels: number[]}} asked
+   * The outline of a mask in its own pixels, as `accept` draws it with these logits.
+   * @param {{rows: number, cols: number, pixels: number[], logits: number[] | null}} asked
    */
-  async outline({ rows, cols, pixels }) {
+  async outline({ rows, cols, pixels, logits }) {
     const mask = bits(rows, cols);
     mask.data.set(pixels);
-    return outline(mask, [1, 0, 0, 0, 1, 0]);
+    const told = logits && { rows, cols, data: Float32Array.from(logits) };
+    return outline(mask, [1, 0, 0, 0, 1, 0], told);
   },
 };
 

@@ -99,6 +99,7 @@ COMMANDS = (
     Action("like", "Find more like the accepted features of the class", ("l",)),
     Action("preview", "Preview under the cursor on or off", ("h",)),
     Action("stop", "Stop what is going on"),
+    Action("stop-training", "Stop the training; it can be gone on with"),
     Action("fit", "Show the whole raster", ("0",)),
     Action("save", "Save the project", ("ctrl+s",)),
     *REVIEW,

@@ -258,9 +258,9 @@ class Hand {
       if (event.key === "Escape" && this.held) {
         stop(event);
         this.abandon();
-      } else if (["Delete", "Backspace"].includes(event.key) && this.over?.vertex >= 0) {
-        stop(event);
-        this.remove(this.over.vertex);
+      } else if (["Delete", "Backspace"].includes(event.key) && this.outline) {
+        stop(event); // a second one, with no vertex below the cursor any more, is not for the feature
+        if (this.over?.vertex >= 0) this.remove(this.over.vertex);
       }
     });
   }

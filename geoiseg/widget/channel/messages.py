@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from geoiseg.errors import GeoisegError
+from geoiseg.features import STATES
 from geoiseg.prompting import MAX_TEXT
 from geoiseg.raster import COMPOSITES, LONGEST
-from geoiseg.session.reviewing import STATES
 from geoiseg.widget.channel.actions import ACTIONS, MAX_CLASSES, NAMED
 
 MAX_VERTICES = 4000
@@ -139,7 +139,7 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """A tool, class, model, or what a border follows, by name."""
+    """A tool, class, model, what a border follows, or with ``train`` a model to be, by name."""
 
     what: str
     name: str
@@ -373,7 +373,7 @@ def _do(content: Mapping[str, Any], _: Sequence[Any]) -> Do:
 
 
 def _choose(content: Mapping[str, Any], _: Sequence[Any]) -> Choose:
-    what = _one_of(content, "what", (*NAMED, "label", "model"))
+    what = _one_of(content, "what", (*NAMED, "label", "model", "train"))
     if what in NAMED:
         return Choose(what, _one_of(content, "name", NAMED[what]))
     return Choose(what, _text(content, "name", MAX_NAME))

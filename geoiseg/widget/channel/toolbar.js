@@ -163,8 +163,8 @@ class Ui {
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow, state.can_sharpen], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
-    const { model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count } = state;
-    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count], () => this.panel(state));
+    const { model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count, training } = state;
+    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count, this.open === "settings" && training], () => this.panel(state));
   }
 
   part(name, now, build) {
@@ -346,7 +346,7 @@ class Ui {
     return h("div", { className: "gs-row" }, h("span", {}, name), h("div", {}, ...fields.filter(Boolean)));
   }
 
-  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible }) {
+  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, training }) {
     const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
@@ -369,7 +369,18 @@ class Ui {
       h("section", {}, ...this.shapeRows(shape, snap_unit, count)),
       h("section", {}, this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
+      h("section", {}, ...this.trainRows(count, training)),
     ];
+  }
+
+  trainRows(count, { running, name, what, done, whole, said }) {
+    if (running) {
+      const bar = h("progress", { max: whole || 1, value: done ?? 0, ariaLabel: "Training" });
+      return [this.row("Training", bar, h("button", { type: "button", onclick: () => this.do("stop-training") }, "Stop")), h("p", {}, what ? `${name}: ${what}, ${done} of ${whole}` : "Beginning…")];
+    }
+    const field = h("input", { type: "text", value: name ?? "", placeholder: "name", maxLength: 60, ariaLabel: "Name of your model" });
+    const begin = h("button", { type: "button", onclick: () => this.send({ kind: "choose", what: "train", name: field.value.trim() }) }, "Train");
+    return [this.row("Own model", field, begin), h("p", {}, said ?? `Teaches tiny with the ${count} accepted features, in minutes; clicks go on meanwhile.`)];
   }
 
   /** Sliders for what changes in ground units; their steps go by the size of a pixel. */

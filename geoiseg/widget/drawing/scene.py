@@ -9,11 +9,11 @@ from typing import Any
 import ipyleaflet
 import shapely
 
-from geoiseg.features import Feature
+from geoiseg.features import REJECTED, Feature
 from geoiseg.prompting import Point, Prompt, Region, Scribble, Text
 from geoiseg.segment import Suggestion
 from geoiseg.session import Session
-from geoiseg.session.reviewing import REJECTED, state_of
+from geoiseg.session.reviewing import state_of
 from geoiseg.widget.channel.bridge import Bridge
 from geoiseg.widget.drawing.labels import Labels
 from geoiseg.widget.frame import MapFrame

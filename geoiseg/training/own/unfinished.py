@@ -1,0 +1,116 @@
+"""A model that is being made: a folder beside the one that is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import shapely
+import torch
+
+from geoiseg.atomic import written
+from geoiseg.errors import CancelledError, ExportError, GeoisegError
+from geoiseg.training.own.learn import State
+from geoiseg.training.own.material import Source
+
+TASK, STATE, MODEL = "task.json", "state.pt", "model"
+"""What is made, how far it is, and the folder that is going to be the model."""
+
+
+def place_beside(folder: Path) -> Path:
+    """Return where a model is made that is going to be in a folder."""
+    return folder.with_name(f".{folder.name}.part")
+
+
+def task_of(sources: Sequence[Source], options: dict[str, Any], weights: str) -> dict[str, Any]:
+    """Return what a training depends on: one that was stopped goes on where this is the same.
+
+    Args:
+        sources: What it learns from.
+        options: How.
+        weights: Hash of the weights it begins from.
+    """
+    digest = hashlib.sha256()
+    for one in sources:
+        said = (one.raster.name, one.raster.asked, one.raster.grid.shape, one.gsd, one.labels)
+        digest.update(repr(said).encode())
+        for shape in one.shapes:
+            digest.update(shapely.to_wkb(shape))
+    return {"features": digest.hexdigest(), "options": options, "weights": weights}
+
+
+class Unfinished:
+    """The folder of a model that is being made."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    @property
+    def model(self) -> Path:
+        """The folder that is going to be the model."""
+        made = self._place / MODEL
+        made.mkdir(exist_ok=True)
+        return made
+
+    def keep(self, state: State) -> None:
+        """Write how far the training is; what was kept before is replaced whole."""
+        with written(self._place / STATE) as target:
+            torch.save(state, target)
+
+    def kept(self) -> State | None:
+        """Return how far the training was; None where it has to begin."""
+        try:
+            state: State = torch.load(self._place / STATE, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+            return None
+        return state
+
+
+@contextmanager
+def unfinished(folder: Path, task: dict[str, Any]) -> Iterator[Unfinished]:
+    """Give the folder in which a model is made.
+
+    It is kept where the work is stopped or killed, and is gone on with if the task is the same; at
+    the end, and where something is wrong, it is removed.
+
+    Args:
+        folder: That the model is going to be in.
+        task: As ``task_of`` gives it.
+
+    Raises:
+        ExportError: It can not be written.
+    """
+    place = place_beside(folder)
+    try:
+        if _task(place) != task:
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            with written(place / TASK) as target:
+                target.write_text(json.dumps(task), encoding="utf-8")
+        yield Unfinished(place)
+    except (CancelledError, KeyboardInterrupt):
+        raise
+    except GeoisegError:
+        _remove(place)
+        raise
+    except OSError as error:
+        _remove(place)
+        raise ExportError(f"can not write {folder}: {error.strerror or error}") from error
+    _remove(place)
+
+
+def _task(place: Path) -> Any:
+    try:
+        return json.loads((place / TASK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)

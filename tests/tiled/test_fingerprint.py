@@ -1,0 +1,62 @@
+"""A run is not gone on with by other constants of the code than it began with."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+import geoiseg
+from geoiseg.errors import CancelledError, LedgerError
+from geoiseg.segment import hierarchy
+from geoiseg.tiled import AutomaticOptions, MapOptions, doubt, ledger_path
+from geoiseg.tiled.fingerprint import constants
+from geoiseg.tiled.options import DenseOptions
+from tests.mosaic import write_mosaic
+from tests.tiled.test_dense import DenseFlood
+
+
+def stopped(done: int, total: int, text: str) -> None:
+    if done:
+        raise CancelledError("enough")
+
+
+def test_other_weights_are_refused_in_one_line_that_names_them(tmp_path, monkeypatch):
+    truth = np.zeros((200, 200), np.int32)
+    truth[20:80, 20:180] = 1
+    raster, out = write_mosaic(tmp_path / "in.tif", truth).path, tmp_path / "out.gpkg"
+    options = MapOptions(window=128, overlap=32, tile=128)
+    given = {"model": DenseFlood(), "options": options}
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, **given, progress=stopped)
+    weights = hierarchy.WEIGHTS
+    monkeypatch.setattr(hierarchy, "WEIGHTS", (*weights[:-1], weights[-1] + 0.1))
+    with pytest.raises(LedgerError, match=r"another version of geoiseg, whose hierarchy.WEIGHTS"):
+        geoiseg.segment_raster(raster, out, **given, resume=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(doubt, "ODDS", (0.0, 1.0))  # says nothing about the fast mode
+    assert geoiseg.segment_raster(raster, out, **given, resume=True).complete
+
+
+def test_a_ledger_of_a_version_that_kept_no_constants_is_refused(tmp_path):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128)
+    given = {"model": DenseFlood(), "options": options}
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, **given, progress=stopped)
+    with sqlite3.connect(ledger_path(out)) as db:
+        db.execute("DELETE FROM run WHERE name LIKE 'constant %'")
+    db.close()
+    with pytest.raises(LedgerError, match=r"another version of geoiseg.* remove it to begin anew"):
+        geoiseg.segment_raster(raster, out, **given, resume=True)
+
+
+def test_each_way_to_map_has_its_own_constants():
+    fast, best = (constants(DenseOptions(best=best), words=False) for best in (False, True))
+    assert {"hierarchy.WEIGHTS", "scales.SURE", "dense.SETTLED", "reading.PART"} <= set(fast)
+    assert set(best) - set(fast) >= {"doubt.ODDS", "doubt.DOUBTFUL", "sighted.ROOM"}
+    lattice = constants(AutomaticOptions(), words=False)
+    assert "candidates.SPECK" in lattice
+    assert "hierarchy.WEIGHTS" not in lattice
+    assert "embedded.SHAPES" in constants(DenseOptions(), words=True)

@@ -295,6 +295,38 @@ def small_sam3(folder: Path) -> Any:
     return model
 
 
+def small_lite_text(folder: Path) -> Any:
+    """Save a SAM 3 LiteText, a detector with a light text encoder, and return it."""
+    from transformers import Sam3LiteTextConfig, Sam3LiteTextModel
+
+    vit = {
+        "model_type": "sam3_vit_model", "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE_3, "patch_size": 14,
+        "window_size": 4, "global_attn_indexes": [1], "pretrain_image_size": 56,
+    }  # fmt: skip
+    vision = {
+        "model_type": "sam3_vision_model", "backbone_config": vit, "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    }  # fmt: skip
+    part = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+    text = {
+        "vocab_size": 600, "hidden_size": 32, "intermediate_size": 64, "projection_dim": 32,
+        "num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 16,
+    }  # fmt: skip
+    config = Sam3LiteTextConfig(
+        vision_config=vision,
+        text_config=text,
+        geometry_encoder_config={"num_layers": 1, **part},
+        detr_encoder_config={"num_layers": 1, **part},
+        detr_decoder_config={"num_layers": 2, "num_queries": 12, **part},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 4},
+    )
+    model = shaken(Sam3LiteTextModel(config))
+    model.save_pretrained(folder)
+    few_words(folder)
+    return model
+
+
 def few_words(folder: Path) -> None:
     """Save a tokenizer of CLIP's kind that knows letters and a few words."""
     from transformers import CLIPTokenizer

@@ -130,7 +130,7 @@ class Augmented:
             embedded = self.model.embed(seen, there)
             arrays |= {f"view{number}_{name}": own for name, own in embedded.arrays.items()}
             arrays[f"view{number}_made_by"] = np.frombuffer(embedded.model.encode(), np.uint8)
-        return Embedding(self._identity, shape, arrays)
+        return Embedding(self.info.identity, shape, arrays)
 
     def decode(
         self,
@@ -177,7 +177,7 @@ class Augmented:
         self, embedding: Embedding, prompts: PixelPrompts, previous: NDArray[np.float32] | None
     ) -> list[Masks]:
         """Return what each view says, back on the chip."""
-        embedding.check_made_by(self._identity)
+        embedding.check_made_by(self.info.identity)
         shape = embedding.shape
         answers = []
         for number, view in enumerate(self.views):
@@ -199,10 +199,6 @@ class Augmented:
         }
         made_by = np.asarray(own.pop("made_by"), np.uint8).tobytes().decode()
         return Embedding(made_by, self.views[number].size(embedding.shape), own)
-
-    @property
-    def _identity(self) -> str:
-        return f"{self.info.name}:{self.info.weights_hash}"
 
 
 def _same(wanted: FloatArray, other: Masks) -> tuple[FloatArray, float] | None:

@@ -59,6 +59,8 @@ _FAMILIES = {
     "sam2": "Segment Anything 2",
     "edgetam": "EdgeTAM: SAM 2 made small",
     "sam3": "Segment Anything 3: also words and examples",
+    "efficient-sam": "EfficientSAM: a small plain encoder; up to six points, no mask before",
+    "efficientvit-sam": "EfficientViT-SAM: a fast encoder, SAM's decoder",
     "ritm": "RITM: shown the clicks and the mask before; + f-BRS on demand",
     "simpleclick": "SimpleClick: a plain vision transformer, shown the clicks",
     "focalclick": "FocalClick: coarse, then refined around the last click",

@@ -47,6 +47,11 @@ class ModelInfo:
     """Whether it says of all pixels at once what they are, without a prompt: a
     :class:`DenseModel`."""
 
+    @property
+    def identity(self) -> str:
+        """Name and weights, as embeddings say who made them."""
+        return f"{self.name}:{self.weights_hash}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:

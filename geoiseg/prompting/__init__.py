@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         level_for_gsd,
         place,
     )
-    from geoiseg.prompting.pixel import PixelPrompts
+    from geoiseg.prompting.pixel import PixelPrompts, inside_box, points_along
     from geoiseg.prompting.prompts import (
         MAX_TEXT,
         Box,
@@ -50,9 +50,11 @@ __all__ = [
     "check_inside",
     "coarsest_level",
     "holds",
+    "inside_box",
     "level_for_gsd",
     "localise",
     "place",
+    "points_along",
     "prompt_from_dict",
     "prompt_to_dict",
 ]
@@ -69,7 +71,7 @@ __getattr__, __dir__ = lazy(
             "level_for_gsd",
             "place",
         ],
-        "pixel": ["PixelPrompts"],
+        "pixel": ["PixelPrompts", "inside_box", "points_along"],
         "prompts": [
             "MAX_TEXT",
             "Box",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,3 +42,25 @@ class PixelPrompts:
         return bool(
             len(self.points) or self.box is not None or self.scribbles or self.mask is not None
         )
+
+
+def points_along(stroke: NDArray[Any], step: float, most: int) -> NDArray[np.float64]:
+    """Return ``(n, 2)`` points evenly along a stroke, inside its ends.
+
+    Args:
+        stroke: ``(k, 2)`` vertices.
+        step: Length that one point stands for.
+        most: Points at most.
+    """
+    steps = np.hypot(*np.diff(stroke, axis=0).T) if len(stroke) > 1 else np.zeros(0)
+    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+    count = int(np.clip(np.ceil(travelled[-1] / step), 1, most))
+    at = (np.arange(count) + 0.5) / count * travelled[-1]
+    return np.stack([np.interp(at, travelled, stroke[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def inside_box(box: tuple[float, float, float, float], shape: tuple[int, int]) -> BoolArray:
+    """Return ``(y, x)`` the pixels of a chip whose middle lies in a box ``x0, y0, x1, y1``."""
+    rows, columns = np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5
+    x0, y0, x1, y1 = box
+    return ((rows >= y0) & (rows <= y1))[:, None] & ((columns >= x0) & (columns <= x1))[None]

@@ -260,7 +260,7 @@ def test_what_is_no_sam3_is_refused_in_one_line(folder: Path, theirs: Any, tmp_p
     cases = {
         "text_projection": lambda: saved(folder, tmp_path / "part", config, part),
         "takes no clicks": lambda: saved(
-            folder, tmp_path / "detector", config["detector_config"], {"a.b": torch.zeros(1)}
+            folder, tmp_path / "sight", {"model_type": "sam3_vision_model"}, {"a.b": torch.zeros(1)}
         ),
     }
     for message, make in cases.items():

@@ -41,6 +41,7 @@ from geoiseg.models.weights.catalogue import (
 )
 from geoiseg.models.weights.click_rows import CLICK_ROWS
 from geoiseg.models.weights.download import Listener, fetch
+from geoiseg.models.weights.light_rows import LIGHT_ROWS
 from geoiseg.models.weights.pull import PullOptions, pull
 from tests.conftest import Disk, needed
 
@@ -623,7 +624,7 @@ def test_the_catalogue_is_sound() -> None:
         assert checkpoint.source.startswith("https://")
         assert checkpoint.bytes > 1e7
         assert checkpoint.parameters > 1e6
-        unpinned = checkpoint.architecture in {row.name for row in CLICK_ROWS}
+        unpinned = checkpoint.architecture in {row.name for row in (*CLICK_ROWS, *LIGHT_ROWS)}
         assert unpinned or checkpoint.repo or all(f.url and f.sha256 for f in checkpoint.files)
         assert bool(checkpoint.notice) == (checkpoint.licence not in {"Apache-2.0", "MIT"})
     hashes = {

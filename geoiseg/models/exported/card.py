@@ -14,6 +14,11 @@ CARD = "card.json"
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 WEIGHTS = ".weights"
 """Ending of the file beside a graph that holds its weights."""
+PADDED, HALF = "padded", "padded, half"
+SQUASHED_IMAGENET, SQUASHED_HALF = "squashed, imagenet", "squashed, half"
+"""How a chip becomes the encoder's image: scaled and padded as SAM does, the image half as large as
+the square of the prompts, or squashed, with the colours of ImageNet or around a half."""
+FRAMES = (PADDED, HALF, SQUASHED_IMAGENET, SQUASHED_HALF)
 FORMAT = 1
 """Of the graphs' inputs and outputs."""
 
@@ -36,6 +41,8 @@ class Card:
     sha256: dict[str, str]
     """Of the files, by name."""
     format: int = FORMAT
+    frame: str = PADDED
+    """How a chip becomes the encoder's image."""
     int8: dict[str, Any] | None = None
     """Of an int8 encoder: its kind, the IoU of its masks with those of fp32, and on what."""
 
@@ -75,12 +82,14 @@ def read_card(folder: Path) -> Card:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content
         raise WeightsError(f"{str(path)!r} has format {found!r}, not {FORMAT}; {again}")
-    content.setdefault("int8", None)  # unknown to the first cards
+    content = {"int8": None, "frame": PADDED, **content}  # unknown to the first cards
     wanted = {field.name for field in fields(Card)}
     if set(content) != wanted or not isinstance(content["sha256"], dict):
         odd = sorted(set(content) ^ wanted)
         raise WeightsError(f"{str(path)!r} is no card of an export: {odd}; {again}")
     card = Card(**content)
+    if card.frame not in FRAMES:
+        raise WeightsError(f"{str(path)!r} has frame {card.frame!r}, unknown here; {again}")
     for name in {ENCODER, DECODER} | set(card.sha256):
         file = folder / Path(name).name
         if file_hash(file) != card.sha256.get(name):

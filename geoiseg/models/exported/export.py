@@ -5,11 +5,23 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import ExportError, WeightsError, require
-from geoiseg.models.exported.card import CARD, DECODER, ENCODER, Card, hashes, write_card
+from geoiseg.models.exported.card import (
+    CARD,
+    DECODER,
+    ENCODER,
+    HALF,
+    PADDED,
+    SQUASHED_HALF,
+    SQUASHED_IMAGENET,
+    Card,
+    hashes,
+    write_card,
+)
 from geoiseg.models.exported.int8 import Int8, save_graph
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.sam.loader import Source
@@ -17,8 +29,14 @@ from geoiseg.models.weights.catalogue import CATALOGUE, HUB_PREFIX, from_hub
 from geoiseg.models.weights.store import find
 
 OPSET = 17
-ARCHITECTURES = ("sam-vit", "mobile-sam", "slimsam")
+ARCHITECTURES = (
+    "sam-vit", "mobile-sam", "slimsam", "efficientvit-sam", "sam2", "edgetam", "sam3",
+)  # fmt: skip
 """Beginnings of the names of those that can be exported."""
+SQUASHED = ("sam2", "edgetam", "sam3")
+"""Those of transformers, whose decoder takes three maps."""
+EXACT = ModelOptions(device="cpu", precision="fp32")
+"""How a network is loaded of which graphs are made."""
 FREE = {
     "points": {0: "n", 1: "k"},
     "labels": {0: "n", 1: "k"},
@@ -36,7 +54,7 @@ def export(name: str | Path, out: Path, options: ModelOptions, int8: Int8 | None
         raise ExportError(f"{out} is there already; give a new folder, or remove it first")
     given = Path(name).expanduser()
     made = int8 is not None and (given / CARD).is_file()
-    source = given if made else _exportable(name, options)
+    source = given if made else _exportable(name)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
@@ -67,15 +85,16 @@ def _fill(folder: Path, source: Source | Path, int8: Int8 | None, options: Model
         shutil.rmtree(folder / "fp32", ignore_errors=True)
 
 
-def _exportable(name: str | Path, options: ModelOptions) -> Source:
+def _exportable(name: str | Path) -> Source:
     """Return the checkpoint of a name or path.
 
     Raises:
         WeightsError: It is not here, or of an architecture that can not be exported.
     """
     require("torch", "sam")
-    source = _source(name, options)
-    if not source.architecture.startswith(ARCHITECTURES):
+    source = _source(name, EXACT)
+    words = source.architecture == "sam3-words"  # which has no decoder of clicks
+    if words or not source.architecture.startswith(ARCHITECTURES):
         raise WeightsError(
             f"{source.architecture} can not be exported, only {', '.join(ARCHITECTURES)}; it"
             " runs in torch: take its name or checkpoint as the model"
@@ -85,22 +104,76 @@ def _exportable(name: str | Path, options: ModelOptions) -> Source:
 
 def _from_checkpoint(source: Source, folder: Path) -> None:
     """Write the graphs of a checkpoint and their card into an empty folder."""
-    from geoiseg.models.sam.network import build_sam
-
-    network = build_sam(source.state, repr(str(source.path)))
+    write = _squashed if source.architecture.startswith(SQUASHED) else _padded
+    made = write(source, folder)
     known = CATALOGUE.get(source.name)
-    write_graphs(network, folder)
     card = Card(
         name=source.name if known else Path(source.name).name,
         architecture=source.architecture,
-        side=network.side,
-        parameters=sum(int(p.numel()) for p in network.parameters()),
+        side=made.side,
+        parameters=made.parameters,
         weights_hash=source.weights_hash,
         licence=known.licence if known else "unknown",
         source=known.source if known else "",
         sha256=hashes(folder),
+        frame=made.frame,
     )
     write_card(folder, card)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was written, for the card."""
+
+    side: int
+    parameters: int
+    frame: str
+
+
+def _padded(source: Source, folder: Path) -> _Made:
+    """Write the graphs of a network with SAM's own decoder."""
+    from geoiseg.models.sam.network import build_sam
+
+    network = build_sam(source.state, repr(str(source.path)))
+    write_graphs(network, folder)
+    half = network.image_encoder.shape.side < network.side
+    count = sum(int(p.numel()) for p in network.parameters())
+    return _Made(network.side, count, HALF if half else PADDED)
+
+
+def _squashed(source: Source, folder: Path) -> _Made:
+    """Write the graphs of a network of transformers."""
+    from geoiseg.models.sam.loader import load_sam
+
+    model: Any = load_sam(source.path, source.architecture, source.name, source.options)
+    engine = model.engine
+    write_squash_graphs(engine, folder)
+    whole = source.architecture.startswith("sam3")
+    count = sum(int(p.numel()) for p in engine.model.parameters())  # of the tracker alone
+    return _Made(engine.side, count, SQUASHED_HALF if whole else SQUASHED_IMAGENET)
+
+
+def write_squash_graphs(engine: Any, folder: Path) -> None:
+    """Write ``encoder.onnx`` and ``decoder.onnx`` of a ``Sam2Engine`` in fp32 into a folder."""
+    import torch
+
+    from geoiseg.models.exported.squash_graphs import MapsGraph, SquashDecoderGraph
+    from geoiseg.models.sam.engine import MAPS
+
+    pixels = torch.zeros(1, 3, engine.side, engine.side)
+    maps = MapsGraph(engine).eval()
+    with torch.no_grad():
+        levels = dict(zip(MAPS, maps(pixels), strict=True))
+        encoder = torch.export.export(maps, (pixels,)).module()
+    _write(encoder, {"pixels": pixels}, folder / ENCODER, list(MAPS))
+    asked = {
+        "points": torch.zeros(2, 3, 2),
+        "labels": torch.ones(2, 3, dtype=torch.int32),
+        "mask_input": torch.zeros(2, 1, engine.masks, engine.masks),
+        "has_mask": torch.ones(1),
+    }
+    decoder = SquashDecoderGraph(engine).eval()
+    _write(decoder, {**levels, **asked}, folder / DECODER, ["masks", "scores"])
 
 
 def write_graphs(network: Any, folder: Path) -> None:
@@ -109,9 +182,9 @@ def write_graphs(network: Any, folder: Path) -> None:
 
     from geoiseg.models.exported.graphs import DecoderGraph, EncoderGraph
 
-    side, grid = network.side, network.side // 16
+    grid, seen = network.side // 16, network.image_encoder.shape.side
     channels = network.image_encoder.shape.out
-    pixels = torch.zeros(1, 3, side, side)
+    pixels = torch.zeros(1, 3, seen, seen)
     # Lengths that follow from the image's are numbers then, not computed in the graph.
     encoder = torch.export.export(EncoderGraph(network.image_encoder).eval(), (pixels,)).module()
     _write(encoder, {"pixels": pixels}, folder / ENCODER, ["features"])

@@ -17,7 +17,7 @@ from geoiseg.models.exported.card import DECODER, ENCODER, hashes, read_card, wr
 from geoiseg.models.exported.int8 import Int8, calibrated, save_graph, weights_only
 from geoiseg.models.exported.load import load
 from geoiseg.models.options import ModelOptions
-from geoiseg.models.sam.frames import Frame
+from geoiseg.models.sam.adapter import SamModelAdapter
 
 EXACT = ModelOptions("cpu", "fp32", "onnxruntime")
 
@@ -42,7 +42,7 @@ def shrink(given: Path, folder: Path, int8: Int8, options: ModelOptions) -> None
     if int8.kind == "weights":
         graph = weights_only(given / ENCODER)
     else:
-        graph = calibrated(given / ENCODER, _pixels(int8, card.side))
+        graph = calibrated(given / ENCODER, _pixels(int8, load(given, card.name, EXACT)))
     save_graph(graph, folder / ENCODER)
     for name in card.sha256:
         if name.startswith(Path(DECODER).stem):
@@ -69,8 +69,7 @@ def _instead(kind: str) -> str:
     return "take fp32"
 
 
-def _pixels(int8: Int8, side: int) -> Iterator[NDArray[np.float32]]:
-    """Yield what the encoder takes for each chip to calibrate on: ``(1, 3, side, side)``."""
+def _pixels(int8: Int8, model: SamModelAdapter) -> Iterator[NDArray[np.float32]]:
+    """Yield what the encoder takes for each chip to calibrate on: ``(1, 3, y, x)``."""
     for image, valid in int8.calibrating:
-        rows, columns = valid.shape
-        yield Frame((rows, columns), side).pixel_values(image, valid)[None]
+        yield model.pixel_values(image, valid)[None]

@@ -58,13 +58,17 @@ class SamModelAdapter:
         """
         for image, valid in chips:
             check_image(image, valid)
-        pixels = [self._frame(valid.shape).pixel_values(image, valid) for image, valid in chips]
+        pixels = [self.pixel_values(image, valid) for image, valid in chips]
         with self._lock:
             arrays = self.engine.encode(pixels)
         return [
-            Embedding(self._identity, (valid.shape[0], valid.shape[1]), own)
+            Embedding(self._info.identity, (valid.shape[0], valid.shape[1]), own)
             for (_, valid), own in zip(chips, arrays, strict=True)
         ]
+
+    def pixel_values(self, image: NDArray[np.uint8], valid: BoolArray) -> FloatArray:
+        """Return ``(3, y, x)`` what the image encoder takes of a chip, as ``embed`` takes it."""
+        return self._frame(valid.shape).pixel_values(image, valid)
 
     def decode(
         self,
@@ -118,15 +122,11 @@ class SamModelAdapter:
         return Candidates(logits[order], _score(quality[order]), owner[order], frame.low_scale)
 
     def _own(self, embedding: Embedding) -> Frame:
-        embedding.check_made_by(self._identity)
+        embedding.check_made_by(self._info.identity)
         return self._frame(embedding.shape)
 
     def _frame(self, shape: tuple[int, ...]) -> Frame:
         return Frame((shape[0], shape[1]), self.engine.side)
-
-    @property
-    def _identity(self) -> str:
-        return f"{self._info.name}:{self._info.weights_hash}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,9 +16,17 @@ HIERA_SIZES = {
     (144, 48): "large",
 }
 """Channels and blocks of SAM 2's image encoders."""
+DETECTORS = ("sam3", "sam3_lite_text")
+"""Types of SAM 3's detector alone, which takes words and no clicks."""
+EFFICIENT_WIDTHS = {192: "ti", 384: "s"}
+"""Channels of EfficientSAM's image encoders."""
+NECKS = {4: "l0", 8: "l1", 12: "l2"}
+"""Blocks in the necks of EfficientViT-SAM's image encoders."""
 
 
-def architecture_of(config: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
+def architecture_of(  # noqa: PLR0911 - one a family
+    config: Mapping[str, Any], state: Mapping[str, Any]
+) -> str | None:
     """Return the name of an architecture, or None where it is none of the SAM family.
 
     Args:
@@ -28,6 +36,8 @@ def architecture_of(config: Mapping[str, Any], state: Mapping[str, Any]) -> str 
     kind = str(config.get("model_type", ""))
     if kind.startswith("edgetam"):
         return "edgetam"
+    if kind in DETECTORS:
+        return "sam3-words"
     if kind.startswith("sam3"):
         return "sam3"
     if kind.startswith("sam2"):
@@ -40,7 +50,7 @@ def architecture_of(config: Mapping[str, Any], state: Mapping[str, Any]) -> str 
     return None
 
 
-def _from_names(state: Mapping[str, Any]) -> str | None:
+def _from_names(state: Mapping[str, Any]) -> str | None:  # noqa: PLR0911 - one a family
     if _any(state, "detector.", "tracker.", "detector_model."):
         return "sam3"
     if any("spatial_perceiver." in name for name in state):
@@ -49,12 +59,29 @@ def _from_names(state: Mapping[str, Any]) -> str | None:
         return _sam2(state)
     if not _any(state, "mask_decoder."):
         return None
+    light = _light(state)
+    if light is not None:
+        return light
     size = _size(state)
     if not _any(state, "mask_decoder.hf_", "mask_decoder.hq_"):
         return {"tiny": "mobile-sam", "slim-77": "slimsam-77", "slim": "slimsam"}.get(
             size or "", size and f"sam-{size}"
         )
     return f"sam-hq-{size}" if size == "tiny" or (size or "").startswith("vit") else None
+
+
+def _light(state: Mapping[str, Any]) -> str | None:
+    """Return the name of an EfficientSAM or EfficientViT-SAM; None for what is neither."""
+    if "prompt_encoder.bbox_top_left_embeddings.weight" in state:
+        width = _width(state, "image_encoder.patch_embed.proj")
+        return f"efficient-sam-{EFFICIENT_WIDTHS.get(width or 0, 'own')}"
+    if _any(state, "image_encoder.backbone.stages."):
+        blocks = {
+            name.split(".")[4] for name in state
+            if name.startswith("image_encoder.neck.middle.op_list.")
+        }  # fmt: skip
+        return f"efficientvit-sam-{NECKS.get(len(blocks), 'own')}"
+    return None
 
 
 def _size(state: Mapping[str, Any]) -> str | None:

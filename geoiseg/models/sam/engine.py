@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
 
+MAPS = ("fine", "middle", "coarse")
+"""Names of the feature maps of SAM 2 and its like: at 1/4, 1/8 and 1/16 of the square."""
 SINGLE = (0,)
 """The mask for prompts that leave no doubt."""
 SEVERAL = (1, 2, 3)

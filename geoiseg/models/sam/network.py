@@ -14,12 +14,15 @@ from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.sam.attention import fastest
 from geoiseg.models.sam.decoder import MaskDecoder, PromptEncoder
 from geoiseg.models.sam.device import Place, in_batches
+from geoiseg.models.sam.efficient_vit import EPS, EfficientVitEncoder, EfficientVitShape
 from geoiseg.models.sam.engine import Arrays, FloatArray, Tokens
 from geoiseg.models.sam.keys import meta_names
 from geoiseg.models.sam.tiny_vit import TinyShape, TinyVitEncoder
 from geoiseg.models.sam.vit import VitEncoder, VitShape
 
+Encoder = VitEncoder | TinyVitEncoder | EfficientVitEncoder
 TINY = "image_encoder.patch_embed.seq.0.c.weight"
+EFFICIENT = "image_encoder.backbone.stages.0.op_list.0.conv.weight"
 IMAGES_AT_ONCE = {"cuda": 8}
 PROMPTS_AT_ONCE = {"cuda": 64}
 """By the kind of device; elsewhere few fit in the caches."""
@@ -30,10 +33,11 @@ class Sam(nn.Module):
 
     Args:
         image_encoder: Any that gives ``(n, 256, grid, grid)``.
-        side: Pixels along a side of its image.
+        side: Pixels along a side of its image, or of the square that prompts lie in, where its
+            image is smaller.
     """
 
-    def __init__(self, image_encoder: VitEncoder | TinyVitEncoder, side: int) -> None:
+    def __init__(self, image_encoder: Encoder, side: int) -> None:
         super().__init__()
         self.side = side
         channels, grid = image_encoder.shape.out, side // 16
@@ -100,8 +104,19 @@ def _skeleton(tensors: Mapping[str, Tensor]) -> Sam:
     if TINY in tensors:
         tiny = TinyShape.of(tensors)
         return Sam(TinyVitEncoder(tiny), tiny.side)
+    if EFFICIENT in tensors:
+        light = EfficientVitShape.of(tensors)
+        return with_eps(Sam(EfficientVitEncoder(light), 2 * light.side))
     shape = VitShape.of(tensors)
     return Sam(VitEncoder(shape), shape.side)
+
+
+def with_eps(network: Sam) -> Sam:
+    """Return a network with EfficientViT-SAM's own small number in the decoder's layer norms."""
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = EPS
+    return network
 
 
 class TorchEngine:

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from geoiseg.models.protocol import Masks, Model, ModelInfo
 from geoiseg.models.sam.adapter import SamModelAdapter
 from geoiseg.models.sam.convert_sam2 import from_meta, is_meta, sam2_config
 from geoiseg.models.sam.device import Place, choose_place, in_batches
-from geoiseg.models.sam.engine import SEVERAL, Arrays, FloatArray, Tokens
+from geoiseg.models.sam.engine import MAPS, SEVERAL, Arrays, Engine, FloatArray, Tokens
 from geoiseg.models.sam.loader import Source
 from geoiseg.models.sam.meta import licence_of
 from geoiseg.models.sam.pretrained import Blueprint, build
@@ -26,8 +26,6 @@ from geoiseg.models.sam.sam2_video import Memory, has_memory
 from geoiseg.models.sam.squash import Squash
 from geoiseg.raster import BoolArray
 
-MAPS = ("fine", "middle", "coarse")
-"""Names of an image's feature maps: at 1/4, 1/8 and 1/16 of the square."""
 IMAGES_AT_ONCE = {"cuda": 8}
 PROMPTS_AT_ONCE = {"cuda": 64}
 """By the kind of device; elsewhere few fit in the caches."""
@@ -218,6 +216,14 @@ class Sam2Engine(TransformersEngine):
         )
 
 
+class Squashing(Engine, Protocol):
+    """Runs a network that sees a square."""
+
+    def frame(self, shape: tuple[int, int]) -> Squash:
+        """Return where a chip of ``shape`` lies in the network's square."""
+        ...
+
+
 class SquashAdapter(SamModelAdapter):
     """A network that sees chips squashed into its square.
 
@@ -226,9 +232,9 @@ class SquashAdapter(SamModelAdapter):
         engine: What runs it.
     """
 
-    engine: Sam2Engine
+    engine: Squashing
 
-    def __init__(self, info: ModelInfo, engine: Sam2Engine) -> None:
+    def __init__(self, info: ModelInfo, engine: Squashing) -> None:
         super().__init__(info, engine)
 
     def _frame(self, shape: tuple[int, ...]) -> Squash:
@@ -243,6 +249,8 @@ class FollowingAdapter(SquashAdapter):
         engine: What runs it.
         source: Where the memory's weights are; they are read with the first object.
     """
+
+    engine: Sam2Engine
 
     def __init__(self, info: ModelInfo, engine: Sam2Engine, source: Source) -> None:
         super().__init__(info, engine)

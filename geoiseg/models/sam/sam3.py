@@ -18,10 +18,8 @@ from geoiseg.models.sam.engine import Arrays, FloatArray
 from geoiseg.models.sam.loader import Source
 from geoiseg.models.sam.pretrained import Blueprint, build
 from geoiseg.models.sam.sam2 import Sam2Engine, SquashAdapter, describe, place_of
-from geoiseg.models.sam.squash import Squash
+from geoiseg.models.sam.squash import HALVES, Squash
 
-HALF = (0.5, 0.5, 0.5)
-"""Mean and deviation of the colours that SAM 3 was trained with."""
 LIKELY = 0.3
 """Score from which transformers takes a detection for one."""
 BY_EXAMPLE = "visual"
@@ -59,10 +57,7 @@ def load_sam3(source: Source) -> Model:
             " folder with config.json and model.safetensors from the same page"
         )
     if kind not in {"sam3_video", "sam3_tracker", "sam3_tracker_video"}:
-        raise WeightsError(
-            f"{where} is a {kind!r}, which takes no clicks; give a folder whose config.json says"
-            " model_type sam3_video or sam3_tracker"
-        )
+        raise WeightsError(f"{where} is a {kind!r}{_why_not(kind)}")
     own = config.get("tracker_config", config)
     tracker = build(Blueprint("Sam3TrackerModel", own, source.path), tracker_of(state))
     detector = None
@@ -72,6 +67,21 @@ def load_sam3(source: Source) -> Model:
     engine = Sam3Engine(tracker, place, detector)
     info = describe(source, "sam3", engine, takes_text=detector is not None)
     return Sam3Adapter(info, engine, source.path)
+
+
+def _why_not(kind: str) -> str:
+    """Return why a kind of SAM 3 can not be loaded, and what can."""
+    known: Any = require("transformers.models.auto.configuration_auto", "sam").CONFIG_MAPPING_NAMES
+    if kind not in known:
+        version = require("transformers", "sam").__version__
+        return (
+            f", which transformers {version} does not know; a newer one may, or take SAM 3"
+            " (sam3_video) or its LiteText (sam3_lite_text)"
+        )
+    return (
+        ", which takes no clicks; give a folder whose config.json says model_type sam3_video or"
+        " sam3_tracker"
+    )
 
 
 def tracker_of(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +144,7 @@ class Sam3Engine(Sam2Engine):
 
     def frame(self, shape: tuple[int, int]) -> Squash:
         """Return where a chip of ``shape`` lies in the network's square."""
-        return Squash(shape, self.side, masks=self.masks, mean=HALF, deviation=HALF)
+        return Squash(shape, self.side, masks=self.masks, mean=HALVES, deviation=HALVES)
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """Return the tracker's three maps, and ``backbone`` for the detector if there is one."""
@@ -280,4 +290,9 @@ class Sam3Adapter(SquashAdapter):
                     f"{str(self._folder)!r} has no readable tokenizer.json, without which words"
                     " mean nothing; fetch all files of the model's page"
                 ) from error
-        return self._tokenizer(text, padding="max_length", max_length=LONGEST, truncation=True)
+        return self._tokenizer(text, padding="max_length", max_length=self.longest, truncation=True)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a text that its encoder takes."""
+        return LONGEST

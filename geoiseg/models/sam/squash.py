@@ -16,6 +16,8 @@ from geoiseg.raster import BoolArray
 
 Colour = tuple[float, float, float]
 
+HALVES: Colour = (0.5, 0.5, 0.5)
+"""Mean and deviation of the colours that SAM 3 was trained with."""
 IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION: Colour = (0.229, 0.224, 0.225)
 """Of the red, green and blue of ImageNet, in 0..1: what SAM 2 and EdgeTAM expect."""
@@ -66,21 +68,24 @@ class Squash(Frame):
         Raises:
             ModelError: The arrays are not an image and its validity.
         """
-        import torch
-
         fill = np.round(np.array(self.mean) * 255).astype(np.uint8)
         image = filled(image, valid, self.shape, fill)
-        planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-        if self.shape != self.content:
-            planes = torch.nn.functional.interpolate(
-                planes, self.content, mode="bilinear", antialias=True
-            )
-        scaled: NDArray[np.uint8] = planes[0].numpy()
+        scaled = image if self.shape == self.content else self._scaled(image)
         mean, deviation = (
             np.array(colour, np.float32)[:, None, None] * 255
             for colour in (self.mean, self.deviation)
         )
-        return np.asarray((scaled - mean) / deviation, np.float32)
+        return np.asarray((scaled.transpose(2, 0, 1) - mean) / deviation, np.float32)
+
+    def _scaled(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return ``(side, side, 3)``."""
+        import torch
+
+        planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+        scaled = torch.nn.functional.interpolate(
+            planes, self.content, mode="bilinear", antialias=True
+        )
+        return np.asarray(scaled[0].numpy().transpose(1, 2, 0))
 
     def mask_input(
         self,
@@ -130,6 +135,17 @@ class Squash(Frame):
             if length != max(self.shape):
                 low = _sampled(low, axis, self.low_scale, length)
         return np.ascontiguousarray(low, np.float32)
+
+
+@dataclass(frozen=True)
+class PlainSquash(Squash):
+    """The same without torch: Pillow's filter, a grey level off torch's at most."""
+
+    def _scaled(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        from PIL import Image
+
+        size = (self.side, self.side)
+        return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
 def _sampled(low: FloatArray, axis: int, scale: float, length: int) -> FloatArray:

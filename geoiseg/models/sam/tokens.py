@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import PromptError
 from geoiseg.models.sam.engine import SEVERAL, SINGLE, FloatArray, Tokens
 from geoiseg.models.sam.frames import Frame
-from geoiseg.prompting import PixelPrompts
+from geoiseg.prompting import PixelPrompts, points_along
 
 STROKE_STEP = 48.0
 """Pixels of the network's image between the points that stand for a scribble."""
@@ -86,20 +86,11 @@ def _clicks(prompts: PixelPrompts, frame: Frame) -> tuple[list[FloatArray], list
     points = list(frame.to_network(prompts.points))
     labels = [int(sign) for sign in prompts.positive]
     for stroke, sign in prompts.scribbles:
-        along = _along(frame.to_network(stroke))
+        placed = points_along(frame.to_network(stroke), STROKE_STEP, STROKE_POINTS)
+        along = placed.astype(np.float32)
         points.extend(along)
         labels.extend([int(sign)] * len(along))
     return points, labels
-
-
-def _along(stroke: FloatArray) -> FloatArray:
-    """Return points evenly along a stroke, inside its ends."""
-    steps = np.hypot(*np.diff(stroke, axis=0).T) if len(stroke) > 1 else np.zeros(0)
-    travelled = np.concatenate([[0.0], np.cumsum(steps)])
-    count = int(np.clip(np.ceil(travelled[-1] / STROKE_STEP), 1, STROKE_POINTS))
-    at = (np.arange(count) + 0.5) / count * travelled[-1]
-    xs, ys = (np.interp(at, travelled, stroke[:, axis]) for axis in (0, 1))
-    return np.stack([xs, ys], axis=1).astype(np.float32)
 
 
 def _mask(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.weights.click_rows import CLICK_ROWS, ClickRow
+from geoiseg.models.weights.light_rows import LIGHT_ROWS, LightRow
 
 META = "https://dl.fbaipublicfiles.com"
 HUB = "https://huggingface.co"
@@ -52,8 +53,8 @@ class Checkpoint:
     name: str
     """What a user calls it."""
     family: str
-    """``sam``, ``sam-hq``, ``sam2``, ``edgetam``, ``sam3``, or a click network's; ``hub`` where
-    nobody knows yet."""
+    """``sam``, ``sam-hq``, ``sam2``, ``edgetam``, ``sam3``, ``efficient-sam``,
+    ``efficientvit-sam``, or a click network's; ``hub`` where nobody knows yet."""
     architecture: str | None
     """Name the loader knows it by; None is found out from the file."""
     parameters: int
@@ -197,6 +198,13 @@ def _clicks(row: ClickRow) -> Checkpoint:
     )  # fmt: skip
 
 
+def _light(row: LightRow) -> Checkpoint:
+    return Checkpoint(
+        row.name, row.family, row.name, row.parameters, row.bytes, "Apache-2.0", row.page,
+        (RemoteFile(row.file, row.url),), needs=("torch",),
+    )  # fmt: skip
+
+
 OPEN_CLIP = "open-clip"
 """Architecture of a CLIP in a checkpoint of open_clip."""
 CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors")
@@ -283,6 +291,7 @@ _ROWS = (
     Checkpoint("sam3", "sam3", "sam3", 848_000_000, 3_450_000_000, "SAM License",
                f"{HUB}/facebook/sam3", (), "facebook/sam3",
                "3c879f39826c281e95690f02c7821c4de09afae7", SAM3_NOTICE),
+    *map(_light, LIGHT_ROWS),
     *map(_clicks, CLICK_ROWS),
     _words("clip-vit-b-32", "clip", 151.3, 605, "openai/clip-vit-base-patch32", "MIT"),
     _words("clip-vit-l-14", "clip", 427.6, 1710, "openai/clip-vit-large-patch14", "MIT"),

@@ -17,7 +17,7 @@ from geoiseg.errors import ModelError, PromptError, WeightsError, require
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
 from geoiseg.models.yolo.checkpoint import Plan, check_plan, read_plan
-from geoiseg.prompting import PixelPrompts
+from geoiseg.prompting import PixelPrompts, inside_box
 from geoiseg.raster import BoolArray
 
 TERMS = (
@@ -93,7 +93,7 @@ class YoloModel:
             "scores": scores,
             "classes": classes,
         }
-        return Embedding(self._identity, shape, arrays)
+        return Embedding(self._info.identity, shape, arrays)
 
     def objects(self, embedding: Embedding) -> Found:
         """Return all objects of a chip with their classes, the surest first.
@@ -104,7 +104,7 @@ class YoloModel:
         Raises:
             ModelError: The embedding is another model's.
         """
-        embedding.check_made_by(self._identity)
+        embedding.check_made_by(self._info.identity)
         arrays = embedding.arrays
         masks = np.unpackbits(arrays["masks"], axis=2, count=embedding.shape[1]).astype(bool)
         order = np.argsort(-arrays["scores"], kind="stable")
@@ -149,10 +149,6 @@ class YoloModel:
         chosen = order[:3]
         return _answer(found.masks[chosen] & ~against, found.scores[chosen])
 
-    @property
-    def _identity(self) -> str:
-        return f"{self._info.name}:{self._info.weights_hash}"
-
 
 def _answer(masks: BoolArray, scores: NDArray[np.float32]) -> Masks:
     return Masks(np.where(masks, LIMIT, -LIMIT).astype(np.float32), scores)
@@ -178,10 +174,7 @@ def _worth(
     """Return how well each mask fits what was said; 0 where it does not."""
     wanted: BoolArray | None = prompts.mask
     if prompts.box is not None:
-        rows, columns = np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5
-        x0, y0, x1, y1 = prompts.box
-        wanted = (((rows >= y0) & (rows <= y1))[:, None]
-                  & ((columns >= x0) & (columns <= x1))[None])  # fmt: skip
+        wanted = inside_box(prompts.box, shape)
     if wanted is not None:
         union = (masks | wanted).sum(axis=(1, 2))
         return np.asarray((masks & wanted).sum(axis=(1, 2)) / np.maximum(union, 1))

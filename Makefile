@@ -1,22 +1,28 @@
 # Two commands set everything up on a fresh machine with Python, pip and make:
 #   make demo   install the light core, segment a made scene, write layers and a report
 #   make test   install everything for development, check style and types, run all tests
+#   make test-yolo   the tests that want ultralytics, in an environment of its own
 PYTHON ?= python3
 DEMO_ENV ?= .venv
 TEST_ENV ?= .venv-dev
+YOLO_ENV ?= .venv-yolo
 OUT ?= geoiseg-demo
 WORKERS ?= auto
 PLUGIN_ZIP ?= dist/geoiseg_qgis.zip
 BUNDLE_ZIP ?= dist/geoiseg_qgis_bundle.zip
 BUNDLE ?=
 
-.PHONY: demo test lint docs bench qgis-plugin qgis-bundle clean
+.PHONY: demo test test-yolo lint docs bench qgis-plugin qgis-bundle clean
 
 demo: $(DEMO_ENV)/core
 	$(DEMO_ENV)/bin/geoiseg demo --out $(OUT)
 
 test: $(TEST_ENV)/dev lint
 	$(TEST_ENV)/bin/python -m pytest -n $(WORKERS) --cov --cov-report=term --benchmark-disable
+
+# ultralytics is AGPL-3.0 and so is in no other environment; this one sees the other's packages
+test-yolo: $(YOLO_ENV)/yolo
+	$(YOLO_ENV)/bin/python -m pytest -n 0 tests/models/test_yolo.py
 
 lint: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/ruff check .
@@ -49,5 +55,15 @@ $(TEST_ENV)/dev: pyproject.toml
 	$(TEST_ENV)/bin/uv pip install --quiet --python $(TEST_ENV)/bin/python --editable '.[dev]'
 	touch $@
 
+SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+$(YOLO_ENV)/yolo: $(TEST_ENV)/dev
+	$(TEST_ENV)/bin/python -m venv --without-pip $(YOLO_ENV)
+	echo "import site; site.addsitedir('$$($(TEST_ENV)/bin/python -c $(SITE))')" \
+	  > "$$($(YOLO_ENV)/bin/python -c $(SITE))/dev.pth"
+	$(TEST_ENV)/bin/uv pip install --quiet --python $(YOLO_ENV)/bin/python --no-deps \
+	  ultralytics ultralytics-thop polars polars-runtime-32 \
+	  matplotlib contourpy cycler fonttools kiwisolver pyparsing
+	touch $@
+
 clean:
-	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO_ENV) $(TEST_ENV) $(YOLO_ENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,10 @@ from geoiseg.evaluate.users import USERS
 ENGINES = (
     "tiny", "superpixel-walk", "grabcut", "graphcut", "random-walker", "region-growing",
     "seeded-growing", "region-merging", "watershed", "geodesic-contour", "chan-vese",
+    "live-wire:pixel", "live-wire:hybrid",
 )  # fmt: skip
+LIVE_WIRE = "live-wire"
+"""No model: borders followed from click to click, along what is said after the colon."""
 COLUMNS = {
     "NoC@85": ("noc85", "{:.2f}"),
     "NoC@90": ("noc90", "{:.2f}"),
@@ -40,11 +43,13 @@ COLUMNS = {
 
 def answer(engine: str, data: Path, asked: argparse.Namespace, keep: Path) -> dict[str, Any]:
     """Return what ``geoiseg evaluate`` says of an engine, measured now or kept from before."""
-    name = Path(engine).name if "/" in engine else engine
+    name = (Path(engine).name if "/" in engine else engine).replace(":", "-")
     user = "" if asked.user == "centre" else f"-{asked.user}"
     path = keep / f"{name}-{asked.limit}-{asked.clicks}{user}.json"
     if not path.exists():
-        command = [sys.executable, "-m", "geoiseg", "evaluate", str(data), "--model", engine]
+        kind, _, follows = engine.partition(":")
+        how = ["--border", follows] if kind == LIVE_WIRE else ["--model", engine]
+        command = [sys.executable, "-m", "geoiseg", "evaluate", str(data), *how]
         command += ["--limit", str(asked.limit), "--clicks", str(asked.clicks)]
         command += ["--user", asked.user, "--json"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.outline.shoreline import WaterlineOptions, shoreline_from_mask, waterline
-from geoiseg.outline.shoreline.waterline import METHODS
+from geoiseg.outline.shoreline.cut import METHODS
 from geoiseg.raster import open_raster
 from geoiseg.segment.parting import otsu
 

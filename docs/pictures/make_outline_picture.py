@@ -98,6 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scene = make_scene(Path(folder) / "scene.tif", SIZE)
         session = geoiseg.Session(scene.path)
+        session.follow = False
         rows = [coast(session, scene), field(session, scene)]
     picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])
     cv2.imwrite(str(out), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])

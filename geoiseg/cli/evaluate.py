@@ -11,6 +11,7 @@ from geoiseg.atomic import check_place
 from geoiseg.cli.options import chosen_model, gsd_option, model_option
 from geoiseg.console import bar_options
 from geoiseg.errors import PromptError
+from geoiseg.evaluate.border import trace_scene
 from geoiseg.evaluate.dataset import scenes
 from geoiseg.evaluate.outside import LAYOUTS
 from geoiseg.evaluate.protocol import EvaluationOptions, ObjectScore, evaluate_scene
@@ -19,6 +20,7 @@ from geoiseg.evaluate.summary import as_json, as_text, summarise
 from geoiseg.evaluate.users import USERS
 from geoiseg.models import Model
 from geoiseg.plain_json import json_text
+from geoiseg.segment import WIRE_LEVELS
 
 
 @click.command()
@@ -50,6 +52,11 @@ from geoiseg.plain_json import json_text
     show_default=True,
     help="Who clicks: in the exact middle, or near it and with mistakes.",
 )
+@click.option(
+    "--border",
+    type=click.Choice(WIRE_LEVELS),
+    help="Follow borders by intelligent scissors instead of asking a model, along this.",
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Also write an HTML report.")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def evaluate(  # noqa: PLR0913 - click hands options over one by one
@@ -63,6 +70,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     limit: int | None,
     seed: int,
     user: str,
+    border: str | None,
     report: Path | None,
     as_json_: bool,
 ) -> None:
@@ -75,15 +83,18 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
 
     With --dataset, the pictures of a public set are clicked on one by one, by the protocol of
     RITM, and the row that papers print is printed; --limit is then that of the whole set.
+
+    With --border no model is asked: each object's border is clicked on, where it was followed
+    worst, and followed by intelligent scissors from click to click.
     """
     if public is not None:
-        _refuse_with_public(gsd=gsd, labels=labels, report=report)
+        _refuse_with_public(gsd=gsd, labels=labels, report=report, border=border)
         how = PublishedOptions(user, seed, limit, clicks)
         _public(public, dataset, chosen_model(model), how, as_json_=as_json_)
         return
     if report is not None:
         check_place(report)
-    engine = chosen_model(model)
+    engine = None if border else chosen_model(model)
     listed = list(scenes(dataset, labels, limit, seed))
     for scene in listed:
         for line in scene.left_out:
@@ -97,19 +108,24 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
     total = sum(len(scene.objects) for scene in listed)
     with tqdm(total=total, unit="object", **bar_options()) as bar:
         for scene in listed:
-            for score in evaluate_scene(scene, engine, options):
+            found = (
+                trace_scene(scene, border or "", options) if engine is None
+                else evaluate_scene(scene, engine, options)
+            )  # fmt: skip
+            for score in found:
                 scores.append(score)
                 bar.update()
     rows = summarise(scores, seed)
+    name = f"live-wire:{border}" if engine is None else engine.info.name
     if report is not None:
         from geoiseg.evaluate.report import write_evaluation
 
-        write_evaluation(report, engine.info.name, scores, listed, rows, user)
+        write_evaluation(report, name, scores, listed, rows, user)
     if as_json_:
-        document = {"model": engine.info.name, "user": user, "groups": as_json(rows)}
+        document = {"model": name, "user": user, "groups": as_json(rows)}
         click.echo(json_text(document, indent=2))
     else:
-        click.echo(f"{engine.info.name} on {dataset}, user {user}\n{as_text(rows)}")
+        click.echo(f"{name} on {dataset}, user {user}\n{as_text(rows)}")
 
 
 def _refuse_with_public(**given: object) -> None:

@@ -95,6 +95,9 @@ def _automatic() -> dict[str, Any]:
     "--gsd", type=click.FloatRange(min=0, min_open=True),
     help="Metres per pixel to work at. [default: RASTER's own; with --prompts as the object fits]",
 )  # fmt: skip
+@click.option("--detail", type=click.Choice(["native", "seen"]),
+              help="With --prompts: objects to their end, their borders at the raster's resolution"
+              " (or --gsd); or as they were seen. [default: native]")  # fmt: skip
 @bands_option
 @click.option("--label", default="", help="Label of every object found.")
 @click.option(
@@ -146,6 +149,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     threshold: float | None,
     aoi: Path | None,
     gsd: float | None,
+    detail: str | None,
     bands: Bands,
     label: str,
     window: int | None,
@@ -171,8 +175,8 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     exit code is then 1.
     """
     options = MapOptions(
-        gsd=gsd, window=window, overlap=overlap, tile=tile, min_area=min_area, aoi=aoi,
-        label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
+        gsd=gsd, detail=detail, window=window, overlap=overlap, tile=tile, min_area=min_area,
+        aoi=aoi, label=label, automatic=_automatic(), mode=mode, running=chosen_options(),
         words=_words(text, negative, engine, threshold, (like, taught)),
         labels=labels, keep_embeddings=keep_embeddings, coverage=coverage, simplify=simplify,
         columns=columns,

@@ -43,10 +43,10 @@ from geoiseg.tiled import (
 @click.argument("out", type=click.Path(path_type=Path))
 @model_option
 @gsd_option
-@click.option("--detail", type=click.Choice(["native", "seen"]), default="native",
-              show_default=True,
-              help="Borders of objects larger than a chip: at the raster's resolution (or --gsd),"
-              " or as they were seen.")  # fmt: skip
+@click.option("--detail", type=click.Choice(["native", "seen"]),
+              help="Objects larger than a chip: to their end, their borders at the raster's"
+              " resolution (or --gsd); or as they were seen. [default: native; those of a"
+              " project as their steps say]")  # fmt: skip
 @bands_option
 @click.option("--layer", help="Layer of PROMPTS. [default: prompts of a project, else the first]")
 @click.option("--simplify", default=0.0, show_default=True, help="Tolerance in pixels.")
@@ -93,7 +93,8 @@ def segment(raster: str, prompts: Path, out: Path, **given: Any) -> None:
     _check_outputs((out, asked.project, asked.qgis), (raster, prompts), asked.layer)
     session = asked.session(raster, prompts)
     objects = read_prompts(prompts, session.raster.grid, asked.gsd, asked.layer)
-    results = _segmented(session, objects, sharpen=asked.detail == "native")
+    sharpen = None if asked.detail is None else asked.detail == "native"
+    results = _segmented(session, objects, sharpen=sharpen)
     problems = _told_problems(results, quiet=asked.as_json)
     found = [result for result in results if result.feature_id is not None]
     if not found:
@@ -116,7 +117,7 @@ class Asked:
 
     model: str
     gsd: float | None
-    detail: str
+    detail: str | None
     bands: Bands
     layer: str | None
     simplify: float
@@ -156,7 +157,7 @@ class Asked:
 
 
 def _segmented(
-    session: Session, objects: list[PromptedObject], *, sharpen: bool
+    session: Session, objects: list[PromptedObject], *, sharpen: bool | None
 ) -> list[ObjectResult]:
     """Return what became of the objects, with a bar; of those that were done, if it is stopped."""
     results: list[ObjectResult] = []

@@ -31,8 +31,8 @@ from geoiseg.files import (
     usable,
 )
 from geoiseg.outline.shoreline import TransectOptions, WaterlineOptions, distances, rates
+from geoiseg.outline.shoreline.cut import METHODS
 from geoiseg.outline.shoreline.transects import PICKS, SIDES
-from geoiseg.outline.shoreline.waterline import METHODS
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
 
@@ -179,7 +179,7 @@ def shoreline(source: Path, out: Path, *, as_json: bool, **given: Any) -> None:
         said = f"{len(result)} transects written to {out}, {facts['measured']} of them with a rate"
     if given["index"]:
         said += (
-            f"; {given['index']} > {facts['threshold']:.3f}, noise moves the line by"
+            f"; {given['index']} > {facts['threshold']:.3f}, the line may be off by"
             f" {facts['error_px']:.2f} pixels"
         )
         said += "" if facts["error_m"] is None else f" ({facts['error_m']:.1f} m)"

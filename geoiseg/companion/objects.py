@@ -90,7 +90,7 @@ class Objects:
         if outcome is None:
             return {"wkb": None}
         mask, raster = outcome.mask, view.segmenter.raster
-        shape = outline(mask, options, outcome.told)
+        shape = outline(outcome.best, options, outcome.told)
         if shape is None:
             return {"wkb": None}
         area, perimeter = measure(shape, raster.grid.crs)
@@ -106,10 +106,10 @@ class Objects:
             "area_m2": _finite(area),
             "perimeter_m": _finite(perimeter),
             "compactness": _finite(compactness(area, perimeter)),
-            "gsd": mask.grid.pixel_size_metres(),
+            "gsd": outcome.best.grid.pixel_size_metres(),
             "settled": outcome.settled,
             "goes_on": goes_on,
-            "coarse": outcome.frame.level
+            "coarse": outcome.level
             > level_for_gsd(raster.grid, view.steps[-1].gsd if view.steps else None),
             "model": view.segmenter.model.info.name,
             "milliseconds": {name: round(t, 1) for name, t in outcome.milliseconds.items()},

@@ -94,15 +94,16 @@ def evaluate_object(
         model: The engine.
         options: Clicks, scale.
     """
-    ground, valid = _ground(raster, item.geometry)
-    truth = _burned(item.geometry, ground) & valid
+    ground, valid = compared_ground(raster, item.geometry)
+    truth = burned(item.geometry, ground) & valid
     session = Session(raster, model, gsd=options.gsd, cache=EmbeddingCache())
+    session.follow = False  # it is the answer on one chip that is measured
     user = make_user(options.user, options.seed, item.number, *item.scene.encode())
     ious, spent, errors = _clicks(session, user, (ground, truth, valid), options)
     last = session.mask
     edges = (0.0, (math.nan, math.nan)) if last is None else (
         boundary_iou(on_grid(last, ground), truth, valid),
-        _outline_error(session.geometry, item.geometry, raster.grid, ground),
+        outline_error(session.geometry, item.geometry, raster.grid, ground),
     )  # fmt: skip
     pixels = item.geometry.area / abs(raster.grid.transform.determinant)
     return ObjectScore(
@@ -192,7 +193,7 @@ def _inside_pixels(mask: Mask, ground: Grid) -> float:
     return float(inside.sum())
 
 
-def _ground(raster: Raster, geometry: Any) -> tuple[Grid, BoolArray]:
+def compared_ground(raster: Raster, geometry: Any) -> tuple[Grid, BoolArray]:
     """Return the grid on which an object is compared, and where it has data."""
     grid = raster.grid
     vertices = grid.to_pixel(shapely.get_coordinates(geometry))
@@ -211,14 +212,16 @@ def _ground(raster: Raster, geometry: Any) -> tuple[Grid, BoolArray]:
     return coarse.window(inside), valid
 
 
-def _burned(geometry: Any, grid: Grid) -> BoolArray:
-    burned = rasterize([geometry], out_shape=grid.shape, transform=grid.transform, dtype="uint8")
-    if not burned.any():  # smaller than a pixel
-        burned = rasterize(
-            [geometry], out_shape=grid.shape, transform=grid.transform, dtype="uint8",
-            all_touched=True,
-        )  # fmt: skip
-    return np.asarray(burned, dtype=bool)
+def burned(geometry: Any, grid: Grid) -> BoolArray:
+    """Return ``(y, x)`` the pixels of a grid whose middle a geometry in its CRS covers.
+
+    Of one that covers none, those that it touches.
+    """
+    how = {"out_shape": grid.shape, "transform": grid.transform, "dtype": "uint8"}
+    found = rasterize([geometry], **how)
+    if not found.any():  # smaller than a pixel
+        found = rasterize([geometry], all_touched=True, **how)
+    return np.asarray(found, dtype=bool)
 
 
 def on_grid(mask: Mask, grid: Grid) -> BoolArray:
@@ -232,7 +235,7 @@ def on_grid(mask: Mask, grid: Grid) -> BoolArray:
     return sampled.reshape(grid.shape)
 
 
-def _outline_error(drawn: Any, truth: Any, grid: Grid, ground: Grid) -> tuple[float, float]:
+def outline_error(drawn: Any, truth: Any, grid: Grid, ground: Grid) -> tuple[float, float]:
     """Return mean and 95th percentile of the distance from one outline to the other, in metres."""
     if drawn is None or drawn.is_empty:
         return math.nan, math.nan

@@ -40,8 +40,9 @@ class RasterLineOptions:
 def drawn_from_raster(raster: Raster, options: RasterLineOptions) -> gpd.GeoDataFrame:
     """Return lines with their length, threshold and error, and their date where it is given.
 
-    Columns: the date, ``index``, ``threshold``, ``error_px`` and ``error_m`` (how far the noise of
-    the index moves the line, one standard deviation, the median along all of it), ``length_m``.
+    Columns: the date, ``index``, ``threshold``, ``error_px`` and ``error_m`` (how far the line
+    may be off by noise and threshold, one standard deviation, the median along all of it),
+    ``length_m``.
 
     Raises:
         GeoisegError: A band is not known, a file can not be read, or no border is on the raster.

@@ -183,6 +183,23 @@ class BatchModel(Model, Protocol):
 
 
 @runtime_checkable
+class FollowingModel(Model, Protocol):
+    """A model that follows an object from picture to picture by a memory of its own."""
+
+    def follow(
+        self, pictures: Sequence[tuple[NDArray[np.uint8], BoolArray]], mask: BoolArray
+    ) -> list[Masks]:
+        """Return an object on each picture after the first one, one mask with its score each.
+
+        Args:
+            pictures: ``(y, x, 3)`` uint8, stretched, and ``(y, x)`` True where there is data; all
+                of one shape and of the same ground.
+            mask: ``(y, x)`` the object on the first one.
+        """
+        ...
+
+
+@runtime_checkable
 class DenseModel(Model, Protocol):
     """A model that may also say of a whole chip what it shows; see :attr:`ModelInfo.dense`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -16,12 +17,14 @@ from geoiseg.outline.vectorize import (
     contour_from_mask,
     geometry_from_mask,
     regularize,
+    row_direction,
     simplify,
     smooth,
     straighten,
 )
 from geoiseg.raster import BoolArray, Grid
-from geoiseg.segment import Mask
+from geoiseg.segment import FineMask, Mask
+from geoiseg.segment.tiles import Tiles
 
 Line = Literal["pixels", "contour"]
 WIDEST = 1e6
@@ -89,9 +92,10 @@ class OutlineOptions:
 
 
 def outline(
-    mask: Mask,
+    mask: Mask | FineMask,
     options: OutlineOptions | None = None,
     logits: NDArray[np.floating[Any]] | None = None,
+    neighbours: Iterable[Any] = (),
 ) -> Any:
     """Return the mask's outline as a valid Polygon or MultiPolygon in the CRS of its grid.
 
@@ -106,6 +110,8 @@ def outline(
         options: How it is drawn.
         logits: ``(y, x)`` of the mask's pixels, above 0 on the object: where an outline without
             stairs lies between two pixels. Not believed where they contradict the mask.
+        neighbours: Outlines in the CRS, in whose direction the walls of a building are laid where
+            that is nearly its own.
 
     Returns:
         None where the mask is empty, or nothing is left of what is moved inwards.
@@ -120,7 +126,8 @@ def outline(
     edges = mask.grid.pixel_edges_metres() or mask.grid.pixel_size
     ground, to_crs = ground_frame(mask.grid, edges)
     shape = _drawn(mask.array, ground, without_stairs, logits)
-    changed = _changed(shape, options, float((edges[0] * edges[1]) ** 0.5))
+    unit = float((edges[0] * edges[1]) ** 0.5)
+    changed = _changed(shape, options, unit, [moved(other, ~to_crs) for other in neighbours])
     return None if changed is None else moved(changed, to_crs)
 
 
@@ -145,14 +152,17 @@ def redrawn(geometry: Any, grid: Grid, options: OutlineOptions) -> Any:
     return None if changed is None else moved(changed, to_crs)
 
 
-def _changed(shape: Any, options: OutlineOptions, unit: float) -> Any:
+def _changed(
+    shape: Any, options: OutlineOptions, unit: float, neighbours: Iterable[Any] = ()
+) -> Any:
     """Return an outline in the ground frame, of ``unit`` metres a pixel, as options want it."""
     if options.reshapes:
         shape = reshaped(shape, options.holes, options.parts, options.grow, unit)
         if shape is None:
             return None
     if options.square:
-        shape = regularize(shape, max(options.max_area_change, 0.05))
+        row = row_direction(shape, neighbours)
+        shape = regularize(shape, max(options.max_area_change, 0.05), direction=row)
     elif options.straight:
         shape = straighten(shape, options.straight, max(options.max_area_change, 0.02))
     elif options.simplify:
@@ -161,7 +171,7 @@ def _changed(shape: Any, options: OutlineOptions, unit: float) -> Any:
 
 
 def _drawn(
-    array: BoolArray,
+    array: BoolArray | Tiles,
     transform: Affine,
     without_stairs: bool,
     logits: NDArray[np.floating[Any]] | None,

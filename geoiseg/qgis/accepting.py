@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 from qgis.core import Qgis, QgsProject, QgsSettings, QgsVectorLayer
 
@@ -21,10 +21,20 @@ from .target import (
     target_layer,
 )
 from .words import tr
-from .work import Found, ObjectInProgress
+from .work import Found, Mark, ObjectInProgress
 
 TODAY = "geoiseg/today"
 """Setting with the date, and how many objects were accepted on it."""
+
+
+class Target(NamedTuple):
+    """Where an object goes."""
+
+    layer: QgsVectorLayer
+    feature: Optional[int]
+    """The one whose outline it becomes; None for a new one."""
+    marks: Tuple[Mark, ...]
+    """What the user did for it."""
 
 
 class Accepting:
@@ -59,14 +69,12 @@ class Accepting:
         except TargetError as error:
             self.say(str(error), Qgis.MessageLevel.Warning)
             return
-        width = preference("snap")
+        target, width = Target(layer, refined, self.work.marks), preference("snap")
         if width > 0:
-            self.shaping.fit(
-                layer, found, width, refined, lambda fitted: self._ask(layer, refined, fitted)
-            )
+            self.shaping.fit(layer, found, width, refined, lambda one: self._ask(target, one))
             self._refresh()
         else:
-            self._ask(layer, refined, Fitted(found, {}))
+            self._ask(target, Fitted(found, {}))
 
     def _refresh(self) -> None:
         raise NotImplementedError
@@ -87,41 +95,36 @@ class Accepting:
             raise TargetError(tr("toggle editing of {name} to accept into it", name=layer.name()))
         return feature[1], layer
 
-    def _ask(self, layer: QgsVectorLayer, refined: Optional[int], fitted: Fitted) -> None:
+    def _ask(self, target: Target, fitted: Fitted) -> None:
         """Ask for attributes where that is wanted, and then put the object into its layer."""
-        label, source = self._said()
-        if refined is not None or not preference("form"):
-            self._put(layer, refined, fitted, None)
+        if target.feature is not None or not preference("form"):
+            self._put(target, fitted, None)
             return
         try:
-            feature = new_feature(layer, fitted.found, label, source)
+            feature = new_feature(target.layer, fitted.found, *self._said())
         except TargetError as error:
             self.say(str(error), Qgis.MessageLevel.Warning)
             return
-        self.form.ask(layer, feature, lambda values: self._put(layer, None, fitted, values))
+        self.form.ask(target.layer, feature, lambda values: self._put(target, fitted, values))
 
     def _said(self) -> Tuple[str, str]:
         """Return the class that is chosen, and the raster's name."""
         raster = self.work.raster
         return self.label.text().strip(), raster.name if raster else ""
 
-    def _put(
-        self, layer: QgsVectorLayer, refined: Optional[int], fitted: Fitted,
-        attributes: Optional[List[Any]],
-    ) -> None:  # fmt: skip
-        label, source = self._said()
+    def _put(self, target: Target, fitted: Fitted, attributes: Optional[List[Any]]) -> None:
         extra = Extra(fitted.neighbours, attributes)
         try:
-            if refined is not None:
-                replace_feature(layer, refined, fitted.found, extra)
+            if target.feature is not None:
+                replace_feature(target.layer, target.feature, fitted.found, extra)
             else:
-                add_features(layer, [fitted.found], label, source, extra)
+                add_features(target.layer, [fitted.found], *self._said(), extra)
         except TargetError as error:
             self.say(str(error), Qgis.MessageLevel.Warning)
             return
-        marks = self.work.marks
-        self._keep(layer, 1, lambda: self.work.restore(marks))
-        self.work.clear()
+        self._keep(target.layer, 1, lambda: self.work.restore(target.marks))
+        if self.work.marks == target.marks:  # what was begun meanwhile stays
+            self.work.clear()
 
     def _keep(self, layer: QgsVectorLayer, many: int, then: Any) -> None:
         """Count what was accepted, and keep how it is undone."""

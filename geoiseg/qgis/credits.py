@@ -89,7 +89,10 @@ def list_of(source: str) -> str:
 def credits_in(said: bytes, layer: str) -> str:
     """Return whom a layer is by and under which terms, from a service's list; empty for neither."""
     document = QDomDocument()
-    if len(said) > LARGEST or not document.setContent(said, False)[0]:
+    if len(said) > LARGEST:
+        return ""
+    read: Any = document.setContent(said, False)
+    if not (read[0] if isinstance(read, tuple) else read):  # Qt 5 says more than whether
         return ""
     root = document.documentElement()
     whom = _of_layer(root, layer) or next(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from geoiseg.segment.outcome import Outcome, Step, since_drawn
     from geoiseg.segment.scissors import Scissors
     from geoiseg.segment.segmenter import Segmenter
+    from geoiseg.segment.tiles import FineMask
     from geoiseg.segment.uncertainty import LookOptions, Suggestion, Uncertainty, look, suggest
     from geoiseg.segment.watch import Watch
 
@@ -51,6 +52,7 @@ __all__ = [
     "CutOptions",
     "DiskStore",
     "EmbeddingCache",
+    "FineMask",
     "FloatArray",
     "IntArray",
     "LiveWire",
@@ -116,6 +118,7 @@ __getattr__, __dir__ = lazy(
         "outcome": ["Outcome", "Step", "since_drawn"],
         "scissors": ["Scissors"],
         "segmenter": ["Segmenter"],
+        "tiles": ["FineMask"],
         "uncertainty": ["LookOptions", "Suggestion", "Uncertainty", "look", "suggest"],
         "watch": ["Watch"],
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,21 @@ from geoiseg.prompting import (
     level_for_gsd,
 )
 from geoiseg.raster import BoolArray, Grid
-from geoiseg.segment.growing import Canvas, GrowOptions, Look, amend, grow
+from geoiseg.segment.canvas import Answer, Canvas
+from geoiseg.segment.growing import GrowOptions, Look, amend, grow
 from geoiseg.segment.masks import Mask
 from geoiseg.segment.outcome import Outcome, Step, changed
-from geoiseg.segment.sharpening import Refine, SharpenOptions, sharpen
+from geoiseg.segment.sharpening import Refine, SharpenOptions, Unfinished, sharpen
+from geoiseg.segment.tiles import FineMask, Tiles
 from geoiseg.segment.watch import Watch
 
+SHOWN = 16_000_000
+"""Pixels at which an object that is kept in tiles is shown, at most."""
 Decide = Callable[
-    [Frame, PixelPrompts, NDArray[np.float32] | None, Watch], tuple[BoolArray, BoolArray]
+    [Frame, PixelPrompts, NDArray[np.float32] | None, Watch], tuple[Answer, BoolArray]
 ]
 """Answers prompts on a chip, given ``(y, x)`` logits of what is thought there if anything is: the
-``(y, x)`` mask, and where there is data."""
+``(y, x)`` logits of the mask, and where there is data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Beyond:
     """Of the raster."""
     chip_size: int
     decide: Decide
+    partly: bool = False
+    """Whether following that is stopped leaves the object as far as it came."""
+    resume: Unfinished | None = None
+    """What was stopped before, for sharpening to go on with."""
 
     def followed(
         self, steps: tuple[Step, ...], said: Prompts, before: Outcome, start: Outcome, watch: Watch
@@ -57,14 +65,19 @@ class Beyond:
             PromptError: What was said last is no point or stroke on a chip.
             CancelledError: The user asked to stop.
         """
-        grid, size, level = self.grid, self.chip_size, before.frame.level
+        grid, size, level = self.grid, self.chip_size, before.level
         look = self._looking(watch)
         if steps[-1].grow:
-            options = GrowOptions(chips=steps[-1].grow)
+            options = GrowOptions(
+                chips=steps[-1].grow, partly=self.partly, watch=watch, logits=start.told
+            )
             canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
         else:
             frame = self._around(steps[-1], level)
-            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array)
+            if before.fine is not None:
+                tiles = amend(before.fine.array, frame, said, grid, look, rim=size // 8)
+                return self._made(Frame(level, tiles.window), tiles, before, watch)
+            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array, before.told)
             canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
         return self._made(Frame(level, canvas.window), canvas, before, watch)
 
@@ -83,23 +96,27 @@ class Beyond:
             CancelledError: The user asked to stop before anything was done.
         """
         last = steps[-1]
-        options = SharpenOptions(level_for_gsd(self.grid, last.gsd), last.sharpen)
-        refine = self.refining(watch)
-        found = sharpen(
-            before.frame, before.mask.array, said, self.grid, refine, self.chip_size, options
+        middle = None
+        if last.middle is not None:
+            x, y = self.grid.to_pixel([last.middle])[0].tolist()
+            middle = (float(x), float(y))
+        wanted = level_for_gsd(self.grid, last.gsd)
+        options = SharpenOptions(
+            wanted, last.sharpen, middle=middle, watch=watch, resume=self.resume
         )
-        return self._made(found.frame, found.canvas, before, watch)
+        found = sharpen(
+            before.frame, before.mask.array, said, self.grid, self.refining(watch),
+            self.chip_size, options,
+        )  # fmt: skip
+        made = self._made(found.frame, found.canvas, before, watch)
+        return replace(made, unfinished=found.unfinished)
 
     def refining(self, watch: Watch) -> Refine:
         """Return what answers prompts on the chips along a border."""
-        count = 0
 
         def refine(
             frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32]
-        ) -> tuple[BoolArray, BoolArray]:
-            nonlocal count
-            count += 1
-            watch.phase(f"sharpening, chip {count}")
+        ) -> tuple[Answer, BoolArray]:
             return self.decide(frame, pixel, thought, watch)
 
         return refine
@@ -108,7 +125,7 @@ class Beyond:
         """Return what answers prompts on the chips that an object is followed through."""
         count = 0
 
-        def look(frame: Frame, pixel: PixelPrompts) -> tuple[BoolArray, BoolArray]:
+        def look(frame: Frame, pixel: PixelPrompts) -> tuple[Answer, BoolArray]:
             nonlocal count
             count += 1
             watch.phase(f"following, chip {count}")
@@ -134,11 +151,28 @@ class Beyond:
             )
         return frame
 
-    def _made(self, frame: Frame, canvas: Canvas, before: Outcome, watch: Watch) -> Outcome:
+    def _made(self, frame: Frame, canvas: Canvas | Tiles, before: Outcome, watch: Watch) -> Outcome:
+        fine = None
+        if isinstance(canvas, Tiles):
+            fine = FineMask(canvas, frame.grid(self.grid), frame.level)
+            frame, canvas = self._from_afar(fine, canvas)
         mask = Mask(canvas.mask, frame.grid(self.grid), before.mask.score)
         changes = (*before.changes, changed(before.mask, mask))
-        logits, drawn = np.zeros((0, 0), np.float16), None
+        none = np.zeros((0, 0), np.float16)
+        logits, drawn = none if canvas.logits is None else canvas.logits, None
         if frame == before.frame and np.array_equal(mask.array, before.mask.array):
             logits, drawn = before.logits, before.drawn  # it ends on its chip: its outline stays
         took = dict(watch.milliseconds)
-        return Outcome(mask, logits, frame, took, changes, canvas, drawn=drawn)
+        return Outcome(mask, logits, frame, took, changes, canvas, drawn=drawn, fine=fine)
+
+    def _from_afar(self, fine: FineMask, tiles: Tiles) -> tuple[Frame, Canvas]:
+        """Return an object in tiles on the finest level on which one array holds it."""
+        level = fine.level + 1
+        while level < self.grid.top_level and tiles.window.height * tiles.window.width > SHOWN << (
+            2 * (level - fine.level)
+        ):
+            level += 1
+        window, mask = fine.seen_from(level, self.grid)
+        canvas = Canvas.of(window, mask)
+        canvas.chips, canvas.lost, canvas.full = tiles.chips, tiles.lost, tiles.full
+        return Frame(level, window), canvas

@@ -122,6 +122,33 @@ def picture(
     Returns:
         None where the box does not meet the raster.
     """
+    found = _window_in(raster, box, largest)
+    if found is None:
+        return None
+    window, level = found
+    values, valid = raster.read_bands(window, level, bands)
+    return Picture(values, valid, raster.grid.level(level).window(window))
+
+
+def shown(
+    raster: Raster, box: tuple[float, float, float, float], largest: int = LARGEST
+) -> Picture | None:
+    """Return what a model is shown within a box: red, green and blue, 0..255, as stretched.
+
+    Arguments are those of ``picture``; None where the box does not meet the raster.
+    """
+    found = _window_in(raster, box, largest)
+    if found is None:
+        return None
+    chip = raster.chip(*found)
+    values = np.asarray(chip.rgb.transpose(2, 0, 1), np.float32)
+    return Picture(values, chip.valid, raster.grid.level(found[1]).window(found[0]))
+
+
+def _window_in(
+    raster: Raster, box: tuple[float, float, float, float], largest: int
+) -> tuple[Window, int] | None:
+    """Return the window within a box, and the finest level on which it is small enough."""
     grid = raster.grid
     low = np.clip(box[:2], 0, grid.shape[::-1])
     high = np.clip(box[2:], 0, grid.shape[::-1])
@@ -132,9 +159,7 @@ def picture(
     scale = np.array([shape[1] / grid.width, shape[0] / grid.height])
     (left, top), (right, bottom) = np.floor(low * scale), np.ceil(high * scale)
     window = Window(int(top), int(left), int(bottom - top), int(right - left))
-    window = window.intersection(grid.level(level).whole)
-    values, valid = raster.read_bands(window, level, bands)
-    return Picture(values, valid, grid.level(level).window(window))
+    return window.intersection(grid.level(level).whole), level
 
 
 def onto(one: Picture, grid: Grid) -> Picture:

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.errors import CancelledError
 from geoiseg.prompting import Frame, PixelPrompts, Point, Prompts, Scribble
 from geoiseg.raster import BoolArray, ChipPlan, Grid, Window
+from geoiseg.segment.canvas import Answer, Canvas, FloatArray, around, slices, sure_of
+from geoiseg.segment.tiles import Tiles
+from geoiseg.segment.watch import Watch
 
-Look = Callable[[Frame, PixelPrompts], tuple[BoolArray, BoolArray]]
-"""Answers prompts on a chip: ``(y, x)`` the mask, and where there is data."""
+Known = TypeVar("Known", Canvas, Tiles)
+Look = Callable[[Frame, PixelPrompts], tuple[Answer, BoolArray]]
+"""Answers prompts on a chip: ``(y, x)`` the mask or its logits, and where there is data."""
 POSITIVES, NEGATIVES = 6, 4
 """Most points taken from what is known to be the object, and not to be it."""
 MOST_CHIPS = 100_000
@@ -39,53 +45,12 @@ class GrowOptions:
     """Chips looked at at most."""
     pixels: int = 200_000_000
     """Pixels of the box around the object at most; beyond, a coarser scale serves better."""
-
-
-@dataclass(slots=True, eq=False)
-class Canvas:
-    """What is known of an object on one pyramid level; grows with it."""
-
-    window: Window
-    """The part of the level that is held."""
-    mask: BoolArray
-    """``(y, x)`` True = object."""
-    known: BoolArray
-    """``(y, x)`` True where some chip has decided."""
-    chips: int = 0
-    """Chips looked at."""
-    lost: int = 0
-    """Places where the object was taken to end because the model lost it."""
-    full: bool = False
-    """Whether a limit was met before the object's end."""
-
-    @classmethod
-    def of(cls, window: Window, mask: BoolArray) -> Canvas:
-        """Return a canvas on which everything in a window is known."""
-        return cls(window, mask.copy(), np.ones(mask.shape, bool))
-
-    def part(self, window: Window) -> tuple[BoolArray, BoolArray]:
-        """Return copies of mask and known of a window that may reach beyond the canvas."""
-        shape = (window.height, window.width)
-        mask, known = np.zeros(shape, bool), np.zeros(shape, bool)
-        inside = window.intersection(self.window)
-        if inside.height > 0 and inside.width > 0:
-            there, here = slices(inside, window), slices(inside, self.window)
-            mask[there], known[there] = self.mask[here], self.known[here]
-        return mask, known
-
-    def put(self, window: Window, mask: BoolArray) -> None:
-        """Decide for all pixels of a window that are not known yet."""
-        self._reach(window)
-        here = slices(window, self.window)
-        unknown = ~self.known[here]
-        self.mask[here] |= mask & unknown
-        self.known[here] = True
-
-    def _reach(self, window: Window) -> None:
-        whole = _around(self.window, window)
-        if whole != self.window:
-            mask, known = self.part(whole)
-            self.window, self.mask, self.known = whole, mask, known
+    partly: bool = False
+    """Whether one that is stopped is as far as it came; else that it was stopped is passed on."""
+    logits: FloatArray | None = None
+    """``(y, x)`` of the object on its chip, for an outline without stairs."""
+    watch: Watch = field(default_factory=Watch)
+    """Shown the object as it grows."""
 
 
 def grow(
@@ -107,39 +72,50 @@ def grow(
         look: Answers prompts on a chip.
         chip_size: Side of a chip in pixels.
         options: How far to go.
+
+    Raises:
+        CancelledError: The user asked to stop, before the first chip unless ``partly`` is off.
     """
     options = options or GrowOptions()
     level = grid.level(frame.level)
     lattice = Lattice(level.shape, chip_size)
     core = _core(frame, grid, chip_size)
     own = mask[slices(core, frame.window)]
-    canvas = Canvas.of(core, own)
+    told = None if options.logits is None else options.logits[slices(core, frame.window)]
+    canvas = Canvas.of(core, own, told)
     waiting = deque(dict.fromkeys(lattice.beyond(canvas, core)))
     seen = set(waiting)
     while waiting:
         window, owned = lattice.chip(*waiting[0]), lattice.owned(*waiting[0])
-        whole = _around(canvas.window, owned)
+        whole = around(canvas.window, owned)
         if canvas.chips >= options.chips or whole.height * whole.width > options.pixels:
+            canvas.full = True
+            break
+        try:
+            answer = _follow(canvas, Frame(frame.level, window), said, grid, look)
+        except CancelledError:
+            if not (options.partly and canvas.chips):
+                raise
             canvas.full = True
             break
         waiting.popleft()
         canvas.chips += 1
-        answer = _follow(canvas, Frame(frame.level, window), said, grid, look)
         if answer is None:
             canvas.lost += 1
             continue
-        canvas.put(owned, answer[slices(owned, window)])
+        held, told = answer
+        here = slices(owned, window)
+        canvas.put(owned, held[here], None if told is None else told[here])
         for cell in lattice.beyond(canvas, owned):
             if cell not in seen:
                 seen.add(cell)
                 waiting.append(cell)
+        options.watch.show(Frame(frame.level, canvas.window), canvas.mask)
     _keep_joined(canvas, core, own)
     return canvas
 
 
-def amend(
-    canvas: Canvas, frame: Frame, said: Prompts, grid: Grid, look: Look, *, rim: int
-) -> Canvas:
+def amend(canvas: Known, frame: Frame, said: Prompts, grid: Grid, look: Look, *, rim: int) -> Known:
     """Return a grown object with one chip decided anew, after the user said more there.
 
     Args:
@@ -153,11 +129,11 @@ def amend(
     """
     mask, known = canvas.part(frame.window)
     ring = _ring(mask.shape, frame.open_sides(grid), rim)
-    answer, valid = look(frame, _prompts(mask, known & ring, frame, said, grid))
-    mask = np.where(ring & known, mask, answer & valid)
-    changed = Canvas(canvas.window, canvas.mask.copy(), canvas.known.copy())
-    changed.put(frame.window, mask)
-    changed.mask[slices(frame.window, changed.window)] = mask
+    found, valid = look(frame, _prompts(mask, known & ring, frame, said, grid))
+    mask = np.where(ring & known, mask, (found > 0) & valid)
+    changed = canvas.copy()
+    changed.put(frame.window, mask, sure_of(found))
+    changed.set(frame.window, mask, sure_of(found))
     return changed
 
 
@@ -218,11 +194,11 @@ class Lattice:
 
 def _follow(
     canvas: Canvas, frame: Frame, said: Prompts, grid: Grid, look: Look
-) -> BoolArray | None:
-    """Return ``(y, x)`` the object on the next chip, or None where it is lost."""
+) -> tuple[BoolArray, FloatArray | None] | None:
+    """Return ``(y, x)`` the object on the next chip and its logits, or None where it is lost."""
     mask, known = canvas.part(frame.window)
-    answer, valid = look(frame, _prompts(mask, known, frame, said, grid))
-    answer = answer & valid
+    found, valid = look(frame, _prompts(mask, known, frame, said, grid))
+    answer = (found > 0) & valid
     both = np.count_nonzero(answer & mask)
     either = np.count_nonzero((answer & known) | mask)
     if both < AGREEMENT * either:
@@ -231,7 +207,7 @@ def _follow(
     held = np.zeros(int(parts.max()) + 1, bool)
     held[np.unique(parts[mask])] = True
     held[0] = False
-    return np.asarray(answer & held[parts])
+    return np.asarray(answer & held[parts]), sure_of(found)
 
 
 def _prompts(
@@ -299,15 +275,3 @@ def _keep_joined(canvas: Canvas, core: Window, own: BoolArray) -> None:
     held[np.unique(parts[slices(core, canvas.window)][own])] = True
     held[0] = False
     canvas.mask &= held[parts]
-
-
-def _around(a: Window, b: Window) -> Window:
-    top, left = min(a.row, b.row), min(a.col, b.col)
-    bottom, right = max(a.stop[0], b.stop[0]), max(a.stop[1], b.stop[1])
-    return Window(top, left, bottom - top, right - left)
-
-
-def slices(part: Window, whole: Window) -> tuple[slice, slice]:
-    """Return where a window lies in an array of a window that holds it."""
-    top, left = part.row - whole.row, part.col - whole.col
-    return slice(top, top + part.height), slice(left, left + part.width)

@@ -160,7 +160,7 @@ def live_wire(
     if not inside.all():
         x, y = clicks[int(np.flatnonzero(~inside)[0])]
         raise PromptError(f"({x:g}, {y:g}) lies outside the raster")
-    chip = raster.chip(*_window(raster, xy))
+    chip = raster.chip(*window_around(raster, xy))
     placed = chip.grid.to_pixel(raster.grid.to_crs(xy))
     wire = LiveWire(chip.rgb, options.level)
     limit = np.array(wire.shape[::-1], np.float64)
@@ -187,7 +187,7 @@ def enclosed(coordinates: Any) -> Any:
     return max(parts, key=lambda part: part.area)
 
 
-def _window(raster: Raster, xy: Path) -> tuple[Window, int]:
+def window_around(raster: Raster, xy: Path) -> tuple[Window, int]:
     """Return the window around clicks, and the level to read it at."""
     low, high = xy.min(axis=0), xy.max(axis=0)
     room = max(32.0, ROOM * float((high - low).max()))

@@ -106,8 +106,9 @@ def roughly_clean(
     if not kept.any():
         return clean(mask, valid, prompts, options)
     rows, cols = mask.shape
-    large: BoolArray = kept.repeat(STEP, axis=0).repeat(STEP, axis=1)[:rows, :cols]
-    return large & mask
+    size = (kept.shape[1] * STEP, kept.shape[0] * STEP)
+    large = cv2.resize(kept.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
+    return np.asarray(large[:rows, :cols] & mask)
 
 
 def prompted_pixels(shape: tuple[int, int], prompts: PixelPrompts, positive: bool) -> BoolArray:

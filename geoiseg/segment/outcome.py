@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import NoDataError
 from geoiseg.prompting import Frame, Prompt, Region, Text
-from geoiseg.segment.growing import Canvas
+from geoiseg.segment.canvas import Canvas
 from geoiseg.segment.masks import Mask
 from geoiseg.segment.spectral import VERSION
+from geoiseg.segment.tiles import FineMask
+
+if TYPE_CHECKING:
+    from geoiseg.segment.sharpening import Unfinished
 
 SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
 """An object is settled when each of so many last steps changed less than this share of it."""
@@ -34,6 +38,9 @@ class Step:
     that is not the step."""
     choice: int | None = None
     """Which of the alternatives to take, the smallest is 0; None where that is not the step."""
+    middle: tuple[float, float] | None = None
+    """``x, y`` in the raster's CRS from which sharpening goes outwards, where it did not come to
+    its end; None for the first prompt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +58,8 @@ class Outcome:
     the masks before and after it, 0..1."""
 
     grown: Canvas | None = None
-    """The object beyond its chip, where it was followed; there are no logits then but where it
-    ended on its chip."""
+    """The object beyond its chip, where it was followed; the logits then are those of the chips
+    that it was seen on, for its outline alone, and none where it is very large."""
     empty: tuple[Prompt, ...] = ()
     """Points and strokes that say where the object is, and lie where the chip has no data."""
     asked: int = 0
@@ -74,6 +81,22 @@ class Outcome:
         empty = tuple(one for one in self.empty if any(one is said for said in prompts))
         if empty:
             raise NoDataError(no_data(name), empty)
+
+    fine: FineMask | None = None
+    """The object at a resolution at which it is too large for one array; ``mask`` is it seen from
+    further away."""
+    unfinished: Unfinished | None = None
+    """How to go on where sharpening was stopped."""
+
+    @property
+    def best(self) -> Mask | FineMask:
+        """The object at the finest resolution at which it is known."""
+        return self.mask if self.fine is None else self.fine
+
+    @property
+    def level(self) -> int:
+        """The level of the pyramid at which the object is known."""
+        return self.frame.level if self.fine is None else self.fine.level
 
     @property
     def told(self) -> NDArray[np.float16] | None:

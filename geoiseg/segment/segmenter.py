@@ -29,6 +29,7 @@ from geoiseg.prompting import (
 from geoiseg.raster import BoolArray, Chip, Raster
 from geoiseg.segment.alternatives import by_size, each
 from geoiseg.segment.beyond import Beyond
+from geoiseg.segment.canvas import Answer
 from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
 from geoiseg.segment.masks import (
@@ -41,6 +42,7 @@ from geoiseg.segment.masks import (
 )
 from geoiseg.segment.on_chip import check_data_under, inside, touched, without_data
 from geoiseg.segment.outcome import Outcome, Step, changed, drawn_in, since_drawn, taken
+from geoiseg.segment.sharpening import Unfinished
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
 from geoiseg.segment.watch import Watch
@@ -65,6 +67,10 @@ class Segmenter:
     """All bands of chips, for steps that ask them."""
     asking: int = VERSION
     """How the step in hand asks them, 0 not at all; ``run`` sees to it."""
+    partly: bool = False
+    """Whether following an object that is stopped leaves it as far as it came."""
+    resume: Unfinished | None = None
+    """Sharpening that was stopped, for the next step to go on with."""
 
     def run(
         self, steps: tuple[Step, ...], before: Outcome | None = None, watch: Watch | None = None
@@ -200,7 +206,8 @@ class Segmenter:
     @property
     def beyond(self) -> Beyond:
         """How objects are looked at on chips beside their own."""
-        return Beyond(self.raster.grid, self.model.info.chip_size, self._decided)
+        size = self.model.info.chip_size
+        return Beyond(self.raster.grid, size, self._decided, self.partly, self.resume)
 
     def _beyond(
         self, steps: tuple[Step, ...], said: Prompts, before: Outcome | None, watch: Watch
@@ -221,8 +228,8 @@ class Segmenter:
 
     def _decided(
         self, frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32] | None, watch: Watch
-    ) -> tuple[BoolArray, BoolArray]:
-        """Return ``(y, x)`` what prompts mean on a chip, and where it has data."""
+    ) -> tuple[Answer, BoolArray]:
+        """Return ``(y, x)`` logits of what prompts mean on a chip, and where it has data."""
         try:
             embedding, valid = self.embed(frame, watch)
         except PromptError:  # nothing but nodata there
@@ -232,7 +239,7 @@ class Segmenter:
         logits, _ = choose(self.model.decode(embedding, pixel, thought))
         logits = self.with_bands(frame, logits, valid, pixel)
         watch.spent("decode", started)
-        return np.asarray((logits > 0) & valid), valid
+        return np.where(valid, logits, -GIVEN).astype(np.float32), valid
 
     def _widen(self, outcome: Outcome, prompts: Prompts, watch: Watch) -> Outcome:
         """Return the object seen from the first level at which it ends inside its chip."""

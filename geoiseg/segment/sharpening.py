@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,22 +21,16 @@ from numpy.typing import NDArray
 from geoiseg.errors import CancelledError
 from geoiseg.prompting import Frame, PixelPrompts, Prompts
 from geoiseg.raster import BoolArray, Grid, Window
-from geoiseg.segment.growing import (
-    NEGATIVES,
-    POSITIVES,
-    Canvas,
-    Lattice,
-    deep_points,
-    said_within,
-    slices,
-)
+from geoiseg.segment.canvas import Answer, Canvas, slices, sure_of
+from geoiseg.segment.coarse import BAND, Coarse
+from geoiseg.segment.growing import NEGATIVES, POSITIVES, Lattice, deep_points, said_within
+from geoiseg.segment.tiles import Tiles
+from geoiseg.segment.watch import Watch
 
 FloatArray = NDArray[np.float32]
-Refine = Callable[[Frame, PixelPrompts, FloatArray], tuple[BoolArray, BoolArray]]
+Refine = Callable[[Frame, PixelPrompts, FloatArray], tuple[Answer, BoolArray]]
 """Answers prompts on a chip, given ``(y, x)`` logits of what is thought there: ``(y, x)`` the
-mask, and where there is data."""
-BAND = 3.0
-"""Coarse pixels on either side of the coarse border within which a finer look decides."""
+mask or its logits, and where there is data."""
 LEAP = 2
 """Levels that are gone down at once."""
 SLOPE, SUREST = 1.5, 4.0
@@ -46,6 +41,20 @@ SPECK = 16
 """Pixels below which a part or a hole is noise."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfinished:
+    """Where sharpening was stopped."""
+
+    coarse: Coarse
+    """The object on the level from which it was gone down last."""
+    frame: Frame
+    """Where to."""
+    canvas: Canvas | Tiles
+    """The object there as far as it came."""
+    done: int
+    """Chips looked at there, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharpenOptions:
     """How far to go."""
@@ -54,8 +63,14 @@ class SharpenOptions:
     """Level of the pyramid at which the border is wanted."""
     chips: int = 1000
     """Chips looked at at most."""
-    pixels: int = 64_000_000
-    """Pixels of the box around the object at most: levels at which it has more are left out."""
+    pixels: int = 16_000_000
+    """Pixels of the box around the object beyond which it is kept in tiles."""
+    middle: tuple[float, float] | None = None
+    """``x, y`` in full-resolution pixels from which it goes outwards; None for the first prompt."""
+    watch: Watch = field(default_factory=Watch)
+    """To follow or stop the work, and shown the object as it becomes sharp."""
+    resume: Unfinished | None = None
+    """What was stopped before, to be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,9 @@ class Sharpened:
     """An object on a finer level."""
 
     frame: Frame
-    canvas: Canvas
+    canvas: Canvas | Tiles
+    unfinished: Unfinished | None = None
+    """How to go on, where it was stopped or a limit was met."""
 
 
 def sharpen(
@@ -93,18 +110,21 @@ def sharpen(
         CancelledError: The user asked to stop before anything was done.
     """
     options = options or SharpenOptions()
-    look = _Looking(said, grid, refine, chip_size, options.chips)
-    canvas = Canvas.of(frame.window, mask)
-    level = frame.level
+    look = _Looking(said, grid, refine, chip_size, options)
+    canvas: Canvas | Tiles = Canvas.of(frame.window, mask)
+    level, found = frame.level, Sharpened(frame, canvas)
+    if options.resume is not None:
+        found = look.closer(options.resume)
+        level, canvas = found.frame.level, found.canvas
     while level > options.level and not canvas.full:
         finer = max(options.level, level - LEAP)
-        coarse = _Coarse(canvas.window, canvas.mask, grid.level(level).shape)
+        coarse = Coarse(canvas, grid.level(level).shape)
         target = coarse.window_on(grid.level(finer).shape)
-        if not canvas.mask.any() or target.height * target.width > options.pixels:
+        if not target.height:
             break
-        canvas = look.closer(coarse, Frame(finer, target), canvas)
-        level = finer
-    return Sharpened(Frame(level, canvas.window), canvas)
+        found = look.closer(look.begun(coarse, Frame(finer, target), canvas))
+        level, canvas = finer, found.canvas
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,49 +135,89 @@ class _Looking:
     grid: Grid
     refine: Refine
     chip_size: int
-    chips: int
-    """Most chips."""
+    options: SharpenOptions
 
-    def closer(self, coarse: _Coarse, frame: Frame, before: Canvas) -> Canvas:
-        """Return the object on a finer level, its border looked at chip by chip."""
+    def begun(self, coarse: Coarse, frame: Frame, before: Canvas | Tiles) -> Unfinished:
+        """Return an object on a finer level, with no chip looked at yet."""
         shape = self.grid.level(frame.level).shape
-        canvas = Canvas.of(frame.window, coarse.nearest(frame.window, shape))
+        canvas: Canvas | Tiles
+        if frame.window.height * frame.window.width > self.options.pixels:
+            canvas = coarse.spread(frame.window, shape)
+        else:
+            canvas = Canvas.of(frame.window, coarse.nearest(frame.window, shape))
         canvas.chips, canvas.lost = before.chips, before.lost
+        return Unfinished(coarse, frame, canvas, 0)
+
+    def closer(self, begun: Unfinished) -> Sharpened:
+        """Return an object on a finer level, its border looked at chip by chip."""
+        coarse, frame, canvas, done = begun.coarse, begun.frame, begun.canvas, begun.done
+        shape, chips = self.grid.level(frame.level).shape, self.options.chips
+        chips_before, lost_before = canvas.chips, canvas.lost
+        canvas = canvas.copy()
+        canvas.chips, canvas.lost = chips_before, lost_before
         lattice = Lattice(shape, self.chip_size)
-        for cell in self._in_order(_along(coarse, frame.window, shape, lattice), lattice, frame):
-            window = lattice.chip(*cell)
-            owned = lattice.owned(*cell).intersection(frame.window)
-            if canvas.chips >= self.chips:
+        cells = self._in_order(coarse.along(frame.window, shape, lattice), lattice, frame)
+        most = min(chips, canvas.chips + len(cells) - done)
+        for cell in cells[done:]:
+            if canvas.chips >= chips:
                 canvas.full = True
                 break
-            depth = coarse.depth_in(window, shape)
             try:
-                answer = self._refined(depth, Frame(frame.level, window))
+                self.options.watch.phase(f"sharpening, chip {canvas.chips + 1} of {most}")
+                self._look(coarse, canvas, frame, lattice, cell)
             except CancelledError:
                 if not canvas.chips:
                     raise
                 canvas.full = True
                 break
-            canvas.chips += 1
-            if answer is None:
-                canvas.lost += 1
-                answer = depth > 0
-            canvas.mask[slices(owned, frame.window)] = answer[slices(owned, window)]
-        _without_specks(canvas, coarse.nearest(frame.window, shape))
-        return canvas
+            done += 1
+            if isinstance(canvas, Canvas):
+                self.options.watch.show(frame, canvas.mask)
+        left = None
+        if canvas.full:
+            as_it_is = canvas.copy()
+            as_it_is.chips, as_it_is.lost = canvas.chips, canvas.lost
+            left = Unfinished(coarse, frame, as_it_is, done)
+        if isinstance(canvas, Tiles):
+            canvas.without_specks(coarse.spread(frame.window, shape), SPECK)
+        else:
+            _without_specks(canvas, coarse.nearest(frame.window, shape))
+        return Sharpened(Frame(frame.level, canvas.window), canvas, left)
+
+    def _look(
+        self, coarse: Coarse, canvas: Canvas | Tiles, frame: Frame, lattice: Lattice,
+        cell: tuple[int, int],
+    ) -> None:  # fmt: skip
+        """Have one chip decide along the border in the middle of it."""
+        window = lattice.chip(*cell)
+        owned = lattice.owned(*cell).intersection(frame.window)
+        depth = coarse.depth_in(window, lattice.shape)
+        answer = self._refined(depth, Frame(frame.level, window))
+        canvas.chips += 1
+        if answer is None:
+            canvas.lost += 1
+            answer = depth > 0, None
+        here = slices(owned, window)
+        canvas.set(owned, answer[0][here], None if answer[1] is None else answer[1][here])
 
     def _in_order(
         self, cells: Iterator[tuple[int, int]], lattice: Lattice, frame: Frame
     ) -> list[tuple[int, int]]:
-        """Return cells by how far they are from what was said first."""
+        """Return cells by how far they are from the middle, or from what was said first."""
         vertices = self.said.outline_pixels(self.grid)
-        if not len(vertices):
+        middle = self.options.middle
+        if middle is None and not len(vertices):
             return list(cells)
-        x, y = (vertices[0] / (1 << frame.level)).tolist()
+        x, y = (np.asarray(middle or vertices[0], np.float64) / (1 << frame.level)).tolist()
         return sorted(cells, key=lambda cell: math.dist((y, x), _middle(lattice.owned(*cell))))
 
-    def _refined(self, depth: FloatArray, frame: Frame) -> BoolArray | None:
-        """Return ``(y, x)`` the object on a chip, or None where the answer is not believed."""
+    def _refined(
+        self, depth: FloatArray, frame: Frame
+    ) -> tuple[BoolArray, NDArray[Any] | None] | None:
+        """Return ``(y, x)`` the object on a chip and its logits along the border.
+
+        None where the answer is not believed.
+        """
         prior, band = depth > 0, np.abs(depth) <= BAND
         on, off = prior & ~band, ~prior & ~band
         own = said_within(self.said, frame, self.grid)
@@ -167,101 +227,14 @@ class _Looking:
         points = np.concatenate([*places, own.points])
         signs = [np.ones(len(places[0]), bool), np.zeros(len(places[1]), bool), own.positive]
         prompts = PixelPrompts(points, np.concatenate(signs), scribbles=own.scribbles)
-        answer, valid = self.refine(frame, prompts, np.clip(depth * SLOPE, -SUREST, SUREST))
-        sure = valid & ~band
+        found, valid = self.refine(frame, prompts, np.clip(depth * SLOPE, -SUREST, SUREST))
+        answer, sure = found > 0, valid & ~band
         if np.count_nonzero(answer[sure] == prior[sure]) < AGREEMENT * np.count_nonzero(sure):
             return None
-        return np.asarray(np.where(band, answer & valid, prior & valid))
-
-
-class _Coarse:
-    """What is known of an object from further away, to be asked on finer levels.
-
-    Args:
-        window: Of the coarse level.
-        mask: ``(y, x)`` the object in it.
-        shape: Of the coarse level.
-    """
-
-    def __init__(self, window: Window, mask: BoolArray, shape: tuple[int, int]) -> None:
-        self.window, self.mask, self.shape = window, mask, shape
-        inside, outside = (
-            np.asarray(cv2.distanceTransform(one.astype(np.uint8), cv2.DIST_L2, 5))
-            if not one.all()
-            else np.full(mask.shape, 2 * BAND, np.float32)
-            for one in (mask, ~mask)
+        told = sure_of(found)
+        return np.where(band, answer & valid, prior & valid), (
+            None if told is None else np.where(band, told, 0)
         )
-        # Half a pixel off: what is told from pixel to pixel lies at their middles.
-        self.depth = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
-
-    def window_on(self, shape: tuple[int, int]) -> Window:
-        """Return the window of a finer level, of a shape, that holds the object and a margin.
-
-        It does not reach beyond what is known: there the object may go on.
-        """
-        rows, cols = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
-        if not len(rows):
-            return Window(0, 0, 0, 0)
-        spans, margin = [], math.ceil(BAND) + 1
-        for axis, (found, start) in enumerate(((rows, self.window.row), (cols, self.window.col))):
-            times = shape[axis] / self.shape[axis]
-            known = self.mask.shape[axis]
-            low, high = max(0, int(found[0]) - margin), min(known, int(found[-1]) + 1 + margin)
-            first = max(0, math.floor((start + low) * times))
-            last = min(shape[axis], math.ceil((start + high) * times))
-            spans.append((first, last - first))
-        (top, height), (left, width) = spans
-        return Window(top, left, height, width)
-
-    def depth_in(self, window: Window, shape: tuple[int, int]) -> FloatArray:
-        """Return ``(y, x)`` how many coarse pixels deep in the object a finer window's pixels lie.
-
-        Args:
-            window: Of the finer level.
-            shape: Of the finer level.
-        """
-        y = self._places(window.row, window.height, 0, shape) - self.window.row
-        x = self._places(window.col, window.width, 1, shape) - self.window.col
-        across, down = (each.astype(np.float32) for each in np.meshgrid(x, y))
-        edge = cv2.BORDER_REPLICATE
-        found = cv2.remap(self.depth, across, down, cv2.INTER_LINEAR, borderMode=edge)
-        return np.asarray(found, np.float32)
-
-    def nearest(self, window: Window, shape: tuple[int, int]) -> BoolArray:
-        """Return ``(y, x)`` the object as it is known, on a finer window."""
-        result = np.zeros((window.height, window.width), bool)
-        rows = np.rint(self._places(window.row, window.height, 0, shape)).astype(int)
-        cols = np.rint(self._places(window.col, window.width, 1, shape)).astype(int)
-        rows, cols = rows - self.window.row, cols - self.window.col
-        here = (rows >= 0) & (rows < self.mask.shape[0]), (cols >= 0) & (cols < self.mask.shape[1])
-        result[np.ix_(*here)] = self.mask[np.ix_(rows[here[0]], cols[here[1]])]
-        return result
-
-    def _places(
-        self, start: int, count: int, axis: int, shape: tuple[int, int]
-    ) -> NDArray[np.float64]:
-        """Return the coarse rows or columns, whole at pixels' middles, of finer ones."""
-        middles = np.arange(start, start + count, dtype=np.float64) + 0.5
-        return np.asarray(middles * (self.shape[axis] / shape[axis]) - 0.5)
-
-
-def _along(
-    coarse: _Coarse, window: Window, shape: tuple[int, int], lattice: Lattice
-) -> Iterator[tuple[int, int]]:
-    """Yield the cells of a lattice whose own window the coarse border passes."""
-    near = np.abs(coarse.depth) <= BAND
-    rows, cols = np.nonzero(near)
-    times = [fine / far for fine, far in zip(shape, coarse.shape, strict=True)]
-    found: dict[tuple[int, int], None] = {}
-    for down in (0.0, 1.0):
-        for across in (0.0, 1.0):
-            y = ((rows + coarse.window.row + down) * times[0]).astype(np.intp)
-            x = ((cols + coarse.window.col + across) * times[1]).astype(np.intp)
-            inside = (y >= window.row) & (y < window.stop[0])
-            inside &= (x >= window.col) & (x < window.stop[1])
-            pairs = np.stack([lattice.cell(y[inside], 0), lattice.cell(x[inside], 1)], 1)
-            found.update(dict.fromkeys(map(tuple, np.unique(pairs, axis=0).tolist())))
-    yield from sorted(found)
 
 
 def _without_specks(canvas: Canvas, known: BoolArray) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 
 from geoiseg.prompting import Frame
 from geoiseg.raster import Raster
+from geoiseg.segment.narrows import with_narrows
 from geoiseg.segment.palette import palette_of
 from geoiseg.segment.physics import odds_of
 from geoiseg.segment.spectral import VERSION, ChipBands
@@ -75,13 +77,20 @@ def unseen(raster: Raster) -> tuple[str, ...]:
     return tuple(name for name, number in zip(names, numbers, strict=True) if number not in seen)
 
 
+def spread_over(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the bands that are looked at of those that there are."""
+    if len(names) <= MOST_BANDS:
+        return tuple(names)
+    chosen = np.unique(np.linspace(0, len(names) - 1, MOST_BANDS).round().astype(int))
+    return tuple(names[k] for k in chosen)
+
+
 def _read(raster: Raster, frame: Frame, version: int) -> ChipBands:
-    names = raster.all_bands
-    if len(names) > MOST_BANDS:
-        chosen = np.unique(np.linspace(0, len(names) - 1, MOST_BANDS).round().astype(int))
-        names = tuple(names[k] for k in chosen)
+    names = spread_over(raster.all_bands)
     values, valid = raster.read_bands(frame.window, frame.level, names)
     water = odds_of(raster, "water", frame.window, frame.level, version)
+    if water is not None and frame.level and version > 2:
+        water = with_narrows(raster, frame, water, version)
     return ChipBands(palette_of(values, valid), water)
 
 

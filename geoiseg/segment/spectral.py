@@ -4,7 +4,7 @@ Next to the network's answer, which has seen three bands, a logistic regression 
 fitted to it: the pixels of the mask so far against those around, each as sure as the network is.
 What it says of each colour is added to the network's log-odds, by as much as the bands part the
 two where they were not fitted and as the user's own clicks agree. Where bands have roles, clicks on
-water mean water and others do not: that is known without any fitting (``segment.physics``).
+water mean water and others do not: that is known without any fitting (``segment.wetness``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 from geoiseg.segment.masks import prompted_pixels
 from geoiseg.segment.palette import Palette
+from geoiseg.segment.regression import logistic
+from geoiseg.segment.wetness import said_of_water, with_water
 
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 """Of what is done here: a step keeps it, so that what was made before replays as it was.
 
-1 adds the log-odds of water to the network's; since 2 the network's are bounded there first.
+1 adds the log-odds of water to the network's; since 2 the network's are bounded there first; since
+3 a click that contradicts the rest counts near it alone, and narrow water goes on from afar.
 """
 SAMPLE = 12_000
 """Pixels that the model is fitted to."""
@@ -44,11 +47,6 @@ FOLD = 24
 USELESS, CLEAR = 0.6, 0.9
 """Shares of pairs put right, where not fitted, up to which the model is off and from which on
 it counts in full."""
-HELD = 1.0
-"""Log-odds that the network and the model keep at most where clicks mean water: less than the
-index gives, so that a river is followed as far as it goes and a bright shoal is left out."""
-WET = 1.0
-"""Log-odds from which a clicked pixel is water by physics, or below minus which it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,36 +79,14 @@ def joined(
         version: How they are joined; see :data:`VERSION`.
     """
     table = None if bands.palette is None else fitted(logits, mask, prompts, bands.palette)
-    wet = None if bands.water is None else by_water(mask, prompts, bands.water)
+    said = None if bands.water is None else said_of_water(mask, prompts, bands.water, version)
     total = logits
     if table is not None and bands.palette is not None:
         total = np.take(table, bands.palette.codes)
         if not bands.palette.valid.all():
             total[~bands.palette.valid] = 0
         total += logits
-    if wet is None:
-        return total
-    if version > 1 and wet is bands.water and prompts.box is None and prompts.mask is None:
-        total = np.clip(total, np.float32(-HELD), np.float32(HELD))
-    return total + wet
-
-
-def by_water(mask: BoolArray, prompts: PixelPrompts, water: FloatArray) -> FloatArray | None:
-    """Return ``(y, x)`` what is added where the object is water, or is not; None if unclear.
-
-    Where it is water, water is on it and the rest is not; else water is not on it, and nothing
-    is said of the rest. Clicks that disagree say that it is not about water.
-    """
-    on = prompted_pixels(mask.shape, prompts, positive=True)
-    off = prompted_pixels(mask.shape, prompts, positive=False)
-    said = water[on if on.any() else mask]
-    if not len(said):
-        return None
-    if float(np.median(said)) >= WET:
-        return None if (water[off] >= WET).any() or (said <= -WET).any() else water
-    if float(np.median(said)) <= -WET and not (said >= WET).any():
-        return np.minimum(-water, np.float32(0))
-    return None
+    return total if said is None else with_water(total, prompts, said, version)
 
 
 def fitted(
@@ -229,19 +205,7 @@ def _regression(
     """
     on, both = WEIGHT * masses[0], WEIGHT * (masses[0] + masses[1])
     held = both > 0
-    rows, on, both = design[held], on[held], both[held]
-    draw = np.full(design.shape[1], RIDGE)
-    draw[0] = 1e-3
-    found = np.zeros(design.shape[1]) if start is None else start.copy()
-    for _ in range(6):
-        share = 1 / (1 + np.exp(-np.clip(rows @ found, -12, 12)))
-        slope = rows.T @ (both * share - on) + draw * found
-        bend = (rows.T * (both * share * (1 - share))) @ rows + np.diag(draw)
-        step = np.linalg.solve(bend, slope)
-        found -= step
-        if np.abs(step).max() < 1e-3:
-            break
-    return found
+    return logistic(design[held], on[held], both[held], RIDGE, start, rounds=6)
 
 
 def _pairs_right(odds: Doubles, masses: tuple[Doubles, Doubles]) -> float:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from geoiseg.errors import CancelledError
+
+if TYPE_CHECKING:
+    from geoiseg.prompting import Frame
+    from geoiseg.raster import BoolArray
 
 
 @dataclass(slots=True)
@@ -17,6 +22,9 @@ class Watch:
     """Called with what is going on: ``reading``, ``encoding``, ``decoding``."""
     cancelled: Callable[[], bool] = lambda: False
     """Asked between the phases whether to stop."""
+    show: Callable[[Frame, BoolArray], None] = lambda *_: None
+    """Called with the object as far as it is, as ``(y, x)`` on a window of a level, while it is
+    followed or sharpened; it changes afterwards."""
     milliseconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each phase, added up."""
 

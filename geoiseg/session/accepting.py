@@ -47,10 +47,12 @@ class Accepting(Covering):
         return self._state.editing
 
     def accept(self, /, label: str | None = None, **attributes: Any) -> int:
-        """Keep the object in progress and return its id.
+        """Keep the object in progress and return its id, followed and sharpened before.
 
-        With ``snap`` it takes over the borders of accepted features that are near; with a
-        ``schema`` its attributes are read, completed and checked.
+        That takes seconds where it was seen from further away; ``session.detail = "seen"``, or
+        :meth:`accept_as_seen`, takes what is there. With ``snap`` it takes over the borders of
+        accepted features that are near; with a ``schema`` its attributes are read, completed and
+        checked.
 
         Args:
             label: Class or name; when refining a feature, None keeps its label.
@@ -61,6 +63,14 @@ class Accepting(Covering):
                 asks for another value, or other features have all of its ground.
             ExportError: It is accepted, but the project file could not be saved.
         """
+        check_attribute_names(attributes)
+        with self._lock:
+            if self.detail == "native":
+                self.finish()
+            return self.accept_as_seen(label, **attributes)
+
+    def accept_as_seen(self, /, label: str | None = None, **attributes: Any) -> int:
+        """Keep the object in progress as it is, and return its id; else as :meth:`accept`."""
         check_attribute_names(attributes)
         with self._lock:
             state, geometry = self._state, self.geometry
@@ -91,7 +101,7 @@ class Accepting(Covering):
             raise SessionError("there is no object")
         options, plain = self._state.options, None
         if options.reshapes and outcome.drawn is None:  # what was drawn by hand is as it was drawn
-            plain = outline(outcome.mask, options.unshaped, outcome.told)
+            plain = outline(outcome.best, options.unshaped, outcome.told, self._in_sight(outcome))
         made: dict[str, Any] = {
             "geometry": geometry,
             "drawn": plain,
@@ -99,7 +109,7 @@ class Accepting(Covering):
             "score": outcome.mask.score,
             "model": info.name,
             "weights": info.weights_hash,
-            "gsd": outcome.mask.grid.pixel_size_metres(),
+            "gsd": outcome.best.grid.pixel_size_metres(),
             "source": self.raster.name,
         }
         if old is None:

@@ -19,9 +19,10 @@ from geoiseg.raster import Grid, Raster, measure, open_raster
 from geoiseg.segment import Watch
 from geoiseg.segment.dates import Shift
 from geoiseg.session.drift import DRIFTED, FIRST, KEPT, Drift, date_in
+from geoiseg.session.following import Seen
 from geoiseg.session.learning import CarryOptions, Teacher
 from geoiseg.session.pairing import Pair
-from geoiseg.session.reviewing import without_review
+from geoiseg.session.reviewing import not_rejected, without_review
 from geoiseg.session.sharing import Sharing
 
 
@@ -94,17 +95,20 @@ class Carrier:
     """A session whose objects are carried to other rasters."""
 
     teacher: Teacher
+    way: tuple[Seen, ...] = ()
+    """Rasters that they came by."""
 
     @classmethod
     def of(cls, session: Sharing, options: CarryOptions) -> Carrier:
-        """Return a carrier of all accepted features.
+        """Return a carrier of all accepted features but those that a review has rejected.
 
         Raises:
             SessionError: There are none.
         """
-        if not session.accepted:
+        features = not_rejected(session.accepted)
+        if not features:
             raise SessionError("there is nothing to carry yet: accept a feature first")
-        plain = (replace(one, attributes=without_review(one)) for one in session.accepted)
+        plain = (replace(one, attributes=without_review(one)) for one in features)
         return cls(Teacher(session, options, {one.id: _as_drawn(one) for one in plain}))
 
     @property
@@ -119,7 +123,7 @@ class Carrier:
 
     def with_options(self, options: CarryOptions) -> Carrier:
         """Return a carrier of the same objects that carries them otherwise."""
-        return Carrier(Teacher(self.origin, options, self.features))
+        return Carrier(Teacher(self.origin, options, self.features), self.way)
 
     def to(
         self, raster: Any, before: Mapping[int, Any], date: str, watch: Watch | None = None
@@ -135,7 +139,7 @@ class Carrier:
         watch = watch or Watch()
         session = self._session_on(raster)
         date = date or date_in(session.raster.name) or ""
-        pair = Pair.of(self.teacher, session, before, watch)
+        pair = Pair.of(self.teacher, session, before, watch, self.way)
         found: list[Feature] = []
         drifts: list[Drift] = []
         appeared: list[tuple[str, Any]] = []
@@ -155,7 +159,7 @@ class Carrier:
             one.id: self.back(_as_drawn(one).geometry, grid, pair.shift) for one in features
         }
         return Carried(session, date, tuple(drifts), pair.shift,
-                       _apart(appeared, features), self, last)  # fmt: skip
+                       _apart(appeared, features), replace(self, way=pair.way), last)  # fmt: skip
 
     def back(self, geometry: Any, grid: Grid, shift: Shift) -> Any:
         """Return an outline of another raster in the frame of the first one."""
@@ -251,11 +255,11 @@ def _row(
 
 def first_rows(session: Sharing, date: str) -> gpd.GeoDataFrame:
     """Return the rows of the objects on the first raster, as ``Carried.features`` has them."""
-    crs = session.raster.grid.crs
+    crs, features = session.raster.grid.crs, not_rejected(session.accepted)
     rows = [
         _row(Drift(one.id, one.label, FIRST, iou_before=1.0, score=one.score or math.nan), date,
              one, one.geometry, crs, Shift(), session.raster.name)
-        for one in session.accepted
+        for one in features
     ]  # fmt: skip
-    shapes = np.array([one.geometry for one in session.accepted], object)
+    shapes = np.array([one.geometry for one in features], object)
     return gpd.GeoDataFrame(rows, geometry=shapes, crs=crs)

@@ -27,7 +27,7 @@ class Choosing(Prompting):
     @property
     def choice(self) -> int | None:
         """Which of the alternatives the object in progress is, or is most like."""
-        outcome, found = self.outcome, self._alternatives(None)
+        outcome, found = self.first_seen, self._alternatives(None)
         if outcome is None or not found:
             return None
         return max(range(len(found)), key=lambda number: alike(found[number], outcome))
@@ -54,20 +54,21 @@ class Choosing(Prompting):
                 raise SessionError(
                     f"there are {len(found)} answers to choose from, from 0; got {number!r}"
                 )
-            said = state.steps if state.steps[-1].choice is None else state.steps[:-1]
+            steps, seen = self._plain(state)
+            said = steps if steps[-1].choice is None else steps[:-1]
             last = said[-1]
             step = Step((), last.gsd, spectral=last.spectral, choice=int(number))
             steps = (*said, step)
-            outcome = self.segmenter.run(steps, state.outcome, watch)
+            outcome = self.segmenter.run(steps, seen, watch)
             self._answers = (outcome, found)
             self._history.push(replace(state, steps=steps, outcome=outcome))
 
     def _alternatives(self, watch: Watch | None) -> tuple[Outcome, ...]:
         with self._lock:
-            outcome = self.outcome
+            steps, outcome = self._plain(self._state)
             if outcome is None or outcome.mask.is_empty:
                 return ()
             if self._answers is None or self._answers[0] is not outcome:
-                found = self.segmenter.alternatives(self.steps, outcome, watch)
+                found = self.segmenter.alternatives(steps, outcome, watch)
                 self._answers = (outcome, found)
             return self._answers[1]

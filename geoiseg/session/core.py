@@ -19,6 +19,18 @@ from geoiseg.words import Classifier, Search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """An object as it was before it was followed or sharpened by itself."""
+
+    steps: tuple[Step, ...]
+    outcome: Outcome
+    made: Outcome
+    """What was made of it; where the object is another by now, this holds no more."""
+    apart: bool = False
+    """Whether that is a step of its own to undo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """All that undo goes back to."""
 
@@ -42,6 +54,13 @@ class State:
     """Classes that were taught by a few clicks."""
     kinds: Kinds = field(default_factory=dict)
     """Types of the user's columns, in their order, where the values do not say them."""
+    seen: Seen | None = None
+    """The object in progress as it was before it was followed or sharpened by itself."""
+
+    @property
+    def before(self) -> Seen | None:
+        """The object as it was before, where it still is what was made of it by itself."""
+        return self.seen if self.seen is not None and self.seen.made is self.outcome else None
 
 
 class Core(ABC):

@@ -13,6 +13,7 @@ import shapely
 
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature
+from geoiseg.models import FollowingModel
 from geoiseg.prompting import Point
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment import Step, Watch
@@ -37,7 +38,8 @@ class CarryOptions:
     how: How = "auto"
     """What draws the outlines: the object's colours in all bands, or the model, shown the outline
     and points on its sure inside. ``auto`` takes what finds the object better on the first
-    raster, where its outline is known."""
+    raster, where its outline is known. A model that follows objects by a memory of its own, as
+    SAM 2 does, draws them but for ``colours``: shown the object there and each raster since."""
     points: int = 8
     """Points on the sure inside that the model is given."""
     room: float = 0.5
@@ -64,6 +66,8 @@ class Known:
     """Whether its colours find it better than the model does."""
     score: float
     """How sure it was there, by what draws it."""
+    by_memory: bool = False
+    """Whether the model follows it by a memory of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +100,8 @@ class Teacher:
         ignored = burnt(shapely.union_all(alike), seen.grid) if alike else None
         likeness = learnt(seen.values, seen.valid, mask, ignored)
         told = 0.0 if likeness is None else likeness.told
+        if self.options.how != "colours" and isinstance(self.origin.model, FollowingModel):
+            return Known(feature, likeness, by_colours=False, score=1.0, by_memory=True)
         by_colours = likeness is not None and self.options.how != "model"
         score = math.nan
         if self.options.how == "auto" and told < ENOUGH:

@@ -13,6 +13,7 @@ import shapely
 
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.features import Feature
+from geoiseg.models import FollowingModel
 from geoiseg.outline import outline
 from geoiseg.prompting import PixelPrompts, Point, Region
 from geoiseg.raster import BoolArray, Grid
@@ -42,6 +43,7 @@ from geoiseg.session.drift import (
     flags_of,
     overlap,
 )
+from geoiseg.session.following import Seen, followed
 from geoiseg.session.learning import Known, Teacher
 from geoiseg.session.sharing import Sharing
 
@@ -64,11 +66,14 @@ class Pair:
     bands: tuple[tuple[Any, ...], tuple[Any, ...]]
     light: Light
     shift: Shift
+    way: tuple[Seen, ...] = ()
+    """Rasters that the objects came by, this one the last."""
 
     @classmethod
     def of(
-        cls, teacher: Teacher, session: Sharing, before: Mapping[int, Any], watch: Watch
-    ) -> Pair:
+        cls, teacher: Teacher, session: Sharing, before: Mapping[int, Any], watch: Watch,
+        way: tuple[Seen, ...] = (),
+    ) -> Pair:  # fmt: skip
         """Return the pair, with what lies between their light and their places.
 
         Raises:
@@ -94,7 +99,8 @@ class Pair:
         if shift.believed:
             step = here.grid.to_pixel([(shift.dx, shift.dy)]) - here.grid.to_pixel([(0, 0)])
             there = moved_back(there, (float(step[0, 0]), float(step[0, 1])))
-        return cls(teacher, session, bands, light_between(here, there), shift)
+        way = (*way, Seen(second, shift))
+        return cls(teacher, session, bands, light_between(here, there), shift, way)
 
     def carried(
         self, feature: Feature, before: Any, watch: Watch
@@ -110,11 +116,14 @@ class Pair:
         if seen is None or not (burnt(there, seen.grid) & seen.valid).any():
             return drift, None, ()
         known = teacher.known(feature, self.bands[0], watch)
-        mask, steps = self._drawn(known, there, seen, watch)
+        if known.by_memory:
+            mask, steps = self._followed(known, before, seen)
+        else:
+            mask, steps = self._drawn(known, there, seen, watch)
         options = self.session.options
         geometry = None if mask is None else outline(mask, options.unshaped)
         change = -1.0 if geometry is None else area_change(there, geometry, grid.crs)
-        how = "colours" if known.by_colours else "model"
+        how = "colours" if known.by_colours else "memory" if known.by_memory else "model"
         if mask is None or geometry is None or geometry.is_empty or change < GONE - 1:
             return replace(drift, change=VANISHED, how=how, area_change=-1.0), None, ()
         drift = replace(
@@ -163,6 +172,27 @@ class Pair:
             log.warning("object %d: %s", known.feature.id, error)
             return None, ()
         return (None if outcome is None or outcome.mask.is_empty else outcome.mask), steps
+
+    def _followed(
+        self, known: Known, before: Any, seen: Picture
+    ) -> tuple[Mask | None, tuple[Step, ...]]:
+        """Return the object as a mask where the model's memory sees it, and the steps to it."""
+        teacher = self.teacher
+        model, first = teacher.origin.model, teacher.origin.raster
+        assert isinstance(model, FollowingModel)  # noqa: S101 - else nothing is known by memory
+        room, shape = teacher.options.room, known.feature.geometry
+        found = followed(model, first, shape, self.way, before, room)
+        if found is None:
+            return None, ()
+        crs, grid = first.grid.crs, self.session.raster.grid
+        moved = shapely.transform(found[0], lambda xy: xy + self.shift.step)
+        there = grid.bring(moved, None if crs == grid.crs else crs)
+        array = burnt(there, seen.grid) & seen.valid
+        if not array.any():
+            return None, ()
+        mask = Mask(array, seen.grid, found[1])
+        given = Region(outline(mask, self.session.options.unshaped), given=True)
+        return mask, (teacher.step((given,), known.feature),)
 
     def _odds(self, likeness: Likeness, seen: Picture) -> Any:
         """Return ``(y, x)`` log-odds of the object: half as it is, half in the first's light.

@@ -68,7 +68,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
     if step.grow:
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
     if step.sharpen:
-        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen}, None
+        middle = {} if step.middle is None else {"middle": list(step.middle)}
+        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen, **middle}, None
     if step.choice is not None:
         yield CHOOSE, True, {"kind": CHOOSE, "answer": step.choice}, None
     for prompt in step.prompts:
@@ -92,7 +93,7 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = {GROW: 0, SHARPEN: 0}
-    prompts, choice = [], None
+    prompts, choice, middle = [], None, None
     for one in said:
         kind = one.get("kind") if isinstance(one, dict) else None
         if kind in chips:
@@ -101,13 +102,25 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
                 done = "followed" if kind == GROW else "sharpened"
                 raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
             chips[kind] = count
+            middle = _middle(one) if kind == SHARPEN else middle
         elif kind == CHOOSE:
             choice = one.get("answer")
             if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
                 raise PromptError(f"an answer is chosen by its number from 0: {one}")
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice)
+    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice, middle)
+
+
+def _middle(said: dict[str, Any]) -> tuple[float, float] | None:
+    """Return from where an object was sharpened outwards, where its first prompt was not it."""
+    place = said.get("middle")
+    if place is None:
+        return None
+    numbers = place if isinstance(place, list) else []
+    if len(numbers) != 2 or not all(isinstance(n, (int, float)) and abs(n) < 1e30 for n in numbers):
+        raise PromptError(f"an object is sharpened from [x, y] outwards: {said}")
+    return float(numbers[0]), float(numbers[1])
 
 
 def steps_of(rows: pd.DataFrame) -> dict[int | None, tuple[Step, ...]]:

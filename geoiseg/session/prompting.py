@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import shapely
+
 from geoiseg.errors import PromptError, SessionError
 from geoiseg.outline import outline
 from geoiseg.prompting import (
@@ -17,7 +20,6 @@ from geoiseg.prompting import (
     Scribble,
     Text,
     check_inside,
-    level_for_gsd,
     localise,
 )
 from geoiseg.raster import eastward
@@ -32,14 +34,12 @@ from geoiseg.segment import (
     look,
     since_drawn,
     suggest,
-    touched_border,
 )
-from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.segment.spectral import VERSION
-from geoiseg.session.core import Core
+from geoiseg.session.beyond import GoingOn
 
 
-class Prompting(Core):
+class Prompting(GoingOn):
     """Prompts become a mask and its outline."""
 
     def add_point(
@@ -97,9 +97,21 @@ class Prompting(Core):
         self.add([Region(polygon)], crs, **how)
 
     def add(
-        self, prompts: Iterable[Prompt], crs: Any = None, *, watch: Watch | None = None
+        self,
+        prompts: Iterable[Prompt],
+        crs: Any = None,
+        *,
+        watch: Watch | None = None,
+        follow: bool | None = None,
     ) -> None:
         """Give several prompts as one step.
+
+        Args:
+            prompts: At least one.
+            crs: CRS of the coordinates where it is not the raster's.
+            watch: To follow or stop the work.
+            follow: Whether an object that its chip cuts is followed; by default as ``follow``
+                of the session says.
 
         Raises:
             PromptError: There is none, or one of them can not be used.
@@ -117,101 +129,21 @@ class Prompting(Core):
         with self._lock:
             state = self._state
             said = Step(local, self.gsd, spectral=VERSION if self.all_bands else 0)
-            steps = (*state.steps, said)
-            outcome = self._next(steps, watch)
+            begun, before = self.begin_with(local, self.gsd)
+            steps, seen = (*begun, said), None
+            outcome = self._next(steps, before, watch)
             if outcome is not None:
                 outcome.check_data(local, raster.name)
-            self._history.push(replace(state, steps=steps, outcome=outcome))
+            if self.follow if follow is None else follow:
+                steps, outcome, seen = self._followed(steps, outcome, watch)
+            self._history.push(replace(state, steps=steps, outcome=outcome, seen=seen))
 
-    def _next(self, steps: tuple[Step, ...], watch: Watch | None) -> Outcome | None:
+    def _next(
+        self, steps: tuple[Step, ...], before: Outcome | None, watch: Watch | None
+    ) -> Outcome | None:
         if not any(prompt.positive for step in steps for prompt in step.prompts):
             return None
-        return self.segmenter.run(steps, self._state.outcome, watch)
-
-    def grow(self, chips: int = 300, *, watch: Watch | None = None) -> bool:
-        """Follow the object beyond the border of its chip until it ends: one step to undo.
-
-        Args:
-            chips: How many chips to look at, at most; called again, it goes on.
-            watch: To follow or stop the work; stopped, the object is as before.
-
-        Returns:
-            Whether the object ends within the limit.
-
-        Raises:
-            SessionError: There is no object in progress, or ``chips`` is not positive.
-            CancelledError: ``watch`` asked to stop.
-        """
-        if not 1 <= chips <= MOST_CHIPS:
-            raise SessionError(f"chips is a number of chips to look at, got {chips}")
-        with self._lock:
-            state = self._state
-            if state.outcome is None:
-                raise SessionError("there is no object to follow yet: add a point or a box first")
-            done = state.outcome.grown.chips if state.outcome.grown else 0
-            last = state.steps[-1]
-            steps = (*state.steps, Step((), last.gsd, done + chips, last.spectral))
-            outcome = self.segmenter.run(steps, state.outcome, watch)
-            self._history.push(replace(state, steps=steps, outcome=outcome))
-            return outcome.grown is None or not outcome.grown.full
-
-    def sharpen(self, chips: int = 1000, *, watch: Watch | None = None) -> bool:
-        """Look along the border of an object seen from further away: one step to undo.
-
-        A large object is found on a coarse level; this goes along its border alone, at the
-        raster's own resolution or at ``gsd``, from the first prompt outwards. Stopped in the
-        middle, what is sharp stays and the rest is as it was seen; called again, all of it
-        is looked at.
-
-        Args:
-            chips: How many chips to look at, at most.
-            watch: To follow or stop the work; stopped before the first chip, the object is
-                as before.
-
-        Returns:
-            Whether the whole border is as fine as it can be.
-
-        Raises:
-            SessionError: There is no object in progress, or ``chips`` is not positive.
-            CancelledError: ``watch`` asked to stop before anything was done.
-        """
-        if not 1 <= chips <= MOST_CHIPS:
-            raise SessionError(f"chips is a number of chips to look at, got {chips}")
-        with self._lock:
-            state = self._state
-            if state.outcome is None:
-                raise SessionError("there is no object to sharpen yet: add a point or a box first")
-            if not self.is_coarse:
-                return True
-            last = state.steps[-1]
-            step = Step((), last.gsd, spectral=last.spectral, sharpen=chips)
-            outcome = self.segmenter.run((*state.steps, step), state.outcome, watch)
-            grown = outcome.grown
-            if grown is not None and grown.full:  # the same again at replay
-                step = replace(step, sharpen=max(1, grown.chips))
-            steps = (*state.steps, step)
-            self._history.push(replace(state, steps=steps, outcome=outcome))
-            return grown is None or not grown.full
-
-    @property
-    def is_coarse(self) -> bool:
-        """Whether the object was seen from further away than was asked: see ``sharpen``."""
-        outcome = self.outcome
-        if outcome is None or outcome.mask.is_empty:
-            return False
-        wanted = level_for_gsd(self.raster.grid, self.steps[-1].gsd)
-        return outcome.frame.level > wanted
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the object meets its chip's border where the raster goes on: see ``grow``."""
-        outcome = self.outcome
-        if outcome is None or outcome.mask.is_empty:
-            return False
-        if outcome.grown is not None:
-            return outcome.grown.full
-        sides = outcome.frame.open_sides(self.raster.grid)
-        return touched_border(outcome.mask.array, sides) > 0
+        return self.segmenter.run(steps, before, watch)
 
     def clear(self) -> None:
         """Drop the object in progress; a feature being refined stays as it was."""
@@ -247,7 +179,18 @@ class Prompting(Core):
         outcome = self.outcome
         if outcome is None or outcome.drawn is not None:
             return None if outcome is None else outcome.drawn
-        return outline(outcome.mask, self._state.options, outcome.told)
+        options = self._state.options
+        return outline(outcome.best, options, outcome.told, self._in_sight(outcome))
+
+    def _in_sight(self, outcome: Outcome) -> tuple[Any, ...]:
+        """Return the accepted outlines on the object's chip, whose rows its walls stand in."""
+        state = self._state
+        if not state.options.square:
+            return ()
+        others = [one.geometry for one in state.features if one.id != state.editing]
+        there = np.array([one for one in others if one is not None], object)
+        seen = shapely.box(*outcome.best.grid.bounds)
+        return tuple(there[shapely.intersects(there, seen)]) if len(there) else ()
 
     # -- the next click --------------------------------------------------------------
 
@@ -263,7 +206,7 @@ class Prompting(Core):
         Raises:
             SessionError: There is no object in progress.
         """
-        outcome = self.outcome
+        outcome = self.first_seen
         if outcome is None:
             raise SessionError("there is no object yet: add a point or a box first")
         if outcome.grown is not None:
@@ -278,7 +221,7 @@ class Prompting(Core):
         Raises:
             SessionError: There is no object in progress.
         """
-        outcome, prompts = self.outcome, self._standing
+        outcome, prompts = self.first_seen, self._standing
         seen = self.uncertainty(watch=watch)
         if outcome is None or seen.grid != outcome.mask.grid:  # it changed meanwhile
             return None
@@ -293,4 +236,5 @@ class Prompting(Core):
     @property
     def settled(self) -> bool:
         """Whether the last clicks changed hardly anything: accept, or say it another way."""
-        return self.outcome is not None and self.outcome.settled
+        seen = self.first_seen
+        return seen is not None and seen.settled

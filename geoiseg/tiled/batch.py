@@ -57,7 +57,7 @@ def segment_objects(
     objects: Iterable[PromptedObject],
     on_done: Callable[[ObjectResult], Any] = lambda _: None,
     *,
-    sharpen: bool = False,
+    sharpen: bool | None = False,
 ) -> list[ObjectResult]:
     """Return what became of each object; those found are accepted in the session.
 
@@ -67,8 +67,9 @@ def segment_objects(
         session: Without an object in progress.
         objects: What a prompts file says.
         on_done: Called after each object.
-        sharpen: Whether the borders of objects that were seen from further away are gone along
-            at the raster's resolution; not of those whose steps say how they were made.
+        sharpen: Whether objects that their chip cuts are followed, and the borders of those that
+            were seen from further away gone along at the raster's resolution; None: but not those
+            of a project, whose steps are done as they say, as always where these say it.
     """
     results = []
     for item in objects:
@@ -79,7 +80,7 @@ def segment_objects(
     return results
 
 
-def _segment(session: Session, item: PromptedObject, *, sharpen: bool) -> ObjectResult:
+def _segment(session: Session, item: PromptedObject, *, sharpen: bool | None) -> ObjectResult:
     session.clear()
     times: dict[str, float] = {}
     lost = list(item.faults)
@@ -92,14 +93,12 @@ def _segment(session: Session, item: PromptedObject, *, sharpen: bool) -> Object
                     lost += _add(session, step, item.origins[number : number + 1])
                 if step.choice is not None:
                     session.choose(step.choice)
-                if step.grow:
-                    session.grow(step.grow)
-                if step.sharpen:
-                    session.sharpen(step.sharpen)
+                _go_beyond(session, step)
                 _add_times(times, session)
             told = any(step.grow or step.sharpen for step in item.steps)
-            if sharpen and not told and session.is_coarse:
-                session.sharpen()
+            wanted = not item.recorded if sharpen is None else sharpen
+            if wanted and not told:
+                session.finish()
                 _add_times(times, session)
         finally:
             session.gsd = gsd
@@ -111,13 +110,22 @@ def _segment(session: Session, item: PromptedObject, *, sharpen: bool) -> Object
             raise PromptError("; ".join(lost) if session.outcome is None and lost else nothing)
         times["outline"] = (time.perf_counter() - started) * 1e3
         score = session.outcome.mask.score if session.outcome else None
-        feature_id = session.accept(item.label, **item.attributes)
+        feature_id = session.accept_as_seen(item.label, **item.attributes)
     except (PromptError, GeoreferenceError, ModelError, RasterError, SessionError) as error:
         session.clear()
         return ObjectResult(item.name, item.label, None, str(error), title=item.title)
     return ObjectResult(
         item.name, item.label, feature_id, None, score, times, item.title, tuple(lost)
     )
+
+
+def _go_beyond(session: Session, step: Step) -> None:
+    """Follow or sharpen the object in progress as a step says, through as many chips in all."""
+    grown = session.outcome.grown if session.outcome else None
+    if step.grow > (grown.chips if grown else 0):
+        session.grow(step.grow - (grown.chips if grown else 0))
+    if step.sharpen:
+        session.sharpen(step.sharpen, native=step.gsd is None, middle=step.middle)
 
 
 def _add_times(times: dict[str, float], session: Session) -> None:
@@ -135,7 +143,7 @@ def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> 
     lost = []
     while said:
         try:
-            session.add([prompt for prompt, _ in said])
+            session.add([prompt for prompt, _ in said], follow=False)
         except NoDataError as error:
             if not origins or not error.prompts:
                 raise

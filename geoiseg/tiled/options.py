@@ -154,6 +154,10 @@ class MapOptions:
     """One of :data:`COLUMNS`."""
     outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
     """How the outlines of prompted objects are drawn."""
+    detail: str | None = None
+    """``native``: prompted objects are followed to their end, their borders as fine as the raster
+    (or ``gsd``); ``seen``: as they were seen; None: ``native``, but those of a project as its
+    steps say."""
     running: ModelOptions = field(default_factory=ModelOptions)
     """How the model runs."""
 
@@ -172,8 +176,15 @@ class MapOptions:
             raise PromptError(f"columns are {' or '.join(COLUMNS)}, got {self.columns!r}")
         if self.mode is not None and self.mode not in MODES:
             raise PromptError(f"the mode is {', '.join(MODES)}, got {self.mode!r}")
+        if self.detail not in (None, "native", "seen"):
+            raise PromptError(f"detail is native or seen, got {self.detail!r}")
         if self.gsd is not None and not (math.isfinite(self.gsd) and self.gsd > 0):
             raise PromptError(f"gsd is a positive number of metres per pixel, got {self.gsd!r}")
+
+    @property
+    def sharpen(self) -> bool | None:
+        """What ``detail`` says, as ``segment_objects`` takes it."""
+        return None if self.detail is None else self.detail == "native"
 
     def window_for(self, side: int) -> int:
         """Return the side of a window where ``side`` is what suits the model."""

@@ -122,7 +122,7 @@ def prepared(
     else:
         groups = _groups(given, raster, level, aoi, options)
         numbers = range(len(groups))
-        work = GroupJob(raster, options.gsd, options.refine, options.outline)
+        work = GroupJob(raster, options.gsd, options.refine, options.outline, options.sharpen)
     job = Job(uuid.uuid4().hex, work, model if isinstance(model, str) else loaded,
               options.running, threads)  # fmt: skip
     return Run(raster, loaded, out, options, level, plan, numbers, groups, job, judge)

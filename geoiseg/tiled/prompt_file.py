@@ -70,6 +70,8 @@ class PromptedObject:
     """All its rows in the file, from 1."""
     faults: tuple[str, ...] = ()
     """A line for each row that can not be used; the others are."""
+    recorded: bool = False
+    """Whether the steps are those of a project, and to be done as they say, no more."""
 
     @property
     def title(self) -> str:
@@ -114,7 +116,7 @@ def read_prompts(
     rows = frame.rename(columns={frame.geometry.name: SHAPE})
     rows = gpd.GeoDataFrame(rows, geometry=SHAPE, crs=frame.crs)
     names = _names(rows, ours=ours) if OBJECT in meant else _numbered(rows)
-    table = _Table(meant, own, kinds, frame.crs)
+    table = _Table(meant, own, kinds, frame.crs, recorded=ours)
     objects = [
         _object(str(name), group, table, crs, gsd)
         for name, group in rows.groupby(names, sort=False, dropna=False)
@@ -135,6 +137,8 @@ class _Table:
     """Names in the features by the names of the user's own columns, in order."""
     kinds: Kinds
     crs: Any
+    recorded: bool = False
+    """Whether they are a project's."""
 
 
 def _numbered(rows: pd.DataFrame) -> pd.Series:
@@ -244,6 +248,7 @@ def _object(
         said: list[tuple[Prompt, int]] = []
         scale, grow, spectral, sharp = gsd, 0, 0, 0
         choice: int | None = None
+        middle: tuple[float, float] | None = None
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -258,9 +263,10 @@ def _object(
             grow, sharp = max(grow, step.grow), max(sharp, step.sharpen)
             spectral = max(spectral, step.spectral)
             choice = step.choice if choice is None else choice
+            middle = step.middle or middle
         if said or grow or sharp or choice is not None:
             prompts = tuple(prompt for prompt, _ in said)
-            steps.append(Step(prompts, scale, grow, spectral, sharp, choice))
+            steps.append(Step(prompts, scale, grow, spectral, sharp, choice, middle))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))
@@ -268,7 +274,7 @@ def _object(
     attributes.setdefault(OBJECT, name)
     return PromptedObject(
         name, tuple(steps), "" if label is None else str(label), attributes, table.kinds,
-        tuple(origins), tuple((rows.index + 1).tolist()), tuple(faults),
+        tuple(origins), tuple((rows.index + 1).tolist()), tuple(faults), table.recorded,
     )  # fmt: skip
 
 

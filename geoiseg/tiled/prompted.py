@@ -57,6 +57,8 @@ class GroupJob:
     """Where the objects are outlines to refine: what still fits."""
     outline: OutlineOptions = field(default_factory=lambda: OutlineOptions(line="pixels"))
     """As the outlines of all other maps: a run that is resumed has one sort of line."""
+    sharpen: bool | None = None
+    """As ``segment_objects`` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def segment_group(job: GroupJob, model: Model, number: int, group: Group) -> Gro
     if job.refine is not None:
         done = _refined(session, group, job.refine)
         return GroupResult(number, done, {"find": time.perf_counter() - started})
-    results = segment_objects(session, group.objects)
+    results = segment_objects(session, group.objects, sharpen=job.sharpen)
     rows = {row["id"]: row for row in session.features.to_dict("records")}
     items = []
     for position, result in zip(group.positions, results, strict=True):

@@ -64,9 +64,12 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
         """Have the worker do something that nobody waits for."""
         return self._worker.submit(run, urgency)
 
-    def _ask(self, change: Callable[[Watch], Any], *, wait: bool, stoppable: bool = False) -> Any:
+    def _ask(
+        self, change: Callable[[Watch], Any], *, wait: bool, stoppable: bool = False,
+        patient: bool = False,
+    ) -> Any:  # fmt: skip
         self._clear_line()
-        return super()._ask(change, wait=wait, stoppable=stoppable)
+        return super()._ask(change, wait=wait, stoppable=stoppable, patient=patient)
 
     def _clear_line(self) -> None:
         self._error = self._note = ""
@@ -83,6 +86,8 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
     def accept(self, label: str | None = None, *, wait: bool = True, **attributes: Any) -> int:
         """Keep the object in progress and return its id.
 
+        It waits until the object is followed and sharpened, unless ``accept_waits`` is off.
+
         Args:
             label: Its class; by default the current one.
             wait: Whether to return only when it is done (and 0 otherwise).
@@ -94,16 +99,18 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
         """
         chosen = self.label if label is None else label
 
-        def change(_: Watch) -> int:
+        def change(watch: Watch) -> int:
+            self.finish_first(watch)
             self._selected, before = None, self.session.accepted
-            number = self.session.accept(chosen, **attributes)
+            number = self.session.accept_as_seen(chosen, **attributes)
             self._selected = number if number == self._at else None
             kept = f", saved to {self.session.project.name}" if self.session.project else ""
             fitted = self._fitted_note(number, before)
             self._note = f"Feature {number} accepted as {chosen}{kept}{fitted and f': {fitted}'}"
             return number
 
-        return self._ask(change, wait=wait) or 0
+        waits = self.accept_waits
+        return self._ask(change, wait=wait, stoppable=waits, patient=waits) or 0
 
     def edit(self, feature_id: int | None = None, *, wait: bool = True) -> None:
         """Take an accepted feature up again, by default the selected one.
@@ -224,7 +231,9 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
             "models": [[name, self._about(name)] for name in self.model_choices],
             "words": self.words_state(),
             "can_grow": session.goes_on,
-            "can_sharpen": session.is_coarse,
+            "can_sharpen": session.coarser(native=self._native),
+            "detail": self.detail,
+            "accept_waits": self.accept_waits,
             "simplify": self.simplify,
             "snap": self.snap,
             "shape": self.shape,
@@ -261,7 +270,7 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
     def _show_jobs(self) -> None:
         if not hasattr(self, "lookout"):
             return
-        job = self._current_job
+        job = self._shown_job
         status: dict[str, Any] = {"error": self._error, "note": self._note}
         if job is not None:
             status |= {"phase": job.phase, "since": job.since}

@@ -24,5 +24,6 @@ class Choosing(Reshaping):
             number = 0 if choice is None else (choice + 1) % len(found)
             self.session.choose(number, watch=watch)
             self._say(f"Answer {number + 1} of {len(found)}, by size")
+            self._prompted()
 
         self._ask(change, wait=wait, stoppable=True)

@@ -56,6 +56,8 @@ METHODS = {
     "choose": "next_answer",
 }
 """Methods of the map that do what a command asks for."""
+SWITCHES = ("preview", "by-itself", "accept-waits")
+"""Commands that turn something on or off."""
 BY_HAND = frozenset(tool.name for tool in HAND_TOOLS)
 REVIEWING = frozenset(action.name for action in REVIEW)
 TOOL_NAMES = frozenset(tool.name for tool in TOOLS) | BY_HAND
@@ -194,14 +196,23 @@ class Controller:
             getattr(owner, METHODS[name])(wait=False)
         elif name in REVIEWING:
             owner.act_on_review(name)
-        elif name == "preview":
-            owner.preview = not owner.preview
+        elif name in SWITCHES:
+            self._switch(name)
         elif name == "like":
             owner.more_like(wait=False)
         elif name in ("stop", "fit", "stop-training"):
             getattr(owner, name.replace("-", "_"))()
         else:
             raise SessionError(f"nothing is done for {name!r} of {', '.join(ACTIONS)}")
+
+    def _switch(self, name: str) -> None:
+        owner = self._map
+        if name == "preview":
+            owner.preview = not owner.preview
+        elif name == "by-itself":
+            owner.use_detail("seen" if owner.detail == "native" else "native")
+        else:
+            owner.use_detail(owner.detail, waits=not owner.accept_waits)
 
     def _use_label(self, name: str) -> None:
         owner = self._map

@@ -10,6 +10,7 @@ from geoiseg.errors import SessionError
 from geoiseg.features import Feature
 from geoiseg.models import Model
 from geoiseg.outline import OutlineOptions
+from geoiseg.prompting import Point, Prompt, Scribble
 from geoiseg.segment import Outcome, Suggestion, Watch
 from geoiseg.widget.requests import Requests
 
@@ -46,11 +47,15 @@ class Editor(Requests):
                 self.session.gsd = before
                 raise
             self._learn_speed()
+            self._prompted()
 
         self._ask(change, wait=wait, stoppable=True)
 
     def _learn_speed(self) -> None:
         """Take note of how long the last step took."""
+
+    def _prompted(self) -> None:
+        """Go on with the object as it is now."""
 
     def add_point(
         self, x: float, y: float, positive: bool = True, crs: Any = None,
@@ -69,10 +74,8 @@ class Editor(Requests):
         Raises:
             PromptError: The place is outside the raster, or has no data.
         """
-        session = self.session
-        self._prompt(
-            lambda watch: session.add_point(x, y, positive, crs, watch=watch), gsd, wait=wait
-        )
+        said = [Point(float(x), float(y), bool(positive))]
+        self._prompt(lambda watch: self._add(said, crs, watch), gsd, wait=wait)
 
     def add_box(
         self, xmin: float, ymin: float, xmax: float, ymax: float, crs: Any = None, **how: Any
@@ -103,10 +106,12 @@ class Editor(Requests):
         Raises:
             PromptError: The stroke has no vertex or is outside the raster.
         """
-        vertices, session = list(xy), self.session
-        self._prompt(
-            lambda watch: session.add_scribble(vertices, positive, crs, watch=watch), gsd, wait=wait
-        )
+        said = [Scribble(tuple((float(a), float(b)) for a, b in xy), bool(positive))]
+        self._prompt(lambda watch: self._add(said, crs, watch), gsd, wait=wait)
+
+    def _add(self, said: Iterable[Prompt], crs: Any, watch: Watch) -> None:
+        """Give prompts to the session; the first answer is shown before it is followed."""
+        self.session.add(said, crs, watch=watch, follow=False)
 
     def add_region(self, outline: Any, crs: Any = None, *, wait: bool = True) -> None:
         """Start from an outline: a shapely polygon, or the id of an accepted feature.
@@ -181,27 +186,6 @@ class Editor(Requests):
             chips = grown.chips if grown else 0
             more = "" if ended else "; it goes on: once more follows it further"
             self._say(f"Followed over {chips} chips{more}")
-
-        self._ask(change, wait=wait, stoppable=True)
-
-    def sharpen(self, *, wait: bool = True) -> None:
-        """Look along the border of an object seen from further away; undone in one step.
-
-        Stopped in the middle, what is sharp stays.
-
-        Raises:
-            SessionError: There is no object in progress.
-        """
-
-        def change(watch: Watch) -> None:
-            if self.session.outcome is not None and not self.session.is_coarse:
-                self._say("The border is as sharp as the raster already")
-                return
-            whole = self.session.sharpen(watch=watch)
-            grown = self.session.outcome.grown if self.session.outcome else None
-            chips = grown.chips if grown else 0
-            more = "" if whole else "; the rest is as it was seen: undo and sharpen again for all"
-            self._say(f"Looked at {chips} chips along the border{more}")
 
         self._ask(change, wait=wait, stoppable=True)
 

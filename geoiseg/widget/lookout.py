@@ -162,13 +162,14 @@ class Lookout:
             return
         session, frame = owner.session, owner.frame
         positive = owner.tool != NEGATIVE
-        steps, before = session.steps, session.outcome
+        shown = session.outcome
         try:
             point = localise(Point(*frame.xy(move.at), positive), frame.crs, session.raster.grid)
             if not frame.grid.whole.contains(frame.pixel(move.at)).all():
                 return
             step = Step((point,), owner.scale_at(move.at, move.zoom))
-            if not positive and before is None:
+            steps, before = session.begin_with((point,), step.gsd)
+            if not positive and shown is None:
                 return
             outcome = session.segmenter.run(
                 (*steps, step), before, Watch(cancelled=watch.cancelled)
@@ -179,7 +180,7 @@ class Lookout:
         if "embed" not in outcome.milliseconds:
             self.learn(outcome.milliseconds)
         with self._drawing:
-            if session.outcome is before and self._cursor is not None and not owner.busy:
+            if session.outcome is shown and self._cursor is not None and not owner.busy:
                 owner.scene.draw_preview(outcome.mask, frame, owner.labels.colour(owner.label))
         if self._cursor is not None and self._cursor != move:
             owner.submit(self._show_preview, Urgency.PREVIEW)

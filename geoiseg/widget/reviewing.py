@@ -15,7 +15,7 @@ from geoiseg.features.reviewed import CHECKED, REJECTED, TO_CHECK
 from geoiseg.segment import Watch
 from geoiseg.session.reviewing import Wanted, score_of, state_of
 from geoiseg.widget.channel.review import Review
-from geoiseg.widget.choosing import Choosing
+from geoiseg.widget.finishing import Finishing
 from geoiseg.widget.wording import Wording
 
 MARGIN = 1.0
@@ -42,7 +42,7 @@ class Only:
                 "max_score": self.max_score}  # fmt: skip
 
 
-class Reviewing(Wording, Choosing):
+class Reviewing(Wording, Finishing):
     """A map on which accepted features are reviewed."""
 
     review_bar: Review

@@ -25,7 +25,9 @@ class Urgency(IntEnum):
     """The user waits for it."""
     PREVIEW = 1
     """It follows the cursor."""
-    IDLE = 2
+    FINISHING = 2
+    """The user has an answer, and this makes it finer."""
+    IDLE = 3
     """It may be of use later."""
 
 
@@ -114,6 +116,29 @@ class Worker:
         else:
             self._queue.put((int(urgency), job.number, job))
         return job
+
+    def later(
+        self,
+        run: Callable[[Watch], Any],
+        urgency: Urgency,
+        notify: Callable[[Job], None] = lambda _: None,
+    ) -> Job:
+        """Return a job that will run when its turn comes, even if asked for in this thread."""
+        job = Job(next(self._numbers), run, notify)
+        self._queue.put((int(urgency), job.number, job))
+        return job
+
+    def serve(self, urgency: Urgency) -> None:
+        """Run what waits at an urgency and comes next; to be called amid a job that takes long."""
+        while self.is_current:
+            try:
+                head = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if head[0] != urgency:
+                self._queue.put(head)
+                return
+            self._run(head[-1])
 
     @property
     def is_current(self) -> bool:

@@ -177,3 +177,18 @@ class Boxed(Bright):
             x0, y0, x1, y1 = (max(0, round(side)) for side in prompts.box)
             logits[y0:y1, x0:x1] = 9
         return Masks(logits[None], np.array([0.9], np.float32))
+
+
+@pytest.mark.parametrize("user", ["centre", "realistic"])
+def test_borders_are_followed_instead(dataset: Path, capsys, user: str) -> None:
+    main(["evaluate", str(dataset), "--border", "pixel", "--clicks", "6", "--user", user, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["model"] == "live-wire:pixel"
+    every = told["groups"][0]
+    assert every["iou1"]["value"] == 0  # nothing is enclosed by one click
+    assert every["iou3"]["value"] > (0.9 if user == "centre" else 0.7)
+    assert every["iou5"]["value"] > 0.85
+    assert every["box_iou"]["value"] is None
+    assert every["boundary_m"]["value"] < 12
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(dataset), "--dataset", "sbd", "--border", "pixel"])

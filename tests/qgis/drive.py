@@ -58,6 +58,8 @@ class Driver:
         )
         assert self.raster.isValid(), job["raster"]
         self.project.addMapLayer(self.raster)
+        self.whole = QgsRectangle(self.raster.extent())
+        self.own_crs = QgsCoordinateReferenceSystem(self.raster.crs())
         self.layer = None
         if job.get("layer"):
             self.layer = QgsVectorLayer(job["layer"], "objects", job.get("provider", "ogr"))
@@ -76,11 +78,11 @@ class Driver:
     # -- the map -----------------------------------------------------------------
 
     def moved(self, source=None):
-        source = source or self.raster.crs()
+        source = source or self.own_crs
         return QgsCoordinateTransform(source, self.crs, self.project.transformContext())
 
     def zoom(self, extent=None):
-        box = QgsRectangle(*extent) if extent else self.raster.extent()
+        box = QgsRectangle(*extent) if extent else QgsRectangle(self.whole)
         self.canvas.setExtent(self.moved().transformBoundingBox(box))
         self.canvas.refresh()
 
@@ -273,16 +275,21 @@ class Driver:
         os.kill(self.desk.channel.pid, signal.SIGKILL)
 
     def do_kill_in(self, step):
-        """Do something, and kill the companion as soon as it is at it."""
-        starts = self.desk.channel.starts
+        """Do something, and kill the companion as soon as it is asked for it."""
+        channel, starts = self.desk.channel, self.desk.channel.starts
+        ask = channel.ask
 
-        def kill():
-            assert self.desk.channel.busy, step
-            self.do_kill()
+        def asked(what, params=None):
+            number = ask(what, params)
+            if channel.ask is asked and what != "open":
+                channel.ask = ask
+                self.do_kill()
+            return number
 
-        QTimer.singleShot(1, kill)
+        channel.ask = asked
         self.do(step)
-        self.about = {**self.about, "again": self.desk.channel.starts - starts}
+        channel.ask = ask
+        self.about = {**self.about, "again": channel.starts - starts}
 
     def do_read_only(self):
         assert self.layer.rollBack()

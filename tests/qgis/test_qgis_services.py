@@ -11,7 +11,7 @@ import shapely
 
 from tests.qgis.qgis_app import Qgis
 from tests.qgis.test_qgis_parity import picture
-from tests.qgis.tile_server import OWNER, Tiles, serving
+from tests.qgis.tile_server import OWNER, TERMS, Tiles, serving
 
 pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 
@@ -95,26 +95,31 @@ SERVICES = {
 }
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_maps_of_a_service_are_segmented(qgis: Qgis, tiles: Tiles, service: str) -> None:
+def test_maps_of_wms_and_wmts_are_segmented(qgis: Qgis, tiles: Tiles) -> None:
     x, y, r = tiles.x, tiles.y, tiles.radius
+    sources = {name: source.format(url=tiles.url) for name, source in SERVICES.items()}
     answer = qgis.drive(
         [
             {"do": "activate"},
             {"do": "new_layer"},
             {"do": "click", "xy": [x, y]},
             {"do": "tidy"},
-            {"do": "picture", "path": picture(qgis.folder, f"{service}.png"), "window": True},
+            {"do": "picture", "path": picture(qgis.folder, "wms.png"), "window": True},
             {"do": "key", "key": "enter"},
+            {"do": "source", "source": sources["wmts"]},
+            {"do": "click", "xy": [x, y]},
         ],
-        raster=SERVICES[service].format(url=tiles.url), raster_provider="wms",
+        raster=sources["wms"], raster_provider="wms",
         canvas_crs="EPSG:3857", extent=[x - 3 * r, y - 3 * r, x + 3 * r, y + 3 * r],
     )  # fmt: skip
-    _, _, clicked, *_, accepted = answer["seen"]
+    _, _, wms, _, _, accepted, _, wmts = answer["seen"]
     truth = shapely.Point(x, y).buffer(r, quad_segs=64)
-    found = shapely.from_wkt(clicked["found"])
-    assert found.intersection(truth).area / found.union(truth).area > 0.95
-    assert clicked["layer"].startswith(f"{OWNER}; drawn at ")
+    for seen in (wms, wmts):
+        found = shapely.from_wkt(seen["found"])
+        assert found.intersection(truth).area / found.union(truth).area > 0.95
+    assert wms["layer"].startswith(f"{OWNER}; {TERMS}; drawn at ")
+    assert wmts["layer"].startswith(f"{OWNER}; drawn at ")
     assert len(accepted["features"]) == 1
-    drawn = [path for path in tiles.asked if "GetMap" in path or path.startswith("/wmts/")]
-    assert drawn
+    for beginning in ("/wms?", "/wmts/"):
+        asked = [one for one in tiles.asked if one.startswith(beginning) and "Capab" not in one]
+        assert asked, beginning

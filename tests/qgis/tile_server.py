@@ -18,10 +18,11 @@ HALF = 20037508.342789244
 SIDE = 256
 OWNER = "The Map Office"
 """Whom the services say that their maps are by."""
+TERMS = "Ask the office before you sell maps"
 WMS = f"""<?xml version="1.0" encoding="UTF-8"?>
 <WMS_Capabilities version="1.3.0" xmlns="http://www.opengis.net/wms"
  xmlns:xlink="http://www.w3.org/1999/xlink">
-<Service><Name>WMS</Name><Title>Maps</Title><OnlineResource xlink:href="{{url}}/wms"/></Service>
+<Service><Name>WMS</Name><Title>Maps</Title><OnlineResource xlink:href="{{url}}/wms"/><AccessConstraints>{TERMS}</AccessConstraints></Service>
 <Capability><Request>
 <GetCapabilities><Format>text/xml</Format><DCPType><HTTP><Get>
 <OnlineResource xlink:href="{{url}}/wms?"/></Get></HTTP></DCPType></GetCapabilities>
@@ -40,7 +41,8 @@ WMTS = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Capabilities version="1.0.0" xmlns="http://www.opengis.net/wmts/1.0"
  xmlns:ows="http://www.opengis.net/ows/1.1" xmlns:xlink="http://www.w3.org/1999/xlink">
 <ows:ServiceIdentification><ows:Title>Maps</ows:Title><ows:ServiceType>OGC WMTS</ows:ServiceType>
-<ows:ServiceTypeVersion>1.0.0</ows:ServiceTypeVersion></ows:ServiceIdentification>
+<ows:ServiceTypeVersion>1.0.0</ows:ServiceTypeVersion>
+<ows:AccessConstraints>none</ows:AccessConstraints></ows:ServiceIdentification>
 <ows:ServiceProvider><ows:ProviderName>{OWNER}</ows:ProviderName></ows:ServiceProvider>
 <Contents><Layer><ows:Title>A disk</ows:Title><ows:Identifier>disk</ows:Identifier>
 <ows:WGS84BoundingBox><ows:LowerCorner>-10 30</ows:LowerCorner>

@@ -17,7 +17,8 @@ import geoiseg
 from geoiseg.errors import RasterError
 from geoiseg.raster.grid import Window
 from geoiseg.raster.image import Stretch
-from geoiseg.raster.readers.geotiff import SAMPLE_COST, RasterioRaster
+from geoiseg.raster.readers.blocks import SAMPLE_COST
+from geoiseg.raster.readers.geotiff import RasterioRaster
 from tests.conftest import disk_pixels
 
 SIDE = 100_000

@@ -24,7 +24,7 @@ from geoiseg.errors import GeoreferenceError, RasterError
 from geoiseg.raster.grid import Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import choose_bands
-from geoiseg.raster.readers.geotiff import sample_blocks
+from geoiseg.raster.readers.blocks import sample_blocks
 from tests.conftest import UTM, needed, write_raster
 
 RNG = np.random.default_rng(1)

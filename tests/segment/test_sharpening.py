@@ -193,11 +193,6 @@ def test_what_can_not_be_sharpened_is_said_in_a_line(lake: tuple[Path, np.ndarra
         session.sharpen(0)
     with pytest.raises(PromptError, match="sharpened through 1 to"):
         step_of([{"kind": "sharpen", "chips": 0}], None)
-    tiny = sharpen(
-        session.outcome.frame, session.mask.array, session.prompts, session.raster.grid,
-        session.segmenter.beyond.refining(Watch()), 256, SharpenOptions(pixels=1000),
-    )  # fmt: skip
-    assert tiny.frame == session.outcome.frame, "too large for finer levels"
 
 
 def test_an_object_cut_by_its_chip_is_not_cut_there_again(tmp_path: Path) -> None:

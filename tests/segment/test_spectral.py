@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 import geoiseg
 from geoiseg.errors import PromptError
-from geoiseg.prompting import PixelPrompts, Point, Prompts
+from geoiseg.prompting import Frame, PixelPrompts, Point, Prompts
 from geoiseg.raster import open_raster
 from geoiseg.segment import EmbeddingCache, Step
 from geoiseg.segment.masks import CleanOptions, choose, roughly_clean
@@ -21,7 +22,8 @@ from geoiseg.segment.palette import palette_of
 from geoiseg.segment.parting import otsu
 from geoiseg.segment.physics import Condition, parted, thresholds_for
 from geoiseg.segment.spectra import Spectra, unseen
-from geoiseg.segment.spectral import CAP, HELD, VERSION, ChipBands, by_water, fitted, joined
+from geoiseg.segment.spectral import CAP, VERSION, ChipBands, fitted, joined
+from geoiseg.segment.wetness import HELD, said_of_water, with_water
 from geoiseg.session.prompt_rows import step_of
 
 SIDE = 200
@@ -103,22 +105,81 @@ def test_clicks_that_the_bands_contradict_turn_the_model_off() -> None:
     [
         ([(30, 50)], [True], "water"),
         ([(180, 50)], [True], "land"),
-        ([(30, 50), (60, 50)], [True, False], "unclear"),
-        ([(30, 50), (180, 50)], [True, True], "unclear"),
+        ([(30, 50), (60, 50)], [True, False], "unclear"),  # amid wide water
+        ([(30, 50), (180, 50)], [True, True], "water"),
+        ([(180, 50), (30, 50)], [True, True], "unclear"),
     ],
 )
 def test_clicks_say_whether_it_is_about_water(points, signs, expected) -> None:
     _, water = halves()
     odds = np.where(water, 4.0, -4.0).astype(np.float32)
     prompts = PixelPrompts(points=np.array(points) + 0.5, positive=np.array(signs))
-    added = by_water(np.zeros_like(water), prompts, odds)
+    said = said_of_water(np.zeros_like(water), prompts, odds, VERSION)
     if expected == "unclear":
-        assert added is None
+        assert said is None
     elif expected == "water":
-        assert (added == odds).all()
+        assert said.water
+        assert (said.added == odds).all()
     else:
-        assert (added[water] == -4).all()
-        assert (added[~water] == 0).all()
+        assert not said.water
+        assert (said.added[water] == -4).all()
+        assert (said.added[~water] == 0).all()
+    before = said_of_water(np.zeros_like(water), prompts, odds, 2)
+    assert (before is None) == (expected == "unclear" or len(points) > 1)
+
+
+def test_a_click_against_narrow_water_is_heard_there_alone() -> None:
+    """Before version 3 it took all that the index knows with it, and the river fell apart."""
+    odds = np.full((200, 300), -4, np.float32)
+    odds[90:130] = 4  # a river
+    odds[:90, 200:206] = 4  # a creek that joins it
+    logits = np.full(odds.shape, -12, np.float32)
+    logits[95:125, :60] = 5  # what the network looked at
+    on, off = np.array([[20.5, 110.5]]), np.array([[202.5, 60.5]])
+    prompts = PixelPrompts(np.concatenate([on, off]), np.array([True, False]))
+    said = said_of_water(logits > 0, prompts, odds, VERSION)
+    found = with_water(logits, prompts, said, VERSION) > 0
+    assert found[90:130].all()
+    assert not found[60, 200:206].any()
+    kept = roughly_clean(found, np.ones_like(found), prompts, CleanOptions())
+    assert not kept[:45].any()  # the creek is cut across, and what lies beyond is gone
+    assert kept[90:130].all()
+    assert said_of_water(logits > 0, prompts, odds, 2) is None
+
+
+def test_flats_that_no_index_shows_are_heard_of_beside_water() -> None:
+    odds = np.full((200, 300), -4, np.float32)
+    odds[:, :150] = 4
+    logits = np.full(odds.shape, -12, np.float32)
+    logits[80:120, 150:180] = 8
+    prompts = PixelPrompts(np.array([[20.5, 100.5], [160.5, 100.5]]), np.array([True, True]))
+    said = said_of_water(logits > 0, prompts, odds, VERSION)
+    np.testing.assert_array_equal(
+        with_water(logits, prompts, said, VERSION) > 0, (odds > 0) | (logits > 0)
+    )
+
+
+def test_water_narrower_than_a_pixel_goes_on_seen_from_afar(tmp_path: Path) -> None:
+    """A river of two pixels in halves of the resolution, bent so that it meets all phases."""
+    side = 1200
+    row, col = np.mgrid[:side, :side]
+    river = np.abs(row - 600 - 120 * np.sin(col / 90)) <= np.where(col < 200, 40, 1.3)
+    data = np.full((4, side, side), 90.0)
+    data[3] = np.where(river, 10, 150)
+    data += np.random.default_rng(2).normal(0, 1, data.shape)
+    raster = open_raster(written(tmp_path / "river.tif", data.round().astype(np.uint8)), ROLES)
+    coarse = Frame(1, raster.grid.level(1).whole)
+    before, now = (Spectra().of(raster, coarse, version).water for version in (2, 3))
+    reach = [_furthest(one > 1, 300) for one in (before, now)]
+    assert reach[0] < 200 < reach[1] == side // 2 - 1
+    fat = (now > 1) & (before <= 1)
+    assert fat[:, :95].sum() < 5  # the banks of what is wide stay where they are
+
+
+def _furthest(mask: np.ndarray, row: int) -> int:
+    """Return the last column of the part of a mask that holds the start of a row."""
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return int(np.flatnonzero((parts == parts[row, 5]).any(axis=0)).max())
 
 
 def test_the_network_holds_back_where_clicks_mean_water() -> None:

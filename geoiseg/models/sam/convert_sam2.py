@@ -45,6 +45,33 @@ RULES: Rules = (
 """Each rule is tried on what the rules before it have made of a name."""
 ABOUT_IMAGES = ("vision_encoder.", "prompt_encoder.", "mask_decoder.", "no_memory_embedding")
 """What is needed for a single image; the rest is a video tracker's memory."""
+MEMORY: Rules = (
+    (r"^memory_encoder\.pix_feat_proj\.", "memory_encoder.feature_projection."),
+    (r"^memory_encoder\.out_proj\.", "memory_encoder.projection."),
+    (r"^memory_encoder\.fuser\.", "memory_encoder.memory_fuser."),
+    (r"(memory_fuser\..*)\.dwconv\.", r"\1.depthwise_conv."),
+    (r"(memory_fuser\..*)\.pwconv(\d)\.", r"\1.pointwise_conv\2."),
+    (r"(memory_fuser\..*)\.norm\.", r"\1.layer_norm."),
+    (r"(memory_fuser\..*)\.gamma$", r"\1.scale"),
+    (r"(mask_downsampler)\.encoder\.12\.", r"\1.final_conv."),
+    *((rf"(mask_downsampler)\.encoder\.{3 * n}\.", rf"\1.layers.{n}.conv.") for n in range(4)),
+    *(
+        (rf"(mask_downsampler)\.encoder\.{3 * n + 1}\.", rf"\1.layers.{n}.layer_norm.")
+        for n in range(4)
+    ),
+    (r"^(memory_attention\..*)\bnorm(\d?)\.", r"\1layer_norm\2."),
+    (r"^(memory_attention\..*)\.out_proj\.", r"\1.o_proj."),
+    (r"^memory_attention\.norm\.", "memory_attention.layer_norm."),
+    (r"^maskmem_tpos_enc$", "memory_temporal_positional_encoding"),
+    (r"^no_mem_pos_enc$", "no_memory_positional_encoding"),
+    (r"^no_obj_ptr$", "no_object_pointer"),
+    (r"^no_obj_embed_spatial$", "occlusion_spatial_embedding_parameter"),
+    (r"^obj_ptr_tpos_proj\.", "temporal_positional_encoding_projection_layer."),
+    (r"^obj_ptr_proj\.layers\.0\.", "object_pointer_proj.proj_in."),
+    (r"^obj_ptr_proj\.layers\.1\.", "object_pointer_proj.layers.0."),
+    (r"^obj_ptr_proj\.layers\.2\.", "object_pointer_proj.proj_out."),
+)
+"""What a video's tracker has beside."""
 _CORNERS = re.compile(r"^prompt_encoder\.point_embeddings\.(\d+)\.weight$")
 _POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"
 
@@ -54,19 +81,20 @@ def is_meta(state: Mapping[str, Any]) -> bool:
     return any(name.startswith("image_encoder.") for name in state)
 
 
-def from_meta(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tensors of a SAM 2 for images by the names that transformers uses.
+def from_meta(state: Mapping[str, Any], *, memory: bool = False) -> dict[str, Any]:
+    """Return the tensors of a SAM 2 by the names that transformers uses.
 
     Args:
-        state: Tensors by the names of Meta's code; a video tracker's are left out.
+        state: Tensors by the names of Meta's code.
+        memory: Whether those of a video's tracker are wanted, too; else they are left out.
     """
     import torch
 
     renamed: dict[str, Any] = {}
     corners: dict[int, Any] = {}
     for name, tensor in state.items():
-        new = renamed_by(RULES, name)
-        if not new.startswith(ABOUT_IMAGES):
+        new = renamed_by((*RULES, *MEMORY) if memory else RULES, name)
+        if not memory and not new.startswith(ABOUT_IMAGES):
             continue
         corner = _CORNERS.match(new)
         if corner is None:
@@ -101,6 +129,21 @@ def sam2_config(architecture: str) -> dict[str, Any]:
             "backbone_config": {"model_type": "sam2_hiera_det_model", **backbone},
             "backbone_channel_list": channels,
         },
+    }
+
+
+def sam2_video_config(architecture: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same with the memory of a video, which SAM 2.1 has more of than SAM 2.
+
+    Args:
+        architecture: As ``sam2_config`` takes it.
+        state: Tensors by the names of Meta's code.
+    """
+    return {
+        **sam2_config(architecture),
+        "model_type": "sam2_video",
+        "enable_occlusion_spatial_embedding": "no_obj_embed_spatial" in state,
+        "enable_temporal_pos_encoding_for_object_pointers": "obj_ptr_tpos_proj.weight" in state,
     }
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geoiseg.errors import ModelError
-from geoiseg.models.protocol import Model, ModelInfo
+from geoiseg.models.protocol import Masks, Model, ModelInfo
 from geoiseg.models.sam.adapter import SamModelAdapter
 from geoiseg.models.sam.convert_sam2 import from_meta, is_meta, sam2_config
 from geoiseg.models.sam.device import Place, choose_place, in_batches
@@ -20,7 +22,9 @@ from geoiseg.models.sam.engine import SEVERAL, Arrays, FloatArray, Tokens
 from geoiseg.models.sam.loader import Source
 from geoiseg.models.sam.meta import licence_of
 from geoiseg.models.sam.pretrained import Blueprint, build
+from geoiseg.models.sam.sam2_video import Memory, has_memory
 from geoiseg.models.sam.squash import Squash
+from geoiseg.raster import BoolArray
 
 MAPS = ("fine", "middle", "coarse")
 """Names of an image's feature maps: at 1/4, 1/8 and 1/16 of the square."""
@@ -42,6 +46,8 @@ def load_sam2(source: Source) -> Model:
     blueprint = Blueprint("Sam2Model", source.config or sam2_config(architecture), source.path)
     model = build(blueprint, from_meta(state) if is_meta(state) else state)
     engine = Sam2Engine(model, place)
+    if has_memory(state):
+        return FollowingAdapter(describe(source, "sam2", engine), engine, source)
     return SquashAdapter(describe(source, "sam2", engine), engine)
 
 
@@ -227,3 +233,37 @@ class SquashAdapter(SamModelAdapter):
 
     def _frame(self, shape: tuple[int, ...]) -> Squash:
         return self.engine.frame((shape[0], shape[1]))
+
+
+class FollowingAdapter(SquashAdapter):
+    """A SAM 2 that also follows an object through pictures, by its memory of a video.
+
+    Args:
+        info: What to tell users of it.
+        engine: What runs it.
+        source: Where the memory's weights are; they are read with the first object.
+    """
+
+    def __init__(self, info: ModelInfo, engine: Sam2Engine, source: Source) -> None:
+        super().__init__(info, engine)
+        self._source = source
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory(self._source, self.engine.model.vision_encoder, self.engine.place)
+
+    def follow(
+        self, pictures: Sequence[tuple[NDArray[np.uint8], BoolArray]], mask: BoolArray
+    ) -> list[Masks]:
+        """Return an object on each picture after the first one.
+
+        Args:
+            pictures: ``(y, x, 3)`` and ``(y, x)`` True where there is data, all of one shape.
+            mask: ``(y, x)`` the object on the first one.
+
+        Raises:
+            ModelError: The pictures differ in shape, or there is no object.
+            WeightsError: The memory's weights are damaged.
+        """
+        with self._lock:
+            return self._memory.follow(pictures, mask)

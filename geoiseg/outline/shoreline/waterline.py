@@ -21,6 +21,7 @@ from rasterio.features import rasterize
 
 from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.shoreline.clouds import clouds_of, hides_of
+from geoiseg.outline.shoreline.cut import FEWEST, METHODS, Cut, cut_of
 from geoiseg.outline.shoreline.mixture import PURE, Sides, half_water, pure
 from geoiseg.raster import BoolArray, Raster, Window
 from geoiseg.segment.parting import near_border, parting_of
@@ -33,13 +34,11 @@ SIDE = 1024
 """Pixels of a window's side."""
 SAMPLE = 1 << 20
 """Values that the threshold is found from."""
-METHODS = ("half", "otsu", "peaks")
-"""How a threshold is found."""
 STARTS = (0.0, -0.35, -0.175, 0.175, 0.35)
 """Values of a normalised difference whose borders are looked at for the threshold, where no outline
 says where the border is: the one counts along which water and land are farthest apart."""
-FEWEST = 50
-"""Values near the border without which there is no threshold."""
+SEEN = 32
+"""Windows in which pure water and pure land are looked for, spread over all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,10 @@ class Waterline:
     """``(n,)`` LineStrings in the raster's CRS, longest first; rings are closed."""
     threshold: float
     error_pixels: float
-    """Median over the line of how far the noise of the index moves it, one standard deviation, in
-    pixels; NaN where there is no line."""
+    """Median over the line of how far the noise of the index and what is not known of the threshold
+    move it, one standard deviation, in pixels; NaN where there is no line."""
+    threshold_error: float = 0.0
+    """One standard deviation of the threshold; 0 where it was given."""
 
 
 def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> Waterline:
@@ -101,21 +102,22 @@ def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> W
     border = None if water is None else _Border(shapely.boundary(water), raster)
     windows = list(_windows(raster.grid.shape, border))
     read = _reader(raster, options)
-    found = options.threshold
-    if found is None:
-        found = _threshold(raster, windows, read, border, options)
+    if options.threshold is None:
+        cut = _threshold(raster, windows, read, border, options)
+    else:
+        cut = Cut(float(options.threshold))
     pieces, moves = [], []
     for window in windows:
         values, known = read(window)
-        near = _near(values, known, window, border, found, options.reach)
-        lines, off = _drawn(values, near, window, found)
+        near = _near(values, known, window, border, cut.value, options.reach)
+        lines, off = _drawn(values, near, window, cut)
         pieces += lines
         moves.append(off)
     merged = _merged(pieces)
     off = np.concatenate(moves) if moves else np.zeros(0)
     error = float(np.median(off)) if len(off) else float("nan")
     lines = shapely.transform(merged, raster.grid.to_crs)
-    return Waterline(lines, float(found), error)
+    return Waterline(lines, cut.value, error, cut.error)
 
 
 class _Border:
@@ -185,7 +187,7 @@ def _near(
 def _threshold(
     raster: Raster, windows: list[Window], read: Read, border: _Border | None,
     options: WaterlineOptions,
-) -> float:  # fmt: skip
+) -> Cut:  # fmt: skip
     """Return where the pixels near the border part into water and land."""
     room = max(1, SAMPLE // max(len(windows), 1))
     starts = STARTS if border is None else STARTS[:1]
@@ -207,13 +209,13 @@ def _threshold(
             f"only {most} known pixels lie near a border of water; give a threshold"
         )
     best, values = max(found, key=lambda one: one[0].worth)
-    if options.method == "half":
-        sides = _sides(windows, read, border, best.value, options.reach)
-        half = half_water(raster, options.index, sides, len(windows))
-        return best.value if half is None else half
-    if options.method == "otsu":
-        return best.value
-    return (_peak(values[values > best.value]) + _peak(values[values <= best.value])) / 2
+    some = windows if options.method == "half" else windows[:: -(-len(windows) // SEEN)]
+
+    def half() -> float | None:
+        sides = _sides(some, read, border, best.value, options.reach)
+        return half_water(raster, options.index, sides, len(some))
+
+    return cut_of(values, best, options.method, half)
 
 
 def _sides(
@@ -227,28 +229,18 @@ def _sides(
         yield window, pure(above & known, near), pure(~above & known, near)
 
 
-def _peak(values: FloatArray) -> float:
-    """Return the most frequent value: the middle of the half that lies closest together."""
-    ordered = np.sort(values)
-    while len(ordered) > 3:
-        half = len(ordered) // 2
-        start = int((ordered[half:] - ordered[: len(ordered) - half]).argmin())
-        ordered = ordered[start : start + half + 1] if half + 1 < len(ordered) else ordered[:3]
-    return float(ordered.mean())
-
-
 def _drawn(
-    values: FloatArray, near: BoolArray, window: Window, threshold: float
+    values: FloatArray, near: BoolArray, window: Window, cut: Cut
 ) -> tuple[list[Any], NDArray[np.float64]]:
-    """Return lines in pixels of the raster, and how far noise moves each of their vertices."""
+    """Return lines in pixels of the raster, and how far each of their vertices may be off."""
     if near.shape[0] < 2 or near.shape[1] < 2 or not near.any():
         return [], np.zeros(0)
     from skimage.measure import find_contours  # the environment beside QGIS does without
 
     plane = np.where(near, values, np.nan).astype(np.float64)
-    contours = find_contours(plane, threshold, mask=near)  # type: ignore[no-untyped-call]
-    noise = _noise(plane)
-    down, across = np.gradient(np.where(near, values, threshold).astype(np.float64))
+    contours = find_contours(plane, cut.value, mask=near)  # type: ignore[no-untyped-call]
+    noise = float(np.hypot(_noise(plane), cut.error))
+    down, across = np.gradient(np.where(near, values, cut.value).astype(np.float64))
     steep = np.hypot(down, across)
     lines, moves = [], []
     for contour in contours:

@@ -11,7 +11,8 @@ it was.
 from __future__ import annotations
 
 from geoiseg.outline.vectorize.generalize import simplify, simplify_coverage, smooth
-from geoiseg.outline.vectorize.right_angles import regularize
+from geoiseg.outline.vectorize.right_angles import regularize, regularize_together
+from geoiseg.outline.vectorize.rows import row_direction
 from geoiseg.outline.vectorize.straight import straight_lines, straighten
 from geoiseg.outline.vectorize.trace import (
     contour_from_mask,
@@ -28,6 +29,8 @@ __all__ = [
     "polygons_from_labels",
     "polygons_from_mask",
     "regularize",
+    "regularize_together",
+    "row_direction",
     "simplify",
     "simplify_coverage",
     "smooth",

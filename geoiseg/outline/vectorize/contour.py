@@ -81,11 +81,48 @@ def contour(
             pixel they are not believed. Only for a mask.
     """
     chains = _chains(*_walls(image, corners, rings))
+    if image.dtype != np.bool_:
+        return _of_both_sides(chains)
     shift = np.full(len(chains.middle), np.nan)
     if logits is not None:
         shift = _told(chains, logits)
-    places = _smoothed(chains, shift)
-    return _thinned(chains, places, shared=image.dtype != np.bool_)
+    xy, chain = _thinned(chains, _smoothed(chains, shift))
+    return _without_ends(xy, chain, chains.ring)
+
+
+def _of_both_sides(chains: Chains) -> tuple[NDArray[np.float64], Index]:
+    """Return the vertices of regions that share borders, and their rings.
+
+    What two regions share is two chains, one from each side; it is drawn once, from an end that
+    is told by the places of its walls, which are the same from both sides.
+    """
+    turned, turn, wall = _way_round(chains)
+    _, first, twin = np.unique(wall, return_index=True, return_inverse=True)
+    size = np.diff(chains.start)
+    some = size[first]
+    one = np.repeat(first, some)
+    place = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
+    place = np.where(turned[one], size[one] - 1 - place, place)
+    at = chains.start[one] + (place + turn[one]) % size[one]
+    start = np.append(0, np.cumsum(some))
+    half = Chains(chains.middle[at], chains.right[at], start, chains.closed[first],
+                  np.arange(len(first)))  # fmt: skip
+    xy, chain = _thinned(half, _smoothed(half, np.full(len(at), np.nan)))
+    count = np.bincount(chain, minlength=len(first))
+    begin = np.cumsum(count) - count
+    many = count[twin]
+    each = np.repeat(np.arange(len(twin)), many)
+    place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    place = np.where(turned[each], many[each] - 1 - place, place)
+    return _without_ends(xy[begin[twin[each]] + place], each, chains.ring)
+
+
+def _without_ends(
+    xy: NDArray[np.float64], chain: Index, ring: Index
+) -> tuple[NDArray[np.float64], Index]:
+    """Return the vertices of lines with their rings; the last of each is the next one's first."""
+    kept = np.diff(chain, append=len(ring)) == 0
+    return xy[kept], ring[chain[kept]]
 
 
 def _walls(image: Image, corners: Corners, rings: Rings) -> tuple[Places, Places, Index]:
@@ -182,33 +219,36 @@ def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
     Near a corner that stays, on the line through the two that are as far away as it is. One
     whose shift is known is not asked.
     """
-    rate = np.where(np.isnan(shift), RATE, 0.0)
+    unknown = np.isnan(shift)
     number, size = chains.number, np.diff(chains.start)
     slot = np.arange(len(number)) + ROOM * (2 * number + 1)
     count = len(number) + 2 * ROOM * len(size)
     middle, right = np.zeros(count, np.complex128), np.zeros(count, np.complex128)
     middle[slot], right[slot] = chains.middle, chains.right
     moved, pull = np.zeros(count), np.zeros(count)
-    moved[slot], pull[slot] = np.nan_to_num(shift), rate
+    moved[slot], pull[slot] = np.where(unknown, 0.0, shift), unknown * RATE
     rim, source = _repeated(chains, size)
     middle[rim], right[rim] = middle[source], right[source]
+    across, down = right.real * pull, right.imag * pull
     inside = np.arange(len(number)) - chains.start[number]
     reach = np.minimum(inside, size[number] - 1 - inside)
     near = np.flatnonzero(~chains.closed[number] & (reach < ROOM) & (reach > 0))
     near_slot, near_reach = slot[near], reach[near]
     for step in REACHES:
         moved[rim] = moved[source]
-        here = middle + moved * right
-        wanted = here.copy()
+        here = right * moved
+        here += middle
         k, core = 2 * step, slice(2 * step, count - 2 * step)
-        close = here[k - step : count - k - step] + here[k + step : count - k + step]
-        far = here[: count - 2 * k] + here[2 * k :]
-        wanted[core] = (4 * close - far) / 6
+        # The same sums from either side of a border, to the last bit.
+        way = here[k - step : count - k - step] + here[k + step : count - k + step]
+        way *= 4
+        way -= here[: count - 2 * k] + here[2 * k :]
+        way /= 6
+        way -= here[core]
         few = near_reach < k
         at, apart = near_slot[few], np.minimum(near_reach[few], step)
-        wanted[at] = (here[at - apart] + here[at + apart]) / 2
-        way = wanted - here
-        moved += pull * (way.real * right.real + way.imag * right.imag)
+        way[at - k] = (here[at - apart] + here[at + apart]) / 2 - here[at]
+        moved[core] += way.real * across[core] + way.imag * down[core]
         np.clip(moved, -LIMIT, LIMIT, out=moved)
     places: Places = (middle + moved * right)[slot]
     return places
@@ -226,40 +266,30 @@ def _repeated(chains: Chains, size: Index) -> tuple[Index, Index]:
     return rim.ravel(), source.ravel()
 
 
-def _thinned(chains: Chains, places: Places, *, shared: bool) -> tuple[NDArray[np.float64], Index]:
-    """Return the vertices that the line needs, and their rings.
+def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index]:
+    """Return the vertices that the lines need, their ends included, and their chains.
 
-    Source: Douglas and Peucker (1973), from GEOS, chain by chain. A chain that two regions
-    share is looked at from the same end, so that both lose the same vertices.
+    Source: Douglas and Peucker (1973), from GEOS, chain by chain.
     """
     size = np.diff(chains.start)
-    turned = np.zeros(len(size), bool)
-    turn = np.zeros(len(size), np.intp)
-    if shared:
-        turned, turn = _way_round(chains, size)
     full = size + chains.closed
     chain = np.repeat(np.arange(len(size)), full)
     place = np.arange(len(chain)) - np.repeat(np.cumsum(full) - full, full)
-    place = np.where(turned[chain], full[chain] - 1 - place, place)
-    at = chains.start[chain] + (place + turn[chain]) % size[chain]
+    at = chains.start[chain] + place % size[chain]
     line = places[at].view(np.float64).reshape(-1, 2)
     thin = shapely.simplify(
         shapely.linestrings(line, indices=chain), SLACK, preserve_topology=False
     )
     xy, chain = shapely.get_coordinates(thin, return_index=True)
-    kept = np.diff(chain, append=len(size)) == 0  # the last is the next one's first
-    count = np.bincount(chain, minlength=len(size))
-    if turned.any():
-        back = np.repeat(2 * np.cumsum(count) - count - 1, count) - np.arange(len(xy))
-        xy = xy[np.where(turned[chain], back, np.arange(len(xy)))]
-    return xy[kept], chains.ring[chain[kept]]
+    return xy, chain
 
 
-def _way_round(chains: Chains, size: Index) -> tuple[NDArray[np.bool_], Index]:
-    """Return whether each chain is to be turned, and at which vertex a closed one begins.
+def _way_round(chains: Chains) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
+    """Return for each chain whether it is turned, at which vertex it begins, and a wall of it.
 
-    Told by the places of its walls, which are the same from both sides.
+    The wall is a number that the chain shares with nothing but itself seen from the other side.
     """
+    size = np.diff(chains.start)
     key = chains.middle.real * (1 << 30) + chains.middle.imag  # halves up to 2**29, exactly
     first, last = chains.start[:-1], chains.start[1:] - 1
     least = np.minimum.reduceat(key, first)
@@ -270,4 +300,10 @@ def _way_round(chains: Chains, size: Index) -> tuple[NDArray[np.bool_], Index]:
     ends = key[np.where(chains.closed, before, last)] < key[np.where(chains.closed, after, first)]
     same = ~chains.closed & (key[first] == key[last])  # both ends at one corner
     second, second_last = key[first + 1], key[last - 1]
-    return np.where(same, second_last < second, ends), turn
+    turned = np.where(same, second_last < second, ends)
+    wall = np.where(chains.closed, least, np.where(turned, second_last, second))
+    alone = ~chains.closed & (size == 2)  # along the frame, where nothing is beyond
+    wall[alone] = -1.0 - np.flatnonzero(alone)
+    # A closed chain that is turned begins at its least wall all the same.
+    turn = np.where(chains.closed & turned, (turn + 1) % size, turn)
+    return turned, turn, wall

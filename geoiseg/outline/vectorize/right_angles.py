@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -19,6 +19,7 @@ from geoiseg.outline.vectorize.generalize import (
     keeps_area,
     simplify,
 )
+from geoiseg.outline.vectorize.rows import rows_of
 from geoiseg.outline.vectorize.walls import XY, Walls
 
 Traced = tuple[XY, NDArray[np.intp]]
@@ -34,7 +35,12 @@ CORNER = 3.0
 """What a corner must bring: an outline that is better by so many squared tolerances."""
 
 
-def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | None = None) -> Any:
+def regularize(
+    geometry: Any,
+    max_area_change: float = 0.05,
+    tolerance: float | None = None,
+    direction: float | None = None,
+) -> Any:
     """Return the Polygon or MultiPolygon with walls in two directions at right angles.
 
     The directions are found for each part by itself. Each wall is laid where it leaves as
@@ -50,6 +56,8 @@ def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | 
         max_area_change: Share of the area, 0..1, that may be added or taken.
         tolerance: How far the outline strays from the true walls, in the geometry's units.
             By default one and a half times the shortest edge: a pixel and a half.
+        direction: Of the row that it stands in, in radians, which its walls take exactly where
+            its own noise and the share of the area allow.
 
     Raises:
         GeoreferenceError: No polygon, or a number out of range.
@@ -60,7 +68,11 @@ def regularize(geometry: Any, max_area_change: float = 0.05, tolerance: float | 
     if tolerance is None:
         tolerance = _noise(geometry)
     check_length("tolerance", tolerance)
-    parts = [_reshaped(part, tolerance, max_area_change) for part in shapely.get_parts(geometry)]
+    parts = [
+        _in_row(part, tolerance, max_area_change, direction)
+        or _reshaped(part, tolerance, max_area_change)
+        for part in shapely.get_parts(geometry)
+    ]
     whole = parts[0] if isinstance(geometry, shapely.Polygon) else shapely.multipolygons(parts)
     return whole if whole.is_valid else simplify(geometry, tolerance, max_area_change)
 
@@ -98,6 +110,37 @@ def _reshaped(polygon: Any, tolerance: float, max_area_change: float) -> Any:
     return simplify(polygon, tolerance, max_area_change)
 
 
+def regularize_together(geometries: Sequence[Any], max_area_change: float = 0.05) -> list[Any]:
+    """Return outlines of buildings squared, those of a row in one direction.
+
+    Args:
+        geometries: As :func:`regularize` takes them, in one frame.
+        max_area_change: Share of the area, 0..1, that may be added or taken.
+    """
+    return [
+        regularize(one, max_area_change, direction=direction)
+        for one, direction in zip(geometries, rows_of(geometries), strict=True)
+    ]
+
+
+def _in_row(
+    polygon: Any, tolerance: float, max_area_change: float, direction: float | None
+) -> Any | None:
+    """Return a polygon with walls in exactly that direction and across; None where it has none."""
+    if direction is None:
+        return None
+    traced = _traced(polygon, simplify(polygon, tolerance, 1.0))
+    best, least = None, math.inf
+    for factor in SHORTEST_WALLS:
+        candidate = _built(traced, direction, factor * tolerance, fixed=True)
+        cost = _moved(candidate, polygon, tolerance, max_area_change)
+        if cost < math.inf:
+            cost += CORNER * tolerance**2 * shapely.get_num_coordinates(candidate)
+        if cost < least:
+            best, least = candidate, cost
+    return best
+
+
 def _moved(candidate: Any, polygon: Any, tolerance: float, max_area_change: float) -> float:
     """Return the area by which a candidate is off; inf where noise does not explain it."""
     if candidate is None or not keeps_area(candidate, polygon, max_area_change):
@@ -133,8 +176,8 @@ def _places(ring: XY, some: XY) -> NDArray[np.intp]:
     return np.sort(order[np.searchsorted(key, some[:, 0] + 1j * some[:, 1], sorter=order)])
 
 
-def _built(traced: list[Traced], angle: float, shortest: float) -> Any:
-    """Return the polygon with walls along about that angle and across.
+def _built(traced: list[Traced], angle: float, shortest: float, *, fixed: bool = False) -> Any:
+    """Return the polygon with walls along about that angle, or exactly that, and across.
 
     Returns:
         None where there are far too many walls, or walls meet that should not.
@@ -146,7 +189,7 @@ def _built(traced: list[Traced], angle: float, shortest: float) -> Any:
         return None
     slants = [wall.without_short(shortest).slant() for wall in walls]
     rise, run = np.sum(slants, axis=0)
-    turn = _turn(angle + float(np.arctan2(rise, run)))
+    turn = _turn(angle if fixed else angle + float(np.arctan2(rise, run)))
     exterior, *holes = (
         _squared(ring @ turn, vertices, shortest) @ turn.T + middle for ring, vertices in about
     )

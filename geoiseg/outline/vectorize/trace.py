@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import shapely
@@ -15,11 +15,13 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.vectorize.contour import contour as contour_vertices
 from geoiseg.outline.vectorize.corners import Image, find_corners
 from geoiseg.outline.vectorize.rings import trace_rings
+from geoiseg.outline.vectorize.tiled import corners_of_tiles
+from geoiseg.segment.tiles import Tiles
 
 Geometries = NDArray[np.object_]
 
 
-def polygons_from_mask(mask: ArrayLike, transform: Affine) -> Geometries:
+def polygons_from_mask(mask: ArrayLike | Tiles, transform: Affine) -> Geometries:
     """Return ``(n,)`` valid Polygons with their holes, one for each 4-connected part.
 
     Together they cover exactly the mask's pixels. Every vertex is a corner of a pixel, and
@@ -28,7 +30,7 @@ def polygons_from_mask(mask: ArrayLike, transform: Affine) -> Geometries:
     first pixels, row by row.
 
     Args:
-        mask: ``(y, x)`` bool, True = object.
+        mask: ``(y, x)`` bool, True = object; also in tiles.
         transform: Pixel frame to the polygons' frame; rotated, sheared, south-up as it may
             be.
 
@@ -39,7 +41,7 @@ def polygons_from_mask(mask: ArrayLike, transform: Affine) -> Geometries:
     return _polygons(_mask(mask), transform)[0]
 
 
-def geometry_from_mask(mask: ArrayLike, transform: Affine) -> Any:
+def geometry_from_mask(mask: ArrayLike | Tiles, transform: Affine) -> Any:
     """Return the mask as one valid Polygon or MultiPolygon, None where it is empty.
 
     Args:
@@ -80,7 +82,7 @@ def polygons_from_labels(
 
 
 def contour_from_mask(
-    mask: ArrayLike, transform: Affine, logits: NDArray[np.floating[Any]] | None = None
+    mask: ArrayLike | Tiles, transform: Affine, logits: NDArray[np.floating[Any]] | None = None
 ) -> Any:
     """Return the mask as one valid Polygon or MultiPolygon without stairs, None where it is empty.
 
@@ -130,7 +132,9 @@ class _Contour:
     logits: NDArray[np.floating[Any]] | None = None
 
 
-def _mask(mask: ArrayLike) -> Image:
+def _mask(mask: ArrayLike | Tiles) -> Image | Tiles:
+    if isinstance(mask, Tiles):
+        return mask
     image = np.asarray(mask)
     if image.ndim != 2 or image.dtype != np.bool_:
         raise GeoreferenceError(
@@ -163,7 +167,7 @@ def _by_label(
 
 
 def _polygons(
-    image: Image, transform: Affine, contour: _Contour | None = None
+    traced: Image | Tiles, transform: Affine, contour: _Contour | None = None
 ) -> tuple[Geometries, NDArray[Any]]:
     """Return polygons and their labels, ordered by label and by first pixel."""
     coefficients = tuple(transform)[:6]
@@ -171,7 +175,8 @@ def _polygons(
         raise GeoreferenceError(
             f"the transform {coefficients} has no inverse; fix the georeference"
         )
-    corners = find_corners(image)
+    corners = corners_of_tiles(traced) if isinstance(traced, Tiles) else find_corners(traced)
+    image = cast("Image", traced)  # tiles are asked for their shape, type and single pixels
     if not len(corners.x):
         return np.zeros(0, np.object_), np.zeros(0, image.dtype)
     rings = trace_rings(image, corners)

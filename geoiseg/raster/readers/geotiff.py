@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,42 +12,36 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as RioWindow
 
-from geoiseg.errors import GeoisegError, GeoreferenceError, RasterError
+from geoiseg.errors import GeoisegError, RasterError
 from geoiseg.raster.arrays import BoolArray
 from geoiseg.raster.facts import BandFacts
-from geoiseg.raster.gdal_facts import band_facts, is_data
-from geoiseg.raster.grid import PIXELS, Grid, Window
+from geoiseg.raster.gdal_facts import band_facts
+from geoiseg.raster.grid import Window
 from geoiseg.raster.image import Stretch
 from geoiseg.raster.readers.bands import check_bands, choose_bands
+from geoiseg.raster.readers.blocks import SAMPLE_COST, sample_blocks
+from geoiseg.raster.readers.headers import added_alpha, common_type, palette_of, validity_of
 from geoiseg.raster.readers.identity import SourceIdentity, local_file
-from geoiseg.raster.readers.naming import part_name
+from geoiseg.raster.readers.opening import (
+    GDAL_OPTIONS,
+    cause,
+    georeferenced,
+    grid_of,
+    opened,
+    own_or_shared,
+)
 from geoiseg.raster.readers.protocol import SAMPLE_PIXELS, Raster
 from geoiseg.raster.sensors.beside import with_companions
 from geoiseg.raster.sensors.catalogue import Sensor
 from geoiseg.raster.sensors.product_names import product_of
 
 log = logging.getLogger(__name__)
-
-GDAL_OPTIONS: dict[str, Any] = {
-    "GDAL_CACHEMAX": 128 << 20,  # by default 5 % of the machine's memory
-    "GDAL_NUM_THREADS": "ALL_CPUS",
-    "GDAL_HTTP_CONNECTTIMEOUT": 15,  # seconds; by default a dead server is waited for forever
-    "GDAL_HTTP_TIMEOUT": 120,
-    "GDAL_HTTP_MAX_RETRY": 2,
-}
-"""How GDAL is set while a raster is opened or read."""
-SAMPLE_BLOCKS = 64
-"""Most blocks read for the stretch of a raster without overviews."""
-SAMPLE_COST = 1 << 22
-"""Most pixels decoded for the stretch."""
 
 
 class RasterioRaster(Raster):
@@ -76,26 +69,26 @@ class RasterioRaster(Raster):
             GeoreferenceError: Its transform is damaged.
         """
         super().__init__(stretch)
-        self._shared, self._path = _own_or_shared(source)
+        self._shared, self._path = own_or_shared(source)
         self.name = name or self._path
         self._init_handles()
         try:
             self._see(bands)
         except (RasterioError, CPLE_BaseError) as error:
             raise RasterError(
-                f"can not read the header of {self.name}: {_cause(error)}; the file may be damaged"
+                f"can not read the header of {self.name}: {cause(error)}; the file may be damaged"
             ) from error
 
     def _see(self, bands: Sequence[int] | None) -> None:
         """Take over what the header says, and choose the bands."""
         with rasterio.Env(**GDAL_OPTIONS):
             dataset = self._dataset()
-            self._count = dataset.count - _added_alpha(dataset)
+            self._count = dataset.count - added_alpha(dataset)
             if not dataset.count:
                 inner = ", ".join(dataset.subdatasets[:3])
                 hint = f"; open one of its subdatasets: {inner}" if inner else ""
                 raise RasterError(f"{self.name} has no bands{hint}")
-            self._palette = _palette(dataset)
+            self._palette = palette_of(dataset)
             kinds = [kind.name.lower() for kind in dataset.colorinterp]
             chosen = choose_bands(kinds, dataset.descriptions) if bands is None else bands
             self.bands = check_bands(chosen, self._count)
@@ -107,7 +100,7 @@ class RasterioRaster(Raster):
                 log.warning("%s: bands of %s are read as %s", self.name, several, self._dtype)
             self._overviews = max(dataset.overviews(self.bands[0]), default=1)
             self._block = dataset.block_shapes[self.bands[0] - 1]
-            self.grid = _grid(dataset, self.name)
+            self.grid = grid_of(dataset, self.name)
             self._band_facts = band_facts(dataset, self._count)
             self._all_facts: tuple[BandFacts, ...] | None = None
             self._tags = dict(dataset.tags())
@@ -117,8 +110,8 @@ class RasterioRaster(Raster):
     def _look(self, dataset: Any) -> list[str]:
         """See how the chosen bands are read, and return their types."""
         types = [str(dataset.dtypes[band - 1]) for band in self.bands]
-        self._dtype, self._mixed = _common_type(types), len(set(types)) > 1
-        self._flagged = _flagged(dataset, self.bands, self._mixed)
+        self._dtype, self._mixed = common_type(types), len(set(types)) > 1
+        self._flagged = validity_of(dataset, self.bands, self._mixed)
         self._nodata = dataset.nodatavals[self.bands[0] - 1]
         return types
 
@@ -177,7 +170,7 @@ class RasterioRaster(Raster):
             return self._shared
         dataset = getattr(self._local, "dataset", None)
         if dataset is None or dataset.closed:
-            dataset = _georeferenced(_open(self._path), self.name)
+            dataset = georeferenced(opened(self._path), self.name)
             self._local.dataset = dataset
             self._opened.add(dataset)
         return dataset
@@ -266,7 +259,7 @@ class RasterioRaster(Raster):
                 self._reopen_later()
                 raise RasterError(
                     f"can not read {self.name} at rows {where.row_off:.0f}.., columns"
-                    f" {where.col_off:.0f}..: {_cause(error)}; the file may be truncated or damaged"
+                    f" {where.col_off:.0f}..: {cause(error)}; the file may be truncated or damaged"
                 ) from error
         return self._interpret(data, mask)
 
@@ -363,162 +356,3 @@ class _NoLock:
 
 
 _NO_LOCK = _NoLock()
-
-
-def sample_blocks(shape: tuple[int, int], block: tuple[int, int], shift: float) -> Iterator[Window]:
-    """Yield windows of whole blocks spread evenly over a raster.
-
-    Args:
-        shape: Rows and columns of the raster.
-        block: Rows and columns of a block.
-        shift: Where in each stride to look, 0..1.
-    """
-    rows, cols = min(block[0], shape[0]), min(block[1], shape[1])
-    allowed = int(np.clip(SAMPLE_COST // (rows * cols), 1, SAMPLE_BLOCKS))
-    down, across = -(-shape[0] // rows), -(-shape[1] // cols)
-    n_across = min(across, max(1, round(np.sqrt(allowed * across / down))), allowed)
-    n_down = min(down, max(1, allowed // n_across))
-    height, width = min(rows, 2048), min(cols, 1 << 17)
-    for i in range(n_down):
-        for j in range(n_across):
-            row = int((i + shift) * down / n_down) * rows
-            col = int((j + shift) * across / n_across) * cols
-            yield Window(row, col, min(height, shape[0] - row), min(width, shape[1] - col))
-
-
-def _own_or_shared(source: Any) -> tuple[Any, str]:
-    """Return the dataset that has to be shared (None if it can be reopened) and its name."""
-    if isinstance(source, (str, Path)):
-        return None, str(source)
-    if getattr(source, "closed", False):
-        raise RasterError(f"{source.name} is a closed dataset; open it again or give its path")
-    name = str(source.name)
-    if isinstance(source, WarpedVRT) or name.startswith("/vsimem/") or source.mode != "r":
-        return source, name
-    return None, name
-
-
-def _exists(path: str) -> bool:
-    """Return whether the file of a raster's name is there."""
-    return bool(part_name(path).before) or Path(path).exists()
-
-
-def _open(path: str) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except (RasterioError, OSError, ValueError, TypeError, UnicodeError) as error:
-        if "://" not in path and not path.startswith("/vsi") and not _exists(path):
-            raise RasterError(f"{path} does not exist") from error
-        raise RasterError(f"can not open {path} as a raster: {_cause(error)}") from error
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost message of a chain of errors, on one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _georeferenced(dataset: Any, name: str) -> Any:
-    """Return the dataset, warped where its georeference is GCPs or RPCs.
-
-    Raises:
-        GeoreferenceError: No transformation fits them.
-    """
-    if dataset.transform != Affine.identity():
-        return dataset
-    points, crs = dataset.gcps
-    by = f"{len(points)} ground control points" if points and crs else "RPCs"
-    try:
-        return _warped(dataset, points, crs)
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
-        dataset.close()
-        raise GeoreferenceError(
-            f"{name} is placed by {by} that no transformation fits: {_cause(error)};"
-            " give it more points, not all on one line, or warp it first"
-        ) from error
-
-
-def _warped(dataset: Any, points: Any, crs: Any) -> Any:
-    options: dict[str, Any] = {"resampling": Resampling.bilinear}
-    if dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp:
-        options["add_alpha"] = True
-    if _palette(dataset) is not None:
-        options["resampling"] = Resampling.nearest
-    if points and crs:
-        return WarpedVRT(dataset, src_crs=crs, **options)
-    if dataset.rpcs is not None:
-        return WarpedVRT(dataset, src_crs="EPSG:4326", crs="EPSG:4326", **options)
-    return dataset
-
-
-def _grid(dataset: Any, name: str) -> Grid:
-    crs, transform = dataset.crs, dataset.transform
-    if transform == Affine.identity():
-        transform = PIXELS
-        if crs:
-            log.warning("%s has a CRS but no transform: working in pixel coordinates", name)
-            crs = None
-        else:
-            log.warning("%s is not georeferenced: working in pixel coordinates", name)
-    elif not crs:
-        log.warning("%s has no CRS: working in the units of its transform", name)
-    try:
-        return Grid(crs or None, transform, dataset.shape)
-    except GeoreferenceError as error:
-        raise GeoreferenceError(f"{name}: {error}") from error
-
-
-def _palette(dataset: Any) -> NDArray[np.uint8] | None:
-    """Return ``(n, 4)`` RGBA of a one-band raster with a colour table, or None."""
-    if dataset.colorinterp[:1] != (ColorInterp.palette,) or dataset.dtypes[0] not in (
-        "uint8",
-        "uint16",
-    ):
-        return None
-    try:
-        table = dataset.colormap(1)
-    except ValueError:
-        return None
-    palette = np.zeros((max(table) + 1, 4), dtype=np.uint8)
-    for value, colour in table.items():
-        palette[value] = colour
-    return palette
-
-
-def _added_alpha(dataset: Any) -> int:
-    """Return how many bands warping has added to what the file has."""
-    if not isinstance(dataset, WarpedVRT):
-        return 0
-    return int(dataset.count) - int(dataset.src_dataset.count)
-
-
-def _common_type(types: Sequence[str]) -> str:
-    """Return the NumPy type that holds the values of bands of several types."""
-    if len(set(types)) == 1:
-        return str(types[0])
-    names = ("complex64" if name == "complex_int16" else name for name in types)
-    return str(np.result_type(*map(np.dtype, names)))
-
-
-def _alpha_is_data(dataset: Any) -> bool:
-    """Return whether the band that is tagged as alpha is called as a band of measurements is."""
-    if isinstance(dataset, WarpedVRT):
-        return False
-    names = zip(dataset.colorinterp, dataset.descriptions, strict=True)
-    return any(kind == ColorInterp.alpha and is_data(name or "") for kind, name in names)
-
-
-def _flagged(dataset: Any, bands: tuple[int, ...], mixed: bool) -> str:
-    """Return where GDAL has validity from: ``none``, ``nodata``, ``alpha`` or ``mask``."""
-    flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
-    if all(MaskFlags.all_valid in flag for flag in flags):
-        return "none"
-    if all(MaskFlags.alpha in flag for flag in flags):
-        return "none" if _alpha_is_data(dataset) else "alpha"
-    if all(MaskFlags.nodata in flag and MaskFlags.alpha not in flag for flag in flags):
-        same = len(np.unique([dataset.nodatavals[band - 1] for band in bands])) == 1  # NaN is NaN
-        return "nodata" if same and not mixed else "mask"
-    return "mask"

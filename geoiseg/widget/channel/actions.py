@@ -98,6 +98,8 @@ COMMANDS = (
     Action("suggest", "Show where a click would help most", ("w",)),
     Action("like", "Find more like the accepted features of the class", ("l",)),
     Action("preview", "Preview under the cursor on or off", ("h",)),
+    Action("by-itself", "Follow and sharpen objects by themselves, or when asked to"),
+    Action("accept-waits", "Accept waits until the object is sharp, or takes what is there"),
     Action("stop", "Stop what is going on"),
     Action("stop-training", "Stop the training; it can be gone on with"),
     Action("fit", "Show the whole raster", ("0",)),

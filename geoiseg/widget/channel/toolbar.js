@@ -163,8 +163,8 @@ class Ui {
     this.part("bar", [state.label, state.labels, state.has_object, state.selected, state.editing, state.can_grow, state.can_sharpen], () => this.bar(state));
     this.parts.panel.hidden = !this.open;
     this.root.classList.toggle("gs-open", this.open !== null);
-    const { model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count, training } = state;
-    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, layers, project, folder, count, this.open === "settings" && training], () => this.panel(state));
+    const { model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count, training } = state;
+    this.part("panel", [this.open, model, models, simplify, snap, shape, preview, preview_possible, detail, accept_waits, layers, project, folder, count, this.open === "settings" && training], () => this.panel(state));
   }
 
   part(name, now, build) {
@@ -346,7 +346,7 @@ class Ui {
     return h("div", { className: "gs-row" }, h("span", {}, name), h("div", {}, ...fields.filter(Boolean)));
   }
 
-  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, training }) {
+  settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, detail, accept_waits, training }) {
     const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
@@ -362,12 +362,14 @@ class Ui {
       this.refuse(`Snap is 0 to ${most} ${snap_unit}; 0 is off`);
     });
     const live = h("input", { type: "checkbox", checked: preview, onchange: () => this.do("preview") });
+    const tick = (name, on, what) => h("label", { className: "gs-head" }, h("input", { type: "checkbox", checked: on, onchange: () => this.do(name) }), h("span", {}, what));
     const why = preview_possible ? "" : " (the model is too slow for it here)";
     return [
       h("section", {}, this.row("Model", picker), about ? h("p", {}, about) : null),
       h("section", {}, this.row("Simplify", slider, shown), h("p", {}, "How far the outline may move to lose vertices.")),
       h("section", {}, ...this.shapeRows(shape, snap_unit, count)),
       h("section", {}, this.row("Snap", near, h("output", {}, snap_unit)), h("p", {}, "An accepted object takes over the borders of features that are nearer than this. 0 is off.")),
+      h("section", {}, tick("by-itself", detail === "native", "Follow and sharpen by itself"), detail === "native" ? tick("accept-waits", accept_waits, "Accept waits for it") : null, h("p", {}, "Objects larger than one look are followed to their end and get sharp borders while you go on. Esc stops it.")),
       h("section", {}, h("label", { className: "gs-head" }, live, h("span", {}, `Preview under the cursor${why}`))),
       h("section", {}, ...this.trainRows(count, training)),
     ];

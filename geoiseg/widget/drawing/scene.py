@@ -76,6 +76,16 @@ class Scene:
         self._bridge.mask = overlay(frame, mask, colour, self._seq)
         return True
 
+    def draw_partly(self, mask: Any, frame: MapFrame, colour: str) -> None:
+        """Show the object in progress as far as it is followed or sharpened by now."""
+        self._seq += 1
+        self._shown_mask = None
+        self._bridge.mask = overlay(frame, mask, colour, self._seq)
+
+    def forget_mask(self) -> None:
+        """Have the object drawn again, though it may be the one that was drawn last."""
+        self._shown_mask = None
+
     def draw_preview(self, mask: Any, frame: MapFrame, colour: str) -> None:
         """Show what a click under the cursor would give; None for nothing."""
         self._seq += 1

@@ -65,13 +65,19 @@ class Opener:
         query: str = "",
         tiles: int = 4,
         script: Path | None = None,
+        by_itself: bool = False,
     ) -> MapPage:
-        """Return the page once its tiles are there; ``script`` runs in it before its own."""
+        """Return the page once its tiles are there; ``script`` runs in it before its own.
+
+        Unless ``by_itself``, objects are sharpened when they are asked to alone, as steps and
+        times of other things are looked at.
+        """
+        told = "" if by_itself else "m.use_detail('seen')\n"
         stem = f"{self._name}-{len(self._opened)}"
         state = server.folder / f"{stem}.json"
         book = notebook(
             server.folder / f"{stem}.ipynb",
-            f"import geoiseg, probe\n{code}\nprobe.watch(m, {str(state)!r})",
+            f"import geoiseg, probe\n{code}\n{told}probe.watch(m, {str(state)!r})",
             "marker = 'second cell'",
         )
         context = self._chromium.new_context(viewport={"width": size[0], "height": size[1]})

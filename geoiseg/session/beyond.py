@@ -1,0 +1,336 @@
+"""The object in progress past its one chip: followed, and its border sharpened, also by itself.
+
+What is done by itself after a prompt (see :class:`Pace`) is kept as steps of its own, counted in
+chips, so that a project says what was done and is replayed without it being decided again. The
+object as it was before is kept beside it: a prompt that means the whole of it goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from geoiseg.errors import CancelledError, SessionError
+from geoiseg.models import ModelInfo
+from geoiseg.prompting import Box, Point, Prompt, Prompts, Region, Scribble, holds, level_for_gsd
+from geoiseg.segment import Outcome, Step, Watch, since_drawn, touched_border
+from geoiseg.segment.growing import MOST_CHIPS
+from geoiseg.segment.outcome import taken
+from geoiseg.session.core import Core, Seen, State
+
+LIGHT = 20_000_000
+"""Parameters below which a model takes tenths of a second for a chip on a processor."""
+Detail = Literal["native", "seen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many chips are looked at without being asked for.
+
+    Counted in chips, never in seconds, so that the same clicks give the same object anywhere.
+    """
+
+    at_once: int
+    """Chips that an object is followed through as part of a click."""
+    follow: int
+    """Chips that it is followed through in all, when it is finished."""
+    sharpen: int
+    """Chips along its border, when it is finished."""
+
+    @classmethod
+    def of(cls, model: ModelInfo) -> Pace:
+        """Return what keeps a click with a model under about a second on a processor."""
+        return cls(4, 100, 1000) if model.parameters < LIGHT else cls(1, 12, 60)
+
+
+class GoingOn(Core):
+    """An object that goes on beyond its chip, or was seen from further away."""
+
+    follow: bool = True
+    """Whether an object that its chip cuts is followed without being asked, as far as keeps a click
+    under about a second: see :class:`Pace`."""
+    detail: Detail = "native"
+    """What ``accept`` keeps: the object followed and sharpened to the raster's own resolution (or
+    ``gsd``), or as it was seen."""
+
+    def grow(self, chips: int = 300, *, watch: Watch | None = None) -> bool:
+        """Follow the object beyond the border of its chip until it ends: one step to undo.
+
+        Args:
+            chips: How many chips to look at, at most; called again, it goes on.
+            watch: To follow or stop the work; stopped, the object is as before.
+
+        Returns:
+            Whether the object ends within the limit.
+
+        Raises:
+            SessionError: There is no object in progress, or ``chips`` is not positive.
+            CancelledError: ``watch`` asked to stop.
+        """
+        if not 1 <= chips <= MOST_CHIPS:
+            raise SessionError(f"chips is a number of chips to look at, got {chips}")
+        with self._lock:
+            state = self._state
+            if state.outcome is None:
+                raise SessionError("there is no object to follow yet: add a point or a box first")
+            done = state.outcome.grown.chips if state.outcome.grown else 0
+            said, seen = self._plain(state)
+            step = Step((), said[-1].gsd, done + chips, said[-1].spectral)
+            outcome = self.segmenter.run((*said, step), seen, watch)
+            self._history.push(replace(state, steps=(*said, step), outcome=outcome))
+            return outcome.grown is None or not outcome.grown.full
+
+    def sharpen(
+        self,
+        chips: int = 1000,
+        *,
+        native: bool = False,
+        middle: tuple[float, float] | None = None,
+        watch: Watch | None = None,
+    ) -> bool:
+        """Look along the border of an object seen from further away: one step to undo.
+
+        A large object is found on a coarse level; this goes along its border alone, at the
+        raster's own resolution or at ``gsd``, from the first prompt outwards. Stopped in the
+        middle, what is sharp stays and the rest is as it was seen; called again, it goes on
+        from there, after the project was loaded, too.
+
+        Args:
+            chips: How many chips to look at, at most.
+            native: At the raster's own resolution, whatever the prompts were given at.
+            middle: ``x, y`` in the raster's CRS from which to go outwards instead.
+            watch: To follow or stop the work; stopped before the first chip, the object is
+                as before.
+
+        Returns:
+            Whether the whole border is as fine as it can be.
+
+        Raises:
+            SessionError: There is no object in progress, or ``chips`` is not positive.
+            CancelledError: ``watch`` asked to stop before anything was done.
+        """
+        if not 1 <= chips <= MOST_CHIPS:
+            raise SessionError(f"chips is a number of chips to look at, got {chips}")
+        with self._lock:
+            state = self._state
+            if state.outcome is None:
+                raise SessionError("there is no object to sharpen yet: add a point or a box first")
+            before, left = state.steps, state.outcome.unfinished
+            segmenter = replace(self.segmenter, resume=left)
+            if left is not None:  # on from where it was stopped: one step in all
+                before, last = before[:-1], before[-1]
+                step = replace(last, sharpen=last.sharpen + chips)
+            elif not self.coarser(native=native):
+                return True
+            else:
+                step = _sharpening(before[-1], chips, native=native, middle=middle)
+            outcome = segmenter.run((*before, step), state.outcome, watch)
+            steps = (*before, _as_far(step, outcome))
+            self._history.push(replace(state, steps=steps, outcome=outcome))
+            return outcome.grown is None or not outcome.grown.full
+
+    def finish(
+        self,
+        *,
+        native: bool = False,
+        middle: tuple[float, float] | None = None,
+        watch: Watch | None = None,
+        keep: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Follow the object to its end and sharpen its border, as far as that needs no asking.
+
+        One step to undo, whose limits are those of :class:`Pace`; what was drawn by hand or taken
+        over from elsewhere stays as it is. Stopped, it is as far as it came. Nobody else waits
+        while it is at work: what is changed meanwhile holds, and this is dropped.
+
+        Args:
+            native: At the raster's own resolution, whatever the prompts were given at.
+            middle: ``x, y`` in the raster's CRS from which sharpening goes outwards.
+            watch: To follow or stop the work.
+            keep: Asked when it is stopped whether it stays as far as it came.
+
+        Returns:
+            Whether there is nothing left to do.
+        """
+        watch = watch or Watch()
+        begun = self._state
+        if begun.outcome is None or begun.outcome.mask.is_empty or self._is_given(begun):
+            return True
+        steps, outcome = self._plain(begun)
+        if outcome is None:
+            return True
+        if begun.outcome.unfinished is not None:
+            made = self._resumed(begun, watch)
+        else:
+            made = self._finished(steps, outcome, watch, native=native, middle=middle)
+        done = made is None or made[1].grown is None or not made[1].grown.full
+        if watch.cancelled():
+            done = False
+        if made is None or (watch.cancelled() and not keep()):
+            return done
+        with self._lock:
+            if self._state is not begun or _chips(made[0]) < _chips(begun.steps):
+                return False  # another object by now, or stopped before it was as far as before
+            if begun.before is None and begun.outcome.unfinished is not None:
+                steps, outcome = begun.steps, begun.outcome
+            seen = Seen(steps, outcome, made[1], apart=True)
+            now = replace(begun, steps=made[0], outcome=made[1], seen=seen)
+            if begun.before is not None and begun.before.apart:
+                self._history.present = now  # taken up again: still one step
+            else:
+                self._history.push(now)
+        return done
+
+    def _finished(
+        self, steps: tuple[Step, ...], outcome: Outcome, watch: Watch, *, native: bool,
+        middle: tuple[float, float] | None,
+    ) -> tuple[tuple[Step, ...], Outcome] | None:  # fmt: skip
+        """Return the object with the steps that finish it; None where nothing was to be done."""
+        pace, plain = Pace.of(self.model.info), outcome
+        segmenter = replace(self.segmenter, partly=True)
+        try:
+            if self.follow and _ends_unsaid(steps) and self._cut(outcome):
+                step = replace(_after(steps), grow=pace.follow)
+                outcome = segmenter.run((*steps, step), outcome, watch)
+                steps = (*steps, _as_far(step, outcome))
+            if self._coarser(steps, outcome, native=native) and not watch.cancelled():
+                step = _sharpening(steps[-1], pace.sharpen, native=native, middle=middle)
+                outcome = segmenter.run((*steps, step), outcome, watch)
+                steps = (*steps, _as_far(step, outcome))
+        except CancelledError:
+            pass
+        return None if outcome is plain else (steps, outcome)
+
+    def _resumed(self, begun: State, watch: Watch) -> tuple[tuple[Step, ...], Outcome] | None:
+        """Return the object with its sharpening gone on with; None where it was stopped at once."""
+        if begun.outcome is None:
+            return None
+        before, last = begun.steps[:-1], begun.steps[-1]
+        step = replace(last, sharpen=last.sharpen + Pace.of(self.model.info).sharpen)
+        segmenter = replace(self.segmenter, resume=begun.outcome.unfinished)
+        try:
+            outcome = segmenter.run((*before, step), begun.outcome, watch)
+        except CancelledError:
+            return None
+        return (*before, _as_far(step, outcome)), outcome
+
+    def _followed(
+        self, steps: tuple[Step, ...], outcome: Outcome | None, watch: Watch | None
+    ) -> tuple[tuple[Step, ...], Outcome | None, Seen | None]:
+        """Return steps and object after a click, followed as far as a click may take."""
+        if outcome is None or not _ends_unsaid(steps) or not self._cut(outcome):
+            return steps, outcome, None
+        step = replace(_after(steps), grow=Pace.of(self.model.info).at_once)
+        found = self.segmenter.run((*steps, step), outcome, watch)
+        return (*steps, step), found, Seen(steps, outcome, found)
+
+    # -- what there is ---------------------------------------------------------------
+
+    def _plain(self, state: State) -> tuple[tuple[Step, ...], Outcome | None]:
+        """Return steps and object without what was done by itself."""
+        seen = state.before
+        return (state.steps, state.outcome) if seen is None else (seen.steps, seen.outcome)
+
+    def begin_with(
+        self, prompts: tuple[Prompt, ...], gsd: float | None
+    ) -> tuple[tuple[Step, ...], Outcome | None]:
+        """Return the steps and the object that prompts given now go on from.
+
+        Points and strokes on what was followed or sharpened by itself change their surroundings
+        alone, where they lie beyond the chip that the object was seen on, or are given at a finer
+        scale; else the object is seen again with all that was said.
+        """
+        state = self._state
+        steps, outcome = self._plain(state)
+        if outcome is None or outcome is state.outcome:
+            return state.steps, state.outcome
+        grid = self.raster.grid
+        finer = gsd is not None and level_for_gsd(grid, gsd) < outcome.frame.level
+        beyond = not holds(outcome.frame, grid, Prompts(prompts))
+        local = all(isinstance(one, (Point, Scribble)) for one in prompts)
+        return (state.steps, state.outcome) if local and (finer or beyond) else (steps, outcome)
+
+    @property
+    def first_seen(self) -> Outcome | None:
+        """The object in progress as the model answered, before it was followed by itself."""
+        return self._plain(self._state)[1]
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the object was seen from further away than was asked: see ``sharpen``."""
+        return self.coarser()
+
+    def coarser(self, *, native: bool = False) -> bool:
+        """Return whether the object was seen from further away than was asked.
+
+        Args:
+            native: Whether than the raster's own resolution, whatever was asked.
+        """
+        state = self._state
+        if state.outcome is None:
+            return False
+        return self._coarser(state.steps, state.outcome, native=native)
+
+    def _coarser(self, steps: tuple[Step, ...], outcome: Outcome, *, native: bool) -> bool:
+        wanted = 0 if native else level_for_gsd(self.raster.grid, steps[-1].gsd)
+        return not outcome.mask.is_empty and (
+            outcome.level > wanted or outcome.unfinished is not None
+        )
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the object meets its chip's border where the raster goes on: see ``grow``."""
+        outcome = self._state.outcome
+        return outcome is not None and self._cut(outcome)
+
+    def _cut(self, outcome: Outcome) -> bool:
+        if outcome.mask.is_empty:
+            return False
+        if outcome.grown is not None:
+            return outcome.grown.full
+        sides = outcome.frame.open_sides(self.raster.grid)
+        return touched_border(outcome.mask.array, sides) > 0
+
+    def _is_given(self, state: State) -> bool:
+        """Return whether the object is as somebody drew it, or as it was accepted."""
+        outcome, steps = state.outcome, since_drawn(state.steps)
+        if outcome is None or outcome.drawn is not None or taken(steps) is not None:
+            return True
+        editing = [one for one in state.features if one.id == state.editing]
+        return bool(editing) and editing[0].steps == state.steps
+
+
+def _ends_unsaid(steps: tuple[Step, ...]) -> bool:
+    """Return whether nothing says where the object ends: no box, outline or choice."""
+    own = since_drawn(steps)
+    said = [item for step in own for item in step.prompts]
+    told = any(step.choice is not None or step.grow or step.sharpen for step in own)
+    return not told and not any(isinstance(item, (Box, Region)) for item in said)
+
+
+def _chips(steps: tuple[Step, ...]) -> int:
+    """Return through how many chips an object was followed and sharpened."""
+    return sum(step.grow + step.sharpen for step in steps)
+
+
+def _after(steps: tuple[Step, ...]) -> Step:
+    """Return a step at the scale of the last, to be filled in."""
+    return Step((), steps[-1].gsd, spectral=steps[-1].spectral)
+
+
+def _sharpening(
+    last: Step, chips: int, *, native: bool, middle: tuple[float, float] | None
+) -> Step:
+    gsd = None if native else last.gsd
+    return Step((), gsd, spectral=last.spectral, sharpen=chips, middle=middle)
+
+
+def _as_far(step: Step, outcome: Outcome) -> Step:
+    """Return a step that does the same again at replay: as far as it came, where it was stopped."""
+    grown = outcome.grown
+    if grown is None or not grown.full:
+        return replace(step, middle=None)  # the order changes nothing of the whole
+    if step.grow:
+        return replace(step, grow=max(1, grown.chips))
+    return replace(step, sharpen=max(1, grown.chips))

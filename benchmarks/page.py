@@ -47,27 +47,32 @@ Took = list[tuple[float, float]]
 """Wall and CPU seconds of clicks."""
 
 
-def renderers() -> list[psutil.Process]:
-    """Return the processes of the browser's pages."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if "--type=renderer" in " ".join(process.cmdline())
-    ]
+class Renderers:
+    """The processes of a browser's pages, as the browser tells them."""
+
+    def __init__(self, browser: Any) -> None:
+        self._channel = browser.new_browser_cdp_session()
+
+    def _told(self) -> list[dict[str, Any]]:
+        told = self._channel.send("SystemInfo.getProcessInfo")["processInfo"]
+        return [one for one in told if one["type"] == "renderer"]
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that they have taken."""
+        return sum(one["cpuTime"] for one in self._told())
+
+    def megabytes(self) -> float:
+        """Return what the largest holds for itself."""
+        return max(psutil.Process(one["id"]).memory_full_info().uss for one in self._told()) / 1e6
 
 
-def cpu() -> float:
-    """Return the CPU seconds that the pages have taken."""
-    return sum(sum(process.cpu_times()[:2]) for process in renderers())
-
-
-def in_the_page(page: Any) -> tuple[Took, Took]:
+def in_the_page(page: Any, renderers: Renderers) -> tuple[Took, Took]:
     """Return what first clicks took, and further ones."""
 
     def click(x: float, y: float) -> tuple[float, float]:
-        before = cpu()
+        before = renderers.cpu()
         wall = page.evaluate(ADD, [x, y, True])
-        return wall, cpu() - before
+        return wall, renderers.cpu() - before
 
     first, further = [], []
     for dx, dy in PLACES:
@@ -94,12 +99,6 @@ def in_python(path: Path) -> tuple[Took, Took]:
     return first, further
 
 
-def resident() -> float:
-    """Return the megabytes that the browser's pages hold for themselves."""
-    held = [process.memory_full_info().uss for process in renderers()]
-    return max(held, default=0) / 1e6
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as player:
         folder = Path(scratch)
@@ -109,6 +108,7 @@ def main() -> None:
         browser = player.chromium.launch(executable_path=where, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1100, "height": 800})
         page.set_default_timeout(120_000)
+        renderers = Renderers(browser)
         with serving(site) as address, counting(folder) as (server, counted):
             page.goto(address)
             page.evaluate("navigator.serviceWorker.ready")
@@ -120,8 +120,8 @@ def main() -> None:
             opened = time.perf_counter() - started
             read = counted.sent
             page.evaluate(CLEAR)
-            first, further = in_the_page(page)
-            held = resident()
+            first, further = in_the_page(page, renderers)
+            held = renderers.megabytes()
         browser.close()
         own_first, own_further = in_python(path)
     print(f"opened by its address and clicked: {opened:.2f} s, {read / 1e6:.1f} MB read")

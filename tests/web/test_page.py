@@ -9,12 +9,14 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 import geoiseg
 from geoiseg.models import get_model
 from geoiseg.outline.vectorize import contour, contour_from_mask, geometry_from_mask
 from geoiseg.web.site import write_site
+from tests.conftest import write_raster
 from tests.web.large_cog import CENTRE, RADIUS, counting, large_cog
 from tests.web.scenes import Scene, scenes, serving
 
@@ -250,6 +252,27 @@ def test_a_user_gets_files(page: Any, every: dict[str, Scene], tmp_path: Path) -
     assert both.id.tolist() == [1, 2]
     assert both.label.tolist() == ["pond", "pond"]
     assert both.geometry[1].hausdorff_distance(own.geometry[0]) < 0.001
+
+
+def test_bands_are_chosen(page: Any, tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).normal(100, 5, (5, 200, 220))
+    y, x = np.mgrid[:200, :220]
+    disc = (x - 90) ** 2 + (y - 80) ** 2 < 36**2
+    noise[3][disc] += 90
+    path = write_raster(tmp_path / "five.tif", noise.astype(np.uint8), crs="EPSG:32633")
+    with rasterio.open(path, "r+") as dataset:
+        dataset.set_band_description(4, "near infrared")
+    opened(page, path)
+    assert page.locator("#bands option").count() == 15
+    assert page.locator("[aria-label=Red]").inner_text().splitlines()[3] == "4 near infrared"
+    page.select_option("[aria-label=Red]", index=3)
+    says(page, "bands 4, 2, 3")
+    shown = page.evaluate(ASK, ["add", step((90.5, 80.5, True))])
+    found = np.frombuffer(shown["mask"]["data"].encode(), np.uint8) == ord("1")
+    found = found.reshape(shown["mask"]["rows"], -1)[:200, :220]
+    assert (found & disc).sum() >= 0.9 * (found | disc).sum()
+    with pytest.raises(Exception, match="choose three of the 5 bands"):
+        page.evaluate(ASK, ["choose", {"bands": [0, 1, 5]}])
 
 
 def test_objects_that_can_not_be_opened_are_said(

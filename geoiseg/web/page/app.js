@@ -1,5 +1,6 @@
 /** The page: opens a raster, hears the user, shows what the worker answers. */
 
+import { BandChoice } from "./bands.js";
 import { ask } from "./engine.js";
 import { flatgeobuf, geojson, learn, reopened } from "./export.js";
 import { PixelMap } from "./map.js";
@@ -10,6 +11,13 @@ import { PixelMap } from "./map.js";
 const element = (id) => /** @type {any} */ (document.getElementById(id));
 
 export const map = new PixelMap(element("map"));
+const choice = new BandChoice(element("bands"), (bands) =>
+  attempt(async () => {
+    await ask("choose", { bands });
+    map.redraw();
+    say(`bands ${bands.map((band) => band + 1).join(", ")}`);
+  }),
+);
 const [pointTool, boxTool] = [element("point"), element("box")];
 const label = /** @type {HTMLInputElement} */ (element("label"));
 /** @type {Item[]} */
@@ -48,6 +56,7 @@ async function open(source, name) {
   raster = found;
   items = [];
   map.show(found);
+  choice.show(found.names, found.bands);
   listed();
   const crs = found.epsg ? `EPSG:${found.epsg}` : "no CRS that is known here";
   const bands = found.count > 3 ? `, bands 1 to 3 of ${found.count}` : "";

@@ -81,6 +81,12 @@ export class PixelMap {
     this.tiles?.addTo(this.map);
   }
 
+  /** Ask for the tiles anew: they show other bands. */
+  redraw() {
+    this.mask(null);
+    this.tiles?.redraw();
+  }
+
   /** The level of the pyramid whose pixels are nearest to those of the screen. */
   get level() {
     return Math.max(0, Math.round(-this.map.getZoom()));

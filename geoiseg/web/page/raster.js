@@ -45,6 +45,7 @@ export class Raster {
       ? count - extra.length + extra.indexOf(ALPHA)
       : null;
     const data = [...Array(count).keys()].filter((band) => band !== this.alpha);
+    this.data = data;
     const isColour =
       images[0].fileDirectory.getValue("PhotometricInterpretation") === RGB;
     /** The one or three bands that are shown, from 0. */
@@ -123,6 +124,29 @@ export class Raster {
       averaged(band, source, window, sx, sy, nodata),
     );
     return this.interpreted(means, window);
+  }
+
+  /**
+   * Show and segment other bands, with a stretch of their own.
+   * @param {number[]} bands from 0
+   */
+  choose(bands) {
+    const isThere = (/** @type {number} */ band) =>
+      Number.isInteger(band) && band >= 0 && band < this.count;
+    if (bands.length !== 3 || !bands.every(isThere))
+      throw new Error(`choose three of the ${this.count} bands`);
+    this.bands = bands.map((band) => this.data[band]);
+    this.stretch = null;
+  }
+
+  /** What the file calls its bands; nothing where it does not say. */
+  async names() {
+    const found = [];
+    for (const band of this.data) {
+      const about = await this.images[0].getGDALMetadata(band);
+      found.push(String(about?.DESCRIPTION ?? ""));
+    }
+    return found;
   }
 
   /** Bands to read, from 0, the alpha band last. */

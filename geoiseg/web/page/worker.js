@@ -71,7 +71,18 @@ export const calls = {
     void loadModel();
     const { grid, about, bands, count } = raster;
     const { rows, cols, topLevel } = grid;
-    return { name, rows, cols, topLevel, bands, count, ...about };
+    const names = await raster.names();
+    return { name, rows, cols, topLevel, bands, count, names, ...about };
+  },
+
+  /**
+   * Show and segment other bands; the object in progress is dropped.
+   * @param {{bands: number[]}} asked
+   */
+  async choose({ bands }) {
+    opened().choose(bands);
+    [segmenter, history] = [null, []];
+    return null;
   },
 
   /** @param {Frame} frame */

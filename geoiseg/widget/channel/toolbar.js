@@ -170,11 +170,14 @@ class Ui {
   part(name, now, build) {
     if (this.shown[name] !== undefined && !changed(this.shown[name], now)) return;
     const active = document.activeElement;
-    if (name === "panel" && this.shown.panel?.[0] === now[0] && this.parts.panel.contains(active) && active.matches("input")) {
+    if (name === "panel" && this.shown.panel?.[0] === now[0] && this.parts.panel.contains(active) && active.matches("input:not([type=checkbox])")) {
       return; // do not pull a field away from under the user's hands
     }
     this.shown[name] = now;
-    (name === "classes" ? this.chips : this.parts[name]).replaceChildren(...build().filter(Boolean));
+    const place = name === "classes" ? this.chips : this.parts[name];
+    const ticked = place.contains(active) && active.matches("[type=checkbox]") ? active.ariaLabel : null;
+    place.replaceChildren(...build().filter(Boolean));
+    if (ticked) [...place.querySelectorAll("[type=checkbox]")].find((one) => one.ariaLabel === ticked)?.focus({ preventScroll: true });
   }
 
   classes({ label, labels }) {

@@ -139,6 +139,7 @@ def test_bands_are_chosen_painted_and_segmented(open_map: Open, voila: Server) -
     m.page.get_by_label("Segment what is seen").click()
     panel.layer(linked=True, bands=["ndwi"])
     m.until(lambda state: state["model_bands"] == ["ndwi"])
+    panel.sees("ndwi")
 
 
 def test_a_project_opens_with_the_bands_that_it_was_made_in(open_map: Open, voila: Server) -> None:

@@ -1,6 +1,7 @@
 """Runs in QGIS's Python: an algorithm that is cancelled, or whose companion is killed.
 
 python process.py PLUGINS WHAT '{"RASTER": ..., "OUTPUT": ...}'
+python process.py PLUGINS describe
 """
 
 import json
@@ -60,6 +61,16 @@ def kill():
 
 provider = GeoisegProvider()
 QgsApplication.processingRegistry().addProvider(provider)
+if sys.argv[2] == "describe":
+    told = {}
+    for one in provider.algorithms():
+        parameters = one.parameterDefinitions()
+        told[one.id()] = {"names": [parameter.name() for parameter in parameters],
+                          "texts": [parameter.description() for parameter in parameters],
+                          "group": one.group(), "help": one.shortHelpString()}  # fmt: skip
+    print(json.dumps(told))
+    sys.stdout.flush()
+    os._exit(0)
 algorithm = QgsApplication.processingRegistry().algorithmById("geoiseg:map").create()
 what, parameters = sys.argv[2], json.loads(sys.argv[3])
 feedback = Feedback(None)

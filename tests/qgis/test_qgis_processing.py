@@ -61,13 +61,18 @@ def test_lists_the_algorithms_with_all_parameters(qgis: Qgis) -> None:
         "geoiseg:evaluate": "RASTER MODEL GSD BANDS BAND_NAMES AUGMENT DEVICE PRECISION BACKEND LABELS"
         " CLICKS LIMIT USER SEED REPORT OUTPUT",
     }
+    described = qgis.script("describe")
+    assert set(described) == ALGORITHMS
     for name, parameters in wanted.items():
-        told = json.loads(qgis.process("--json", "help", name).stdout)
-        assert set(told["parameters"]) == set(parameters.split())
-        for one in told["parameters"].values():
-            assert one["description"]
-    groups = {name: one["group"] for name, one in mine.items()}
-    assert set(groups.values()) == {"Objects of a raster", "Outlines and shorelines"}
+        told = described[name]
+        assert set(told["names"]) == set(parameters.split())
+        assert all(told["texts"])
+        assert told["help"]
+        assert told["group"] == mine[name]["group"]
+    groups = {one["group"] for one in described.values()}
+    assert groups == {"Objects of a raster", "Outlines and shorelines"}
+    told = json.loads(qgis.process("--json", "help", "geoiseg:evaluate").stdout)
+    assert set(told["parameters"]) == set(wanted["geoiseg:evaluate"].split())
 
 
 def test_refines_outlines(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

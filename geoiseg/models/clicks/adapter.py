@@ -15,7 +15,7 @@ from geoiseg.models.clicks.looking import SURE, Onlooker, Said
 from geoiseg.models.protocol import Embedding, Masks, ModelInfo
 from geoiseg.models.sam.device import Place
 from geoiseg.models.sam.frames import FILL, filled
-from geoiseg.prompting import PixelPrompts
+from geoiseg.prompting import PixelPrompts, inside_box, points_along
 from geoiseg.raster import BoolArray
 
 STROKE_STEP = 24.0
@@ -59,7 +59,7 @@ class ClickModel:
         """
         shape = (valid.shape[0], valid.shape[1])
         seen = filled(image, valid, shape, np.array(FILL, np.uint8)).copy()
-        return Embedding(self._identity, shape, {"image": seen, "valid": valid.copy()})
+        return Embedding(self._info.identity, shape, {"image": seen, "valid": valid.copy()})
 
     def decode(
         self,
@@ -81,7 +81,7 @@ class ClickModel:
             PromptError: No prompt at all, or an outline of another shape.
             ModelError: The embedding is another model's.
         """
-        embedding.check_made_by(self._identity)
+        embedding.check_made_by(self._info.identity)
         valid = embedding.arrays["valid"]
         said = self._said(prompts, embedding.shape, previous)
         if not said.positive and said.before is None:
@@ -94,7 +94,7 @@ class ClickModel:
             probability = found[0, 0].float().cpu().numpy()
         probability = np.where(valid, probability, 0).astype(np.float32)
         if prompts.box is not None:
-            probability = np.where(_inside(prompts.box, embedding.shape), probability, 0)
+            probability = np.where(inside_box(prompts.box, embedding.shape), probability, 0)
         kept = np.clip(probability, SURE, 1 - SURE)
         logits = np.log(kept / (1 - kept)) - self._shift
         score = expected_iou(probability, logits > 0, valid)
@@ -145,29 +145,16 @@ class ClickModel:
         exact = self.place.precision == "fp32"
         return torch.autocast(self.place.device.type, self.place.dtype, enabled=not exact)
 
-    @property
-    def _identity(self) -> str:
-        return f"{self._info.name}:{self._info.weights_hash}"
-
 
 def _clicks(prompts: PixelPrompts) -> list[Click]:
     """Return strokes as clicks along them, then the clicks themselves, in order."""
     found: list[Click] = []
     for stroke, positive in prompts.scribbles:
-        found += [(y - 0.5, x - 0.5, 1 if positive else -1) for x, y in _along(stroke)]
+        along = points_along(stroke, STROKE_STEP, STROKE_CLICKS)
+        found += [(y - 0.5, x - 0.5, 1 if positive else -1) for x, y in along.tolist()]
     for (x, y), positive in zip(prompts.points, prompts.positive, strict=True):
         found.append((float(y) - 0.5, float(x) - 0.5, 1 if positive else -1))
     return found
-
-
-def _along(stroke: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Return ``x, y`` of points evenly along a stroke, inside its ends."""
-    steps = np.hypot(*np.diff(stroke, axis=0).T) if len(stroke) > 1 else np.zeros(0)
-    travelled = np.concatenate([[0.0], np.cumsum(steps)])
-    count = int(np.clip(np.ceil(travelled[-1] / STROKE_STEP), 1, STROKE_CLICKS))
-    at = (np.arange(count) + 0.5) / count * travelled[-1]
-    xs, ys = (np.interp(at, travelled, stroke[:, axis]) for axis in (0, 1))
-    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
 
 
 def _deepest(mask: BoolArray) -> Click:
@@ -178,10 +165,3 @@ def _deepest(mask: BoolArray) -> Click:
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
     return float(row), float(column), 1
-
-
-def _inside(box: tuple[float, float, float, float], shape: tuple[int, int]) -> BoolArray:
-    """Return ``(y, x)`` the pixels whose middle lies in a box."""
-    rows, columns = np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5
-    x0, y0, x1, y1 = box
-    return ((rows >= y0) & (rows <= y1))[:, None] & ((columns >= x0) & (columns <= x1))[None]

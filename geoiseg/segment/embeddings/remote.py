@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from geoiseg.errors import CacheError, MissingExtraError, require
+from geoiseg.errors import CacheError, GeoisegError, MissingExtraError, require
 from geoiseg.models import Embedding
 from geoiseg.raster import Stretch
 from geoiseg.segment.embeddings.entry import DAMAGE, read_entry, write_entry
@@ -160,7 +160,9 @@ class RemoteStore:
             if note is not None:
                 path = f"{key.folder}/{NOTE}"
                 self._do(lambda files, root: _place(files, f"{root}/{path}", note.encode()))
-        except Exception as error:
+        except GeoisegError:
+            raise
+        except Exception as error:  # each driver raises what it likes
             reason = self._reason(error)
             raise CacheError(f"can not write embeddings to {self.folder}: {reason}") from error
         return True
@@ -205,9 +207,9 @@ class RemoteStore:
             fresh = line.files is None
             try:
                 return work(*self._open(line))
-            except FileNotFoundError:
+            except (FileNotFoundError, GeoisegError):
                 raise
-            except Exception:
+            except Exception:  # each driver raises what it likes; the line may be lost
                 line.files = None
                 if fresh:
                     raise

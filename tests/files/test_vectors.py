@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from geoiseg.companion import jobs
 from geoiseg.companion.fields import Fields
+from geoiseg.companion.shorelines import shoreline
 from geoiseg.errors import VectorError
 from geoiseg.files.vectors import geopackage, geopackage_writer, ogr
 from geoiseg.segment import Watch
@@ -547,8 +548,8 @@ def test_jobs_write_the_same_with_and_without_pyogrio(
     raster = {"raster": str(disk.path)}
     asked: dict[str, tuple[Any, dict[str, Any]]] = {
         "clean": (jobs.clean, {"input": place["shores"]}),
-        "lines": (jobs.shoreline, {"input": place["shores"], "extent": place["ground"]}),
-        "rates": (jobs.shoreline, {"input": place["shores"], "baseline": place["base"],
+        "lines": (shoreline, {"input": place["shores"], "extent": place["ground"]}),
+        "rates": (shoreline, {"input": place["shores"], "baseline": place["base"],
                                    "spacing": 40, "length": 120}),
         "boxed": (jobs.segment, {**raster, "prompts": place["clicks"], "becomes": ".shp"}),
         "mapped": (jobs.map_raster, {**raster, "aoi": place["ground"], "spacing": 50,

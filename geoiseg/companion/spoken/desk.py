@@ -153,9 +153,14 @@ class Desk:
         return self.state()
 
     def accept(
-        self, label: str = "", attributes: Mapping[str, Any] | None = None
+        self, label: str | None = None, attributes: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Keep the object in progress, with a class and further columns."""
+        """Keep the object in progress, with a class and further columns.
+
+        Args:
+            label: Its class; one that was taken up again keeps its own by default.
+            attributes: Further columns.
+        """
         number = self.session.accept(label, **dict(attributes or {}))
         return self.get_object(number)
 

@@ -184,9 +184,7 @@ class Desk:
     ) -> dict[str, Any]:
         """Accept all that words name, e.g. water, and list it; one step to undo."""
         session = self.session
-        session.add_text(words)
-        if least_score is not None:
-            session.threshold = least_score
+        session.add_text(words, threshold=least_score)
         if not session.candidates:
             session.clear_search()
             raise PromptError(f"nothing was found for {words!r}: add a point or a box instead")

@@ -29,7 +29,7 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     raster, prompts, out = fields.text("raster"), fields.path("prompts"), fields.path("out")
     bands, gsd = fields.bands("bands") or None, fields.number("gsd", None)
     shape = shape_of(fields, line_of_project(prompts) or "contour")
-    sharp = fields.text("detail", "native") == "native"
+    sharp = {"native": True, "seen": False}.get(fields.text("detail", "auto"))
     snap, schema = fields.number("snap", 0.0), fields.path("schema", None)
     name, running = model_of(fields)
     more = becoming(fields, out)

@@ -46,8 +46,9 @@ def speaking(talk: Callable[[Any], Awaitable[None]]) -> None:
     )
 
     async def run() -> None:
-        async with Client(server) as client:
-            await talk(client)
+        with anyio.fail_after(300):
+            async with Client(server) as client:
+                await talk(client)
 
     anyio.run(run)
 

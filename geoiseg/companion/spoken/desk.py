@@ -161,7 +161,10 @@ class Desk:
             label: Its class; one that was taken up again keeps its own by default.
             attributes: Further columns.
         """
-        number = self.session.accept(label, **dict(attributes or {}))
+        columns = dict(attributes or {})
+        if "label" in columns:
+            raise PromptError("a column can not be called 'label': give the class as label")
+        number = self.session.accept(label, **columns)
         return self.get_object(number)
 
     def cancel(self) -> dict[str, Any]:

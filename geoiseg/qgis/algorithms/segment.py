@@ -13,7 +13,7 @@ from qgis.core import (
 
 from .base import POLYGONS, VECTORS, CompanionAlgorithm
 
-DETAILS = ["native", "seen"]
+DETAILS = ["auto", "native", "seen"]
 
 
 class SegmentFromPrompts(CompanionAlgorithm):
@@ -49,7 +49,8 @@ class SegmentFromPrompts(CompanionAlgorithm):
         )  # fmt: skip
         self.add_choice(
             "DETAIL", "How fine borders are", DETAILS, advanced=True,
-            text="As fine as the raster (native), or as the model saw the object (seen).",
+            text="As fine as the raster (native), as the model saw the object (seen), or native but"
+            " for objects of a project, which are done as their steps say (auto).",
         )  # fmt: skip
         schema = QgsProcessingParameterFile(
             "SCHEMA", "Fields of each class", extension="json", optional=True

@@ -155,9 +155,8 @@ class Course:
 
     def look(self, held: Sequence[Example]) -> None:
         """Measure on what is held out, and take the weights if they are the best so far."""
-        best = max(self.ious, default=math.inf)
         self.ious.append(held_iou(self._mine, held))
-        if self.ious[-1] > best + self.options.gain:
+        if self.ious[-1] > self.ious[self._best_step // self.options.every] + self.options.gain:
             self._best, self._best_step = copy.deepcopy(self._mine.state_dict()), self.step
 
     def state(self) -> State:

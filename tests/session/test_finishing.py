@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from geoiseg.session.beyond import Pace
 from geoiseg.session.prompt_rows import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
+from geoiseg.widget.worker import Job
 from tests.conftest import write_raster
 from tests.flood_model import FloodModel
 from tests.segment.test_growing import river_truth
@@ -242,7 +244,7 @@ def test_esc_on_the_map_keeps_what_is_sharp(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         seen, background = session.outcome, m._background
-        until(lambda: "chip 4" in background.phase)
+        until(lambda: chip_of(background) >= 4)
         assert m.toolbar.status["phase"].startswith(("sharpening", "following"))
         m.cancel()
         done(m)
@@ -259,7 +261,7 @@ def test_undo_on_the_map_takes_back_what_is_being_done(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         seen, background = session.outcome, m._background
-        until(lambda: "chip 4" in background.phase)
+        until(lambda: chip_of(background) >= 4)
         m.undo()
         done(m)
         assert session.outcome is seen
@@ -272,13 +274,18 @@ def test_other_work_comes_first_and_it_goes_on_after(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         background = m._background
-        until(lambda: "chip 4" in background.phase)
+        until(lambda: chip_of(background) >= 4)
         m._ask(lambda _: None, wait=True)
         assert background.stopped
         done(m)
         assert not session.outcome.grown.full
         m.undo()
         assert session.outcome.grown is None, "still one step"
+
+
+def chip_of(job: Job) -> int:
+    found = re.search(r"chip (\d+)", job.phase)
+    return int(found[1]) if found else 0
 
 
 def until(there) -> None:

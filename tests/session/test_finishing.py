@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from geoiseg import SegmentMap, Session
-from geoiseg.errors import PromptError
+from geoiseg.errors import ModelError, PromptError
 from geoiseg.models.registry import get_model
 from geoiseg.prompting import Box, Point
 from geoiseg.segment import Watch
@@ -281,6 +282,56 @@ def test_other_work_comes_first_and_it_goes_on_after(lake: Path) -> None:
         assert not session.outcome.grown.full
         m.undo()
         assert session.outcome.grown is None, "still one step"
+
+
+def test_what_was_stopped_before_it_began_keeps_nothing_waiting(lake: Path) -> None:
+    session = Session(lake, FloodModel())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.use_detail("seen")
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        free = threading.Event()
+        m._worker.submit(lambda _: free.wait(30))
+        m.use_detail("native")
+        first = m._background
+        m.add_point(*at(session, SIZE * 0.2, SIZE / 2), wait=False)
+        free.set()
+        m._worker.submit(lambda _: None).future.result(30)
+        assert m._background is not first
+        done(m)
+        assert session.outcome.level == 0
+
+
+def test_it_goes_on_after_a_request_that_is_refused(lake: Path) -> None:
+    session = Session(lake, Slow())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        background = m._background
+        until(lambda: chip_of(background) >= 4)
+        with pytest.raises(PromptError):
+            m.add_point(0.0, 0.0)
+        assert background.stopped
+        done(m)
+        assert not session.outcome.grown.full
+
+
+class Failing(FloodModel):
+    """Answers clicks, and fails along borders."""
+
+    def decode(self, embedding, prompts, previous=None):
+        if previous is not None:
+            raise ModelError("out of memory")
+        return super().decode(embedding, prompts, previous)
+
+
+def test_why_it_is_not_finished_is_told_and_what_is_there_is_kept(lake: Path) -> None:
+    session = Session(lake, Failing())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        seen = session.geometry
+        done(m)
+        assert "not finished: out of memory" in m.toolbar.status["error"]
+        m.accept("lake")
+        assert session.accepted[0].geometry.equals(seen)
 
 
 def chip_of(job: Job) -> int:

@@ -191,9 +191,11 @@ class Finishing(Choosing, Looks):
 
     def undo(self, *, wait: bool = True) -> None:
         """Go back one step; what is being computed just now is that step."""
+        job = self._background
         if self._pause(keep=False):
             self._give_up()
-            return
+            if job is not None and job.begun:  # else nothing of it has been seen yet
+                return
         super().undo(wait=wait)
 
     def _give_up(self) -> None:

@@ -301,6 +301,20 @@ def test_what_was_stopped_before_it_began_keeps_nothing_waiting(lake: Path) -> N
         assert session.outcome.level == 0
 
 
+def test_undo_before_it_has_begun_takes_the_click_back(lake: Path) -> None:
+    session = Session(lake, FloodModel())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.use_detail("seen")
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        free = threading.Event()
+        m._worker.submit(lambda _: free.wait(30))
+        m.use_detail("native")
+        m.undo(wait=False)
+        free.set()
+        m._worker.submit(lambda _: None).future.result(30)
+        assert session.outcome is None
+
+
 def test_it_goes_on_after_a_request_that_is_refused(lake: Path) -> None:
     session = Session(lake, Slow())
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:

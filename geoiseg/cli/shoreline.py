@@ -151,7 +151,9 @@ def shoreline(source: Path, out: Path, *, as_json: bool, **given: Any) -> None:
     measuring = _of(Measuring, given)
     check_layer_free(out)
     check_apart(out, source, layer=given["layer"])
-    check_apart(out, given["extent"], given["baseline"])
+    read = [given[name] for name in ("extent", "near", "baseline", "transects", "tides")]
+    check_apart(out, *read)
+    check_apart(given["table"], source, *read)
     told: list[str] = []
     if given["index"]:
         lines = _from_raster(source, given)

@@ -41,7 +41,7 @@ def evaluate(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         raise PromptError(f"the user is {' or '.join(USERS)}, got {user!r}")
     if clicks < 1 or (limit is not None and limit < 1):
         raise PromptError(f"clicks and limit are 1 at least, got {clicks} and {limit}")
-    _check_outputs(out, report)
+    _check_outputs(out, report, raster, labels)
     tell(0.0, f"opening {raster}")
     options = EvaluationOptions(max_clicks=clicks, gsd=gsd, user=user, seed=seed)
     model = get_model(name, running)
@@ -65,15 +65,13 @@ def evaluate(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_outputs(out: Path, report: Path | None) -> None:
-    """Make sure before the work that everything can be written."""
-    from geoiseg.atomic import check_place
-    from geoiseg.files import check_layer_free
+def _check_outputs(out: Path, report: Path | None, *inputs: Any) -> None:
+    """Make sure before the work that everything can be written, and nothing of it is read."""
+    from geoiseg.files import check_apart, check_layer_free
 
-    check_place(out)
+    check_apart(out, *inputs)
     check_layer_free(out)
-    if report is not None:
-        check_place(report)
+    check_apart(report, *inputs)
 
 
 def _layer(scene: Any, scores: list[Any]) -> Any:

@@ -37,6 +37,11 @@ class Measuring:
             raise GeoreferenceError("distances need transects: give a spacing, or transects")
 
     @property
+    def read(self) -> tuple[Path | None, ...]:
+        """The files that are read for it."""
+        return self.baseline, self.transects, self.tides
+
+    @property
     def wanted(self) -> bool:
         """Whether change is measured at all."""
         return self.spacing is not None or self.transects is not None
@@ -55,7 +60,9 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     measuring = _measuring(fields)
     more = becoming(fields, out)
     fields.done()
-    check_apart(out, source, getattr(drawing, "extent", None), measuring.baseline)
+    ground = drawing.extent if source is not None else drawing[0].near
+    for one in (out, measuring.table):
+        check_apart(one, source, raster, ground, *measuring.read)
     check_layer_free(out)
     if source is not None:
         lines, facts = _drawn(source, drawing, measuring, watch, tell)

@@ -24,7 +24,7 @@ def place_for_new(said: str) -> Path:
         ModelError: A model ships under that name, or it can not be one.
     """
     folder = place_for(said)
-    if folder.name == said:
+    if not said or folder.name == said:
         if said in MODELS or said in CATALOGUE:
             raise ModelError(f"{said} is a model already; choose another name")
         if not NAME.fullmatch(said):

@@ -48,7 +48,8 @@ def folders_here() -> dict[str, Path]:
     place = home() / "own"
     if not place.is_dir():
         return {}
-    return {folder.name: folder for folder in sorted(place.iterdir()) if is_own(folder)}
+    folders = sorted(place.glob("[!.]*"))  # hidden ones are in the making
+    return {folder.name: folder for folder in folders if is_own(folder)}
 
 
 def names_here() -> tuple[str, ...]:

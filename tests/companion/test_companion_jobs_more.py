@@ -15,7 +15,7 @@ from geoiseg.companion.fields import Fields
 from geoiseg.companion.jobs import map_raster
 from geoiseg.companion.scoring import evaluate
 from geoiseg.companion.shorelines import shoreline
-from geoiseg.errors import CancelledError, GeoisegError
+from geoiseg.errors import CancelledError, ExportError, GeoisegError
 from geoiseg.segment import Watch
 from tests.conftest import Disk
 from tests.outline.test_waterline import EAST, NORTH
@@ -62,6 +62,20 @@ def test_judging_can_be_stopped(disk: Disk, labels: Path, tmp_path: Path) -> Non
     with pytest.raises(CancelledError):
         evaluate(Fields(asked), Watch(cancelled=lambda: True), silent)
     assert not (tmp_path / "o.gpkg").exists()
+
+
+def test_what_is_read_is_not_written_over(disk: Disk, labels: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn.geojson"
+    gpd.read_file(labels).to_file(drawn)
+    before = drawn.read_bytes()
+    asked = {"raster": str(disk.path), "labels": str(drawn), "out": str(drawn)}
+    with pytest.raises(ExportError, match="is read here"):
+        evaluate(Fields(asked), Watch(), silent)
+    asked = {"input": str(drawn), "spacing": 50, "out": str(tmp_path / "o.gpkg")}
+    for more in ({"table": str(drawn)}, {"out": str(drawn), "input": str(labels)}):
+        with pytest.raises(ExportError, match="is read here"):
+            shoreline(Fields({**asked, "baseline": str(drawn), **more}), Watch(), silent)
+    assert drawn.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ def test_the_picture_shows_where_things_are(tmp_path: Path) -> None:
     away = np.hypot(cols - 80, rows - 100)
     assert ((away < 8) | (np.abs(away - 40) < 6)).mean() > 0.95
     desk.accept("disc")
+    desk.edit(1)
+    assert desk.accept()["label"] == "disc"  # taken up again, it keeps its class
     part, told = desk.picture([CENTRE[0], CENTRE[1], CENTRE[0] + 60, CENTRE[1] + 60], 120)
     assert told["size"] == [120, 120]
     assert told["upper_left"] == pytest.approx([CENTRE[0], CENTRE[1] + 60])

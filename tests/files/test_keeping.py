@@ -115,6 +115,7 @@ def test_what_is_read_is_not_written_over(capsys, disk: Disk, clicks: Path, tmp_
         ["map", picture, clicks, "--prompts", clicks],
         ["map", picture, tmp_path / "o.gpkg", "--quicklook", picture],
         ["shoreline", shores, shores],
+        ["shoreline", shores, tmp_path / "o.gpkg", "--spacing", 10, "--table", shores],
     ):
         code, _, err = run(capsys, *command)
         assert code == 1, command

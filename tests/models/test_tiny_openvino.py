@@ -9,8 +9,9 @@ import pytest
 
 from geoiseg.errors import ModelError
 from geoiseg.models import get_model, load_model
+from tests.conftest import needed
 
-pytest.importorskip("openvino")
+needed("openvino")
 
 
 @pytest.fixture(scope="module")

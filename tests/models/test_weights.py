@@ -464,6 +464,22 @@ def test_a_bundle_carries_weights_over(
         unbundle(out, ["nothing"])
 
 
+@pytest.mark.parametrize("name", ["../elsewhere", "{}/elsewhere", ".hidden", "tiny"])
+def test_a_bundle_can_not_say_where_a_model_goes(tmp_path: Path, name: str) -> None:
+    name, out, kept = name.format(tmp_path), tmp_path / "odd.zip", tmp_path / "elsewhere" / "kept"
+    kept.parent.mkdir()
+    kept.touch()
+    data = b'{"family": "tiny-own", "sha256": {}}'
+    card = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    entry = {"name": name, "own": True, "files": {"card.json": card}}
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("geoiseg-bundle.json", json.dumps({name: entry}))
+        archive.writestr(f"weights/{name.replace('/', '--')}/card.json", data)
+    with pytest.raises(WeightsError, match="no model that can be installed"):
+        unbundle(out, (), PullOptions(force=True))
+    assert kept.exists()
+
+
 def test_what_is_in_a_bundle(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

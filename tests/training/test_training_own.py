@@ -214,7 +214,11 @@ def test_too_little_is_refused_and_says_how_much_more(capsys, tmp_path: Path) ->
     code, _, err = run(capsys, "train", tmp_path / "few.gpkg", "--out", f"{tmp_path}/m")
     assert code == 1
     assert "5 features are too few to learn from: accept 3 more" in err
-    for out, said in (("tiny", "is a model already"), ("a+flip", "letters, digits")):
+    for out, said in (
+        ("tiny", "is a model already"),
+        ("a+flip", "letters, digits"),
+        ("", "letters"),
+    ):
         code, _, err = run(capsys, "train", tmp_path / "few.gpkg", "--out", out)
         assert code == 2
         assert said in err

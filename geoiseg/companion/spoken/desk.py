@@ -153,9 +153,14 @@ class Desk:
         return self.state()
 
     def accept(
-        self, label: str = "", attributes: Mapping[str, Any] | None = None
+        self, label: str | None = None, attributes: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Keep the object in progress, with a class and further columns."""
+        """Keep the object in progress, with a class and further columns.
+
+        Args:
+            label: Its class; one that was taken up again keeps its own by default.
+            attributes: Further columns.
+        """
         number = self.session.accept(label, **dict(attributes or {}))
         return self.get_object(number)
 
@@ -179,9 +184,7 @@ class Desk:
     ) -> dict[str, Any]:
         """Accept all that words name, e.g. water, and list it; one step to undo."""
         session = self.session
-        session.add_text(words)
-        if least_score is not None:
-            session.threshold = least_score
+        session.add_text(words, threshold=least_score)
         if not session.candidates:
             session.clear_search()
             raise PromptError(f"nothing was found for {words!r}: add a point or a box instead")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +19,6 @@ from geoiseg.models.sam.squash import Squash
 
 IMAGES_AT_ONCE = {"cuda": 8}
 PROMPTS_AT_ONCE = {"cuda": 64}
-_log = logging.getLogger(__name__)
 
 
 def load_efficient_sam(source: Source) -> Model:

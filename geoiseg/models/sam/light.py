@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +13,6 @@ from geoiseg.models.sam.frames import FloatArray, Frame
 from geoiseg.models.sam.loader import Source
 from geoiseg.models.sam.meta import licence_of
 from geoiseg.raster import BoolArray
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from geoiseg.errors import GeoisegError, WeightsError
-from geoiseg.models.naming import place_for_new
+from geoiseg.models.naming import NAME, place_for_new
 from geoiseg.models.own import CARD, card_of, is_own
 from geoiseg.models.weights.archive import Members
 from geoiseg.models.weights.download import Listener
@@ -46,10 +45,13 @@ def check_own(entry: dict[str, Any]) -> None:
         WeightsError: It is none.
     """
     try:
-        place_for_new(str(entry["name"]))
+        name = str(entry["name"])
+        if not NAME.fullmatch(name):  # a path would be written to, and with --force replaced
+            raise WeightsError(f"{name!r} is no name")
+        place_for_new(name)
         for file, facts in entry["files"].items():
             plain = Path(file).name == file and file.endswith((".onnx", ".json"))
-            if not plain or not 0 <= int(facts["size"]) <= LARGEST:
+            if not plain or not facts["sha256"] or not 0 <= int(facts["size"]) <= LARGEST:
                 raise WeightsError(f"{file!r} is no file of a model")
     except (GeoisegError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"the bundle holds no model that can be installed: {error}") from error
@@ -72,13 +74,12 @@ def install_own(
     """
     name = str(entry["name"])
     folder = place_for_new(name)
-    if folder.exists():
-        if own_entry(name, folder)["files"] == entry["files"]:
+    if folder.exists() and not force:
+        if _holds(folder, name, entry):
             listener.say(f"{name} is here already")
             return
-        if not force:
-            raise WeightsError(f"another model {name!r} is here; take --force to replace it")
-    making = folder.with_name(f".{name}.part")
+        raise WeightsError(f"another model {name!r} is here; take --force to replace it")
+    making = folder.with_name(f".{name}.unbundled")  # a training keeps its own beside it
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
@@ -90,9 +91,8 @@ def install_own(
             if hashlib.sha256(data).hexdigest() != facts["sha256"]:
                 raise WeightsError(f"{file} of {name} is damaged in the bundle")
             (making / file).write_bytes(data)
-        if not is_own(making) or json.loads((making / CARD).read_text())["sha256"] != {
-            file: facts["sha256"] for file, facts in entry["files"].items() if file != CARD
-        }:
+        hashes = {file: facts["sha256"] for file, facts in entry["files"].items() if file != CARD}
+        if not is_own(making) or card_of(making).get("sha256") != hashes:
             raise WeightsError(f"{name} in the bundle is no model that was trained with geoiseg")
         if folder.exists():
             shutil.rmtree(folder)
@@ -100,3 +100,11 @@ def install_own(
     finally:
         shutil.rmtree(making, ignore_errors=True)
     listener.say(f"{name} is in {folder}")
+
+
+def _holds(folder: Path, name: str, entry: dict[str, Any]) -> bool:
+    """Return whether a folder has the files of an entry; what is damaged has not."""
+    try:
+        return bool(own_entry(name, folder)["files"] == entry["files"])
+    except WeightsError:
+        return False

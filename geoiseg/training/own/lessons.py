@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.errors import ModelError
 from geoiseg.models.tiny.graphs import Graphs, threads_wanted
 from geoiseg.training.network import Decoder
 from geoiseg.training.own.crops import (
@@ -86,6 +87,7 @@ def read_lessons(
 
     Raises:
         RasterError: A raster can not be read.
+        ModelError: Each feature lies under another one.
     """
     rng = np.random.default_rng([amounts.seed, 11])
     graphs = Graphs(shipped, threads_wanted())
@@ -112,6 +114,9 @@ def read_lessons(
                 if (view.ids == number + 1).sum() >= FEWEST:  # another one may lie upon it
                     own.append(encoded(graphs, view, number + 1))
                 reading()
+    if not own:
+        raise ModelError("no feature can be seen: each lies under another one; delete the upper"
+                         " ones, or cut them out, and train again")  # fmt: skip
     known = ordinary(before, graphs, rasters_views(teachers, rng), amounts.ordinary, rng,
                      apart=True, tell=reading)  # fmt: skip
     known += ordinary(before, graphs, made_views(rng, amounts.ordinary), amounts.ordinary, rng,

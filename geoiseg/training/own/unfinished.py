@@ -18,6 +18,7 @@ from geoiseg.atomic import written
 from geoiseg.errors import CancelledError, ExportError, GeoisegError
 from geoiseg.training.own.learn import State
 from geoiseg.training.own.material import Source
+from geoiseg.version import __version__
 
 TASK, STATE, MODEL = "task.json", "state.pt", "model"
 """What is made, how far it is, and the folder that is going to be the model."""
@@ -42,7 +43,8 @@ def task_of(sources: Sequence[Source], options: dict[str, Any], weights: str) ->
         digest.update(repr(said).encode())
         for shape in one.shapes:
             digest.update(shapely.to_wkb(shape))
-    return {"features": digest.hexdigest(), "options": options, "weights": weights}
+    return {"features": digest.hexdigest(), "options": options, "weights": weights,
+            "geoiseg": __version__}  # fmt: skip
 
 
 class Unfinished:

@@ -28,7 +28,8 @@ def test_rasters_are_gone_through_with_one_project(open_map: Open, voila: Server
     folder.mkdir()
     for year in (2001, 2002):
         write_scene(folder / f"scene_{year}.tif", "EPSG:32633", UTM)
-    page = open_map(voila, CODE).page
+    shown = open_map(voila, CODE)
+    page = shown.page
     names = page.locator("select").filter(has_text="scene_2001.tif")
     listed = [one.replace("\xa0", " ") for one in names.locator("option").all_inner_texts()]
     assert listed == ["1. scene_2001.tif", "2. scene_2002.tif"]
@@ -37,6 +38,7 @@ def test_rasters_are_gone_through_with_one_project(open_map: Open, voila: Server
     page.get_by_title("Next raster", exact=True).click()
     page.wait_for_function(f"() => document.querySelectorAll('{paths}').length === 0")
     page.wait_for_function("() => document.querySelector('button[title=\"Next raster\"]').disabled")
+    shown.tiles_loaded()
     if shots := os.environ.get("GEOISEG_SHOTS"):
         page.screenshot(path=Path(shots) / "series.png")
     names.select_option(index=0)

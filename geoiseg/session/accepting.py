@@ -49,7 +49,8 @@ class Accepting(Covering):
     def accept(self, /, label: str | None = None, **attributes: Any) -> int:
         """Keep the object in progress and return its id, followed and sharpened before.
 
-        That takes seconds where it was seen from further away; ``session.detail = "seen"``, or
+        That takes seconds where it was seen from further away, and minutes where it is very large:
+        call ``finish`` with a watch before to follow or stop it. ``session.detail = "seen"``, or
         :meth:`accept_as_seen`, takes what is there. With ``snap`` it takes over the borders of
         accepted features that are near; with a ``schema`` its attributes are read, completed and
         checked.

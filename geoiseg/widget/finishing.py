@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from geoiseg.errors import CancelledError
 from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray
 from geoiseg.segment import Mask, Outcome, Watch
@@ -44,7 +45,9 @@ class Finishing(Choosing, Looks):
     def finishing(self) -> bool:
         """Whether an object is being followed or sharpened by itself."""
         job = self._background
-        return job is not None and job.phase != "done"
+        if job is None or (job.stopped and not job.begun):  # that one never will be
+            return False
+        return job.phase != "done"
 
     @property
     def _shown_job(self) -> Job | None:
@@ -119,6 +122,12 @@ class Finishing(Choosing, Looks):
             whole = session.finish(
                 native=self._native, middle=middle, watch=watch, keep=lambda: self._keeps
             )
+        except CancelledError:
+            raise
+        except Exception as error:
+            self._given_up = session.outcome  # accept takes what is there
+            self._show_error(f"the object is not finished: {error}")
+            raise
         finally:
             stopped = watch.cancelled()
             self._left = session.outcome if stopped and not self._gives_up else None
@@ -164,10 +173,12 @@ class Finishing(Choosing, Looks):
             self._pause(keep=True)
 
         def and_on(watch: Watch) -> Any:
-            result = change(watch)
-            if self._left is not None and self.session.outcome is self._left:
-                self._go_on()
-            return result
+            try:
+                return change(watch)
+            finally:  # what is refused changes nothing either
+                left = self._left
+                if left is not None and self.session.outcome is left and not watch.cancelled():
+                    self._go_on()
 
         return super()._ask(and_on, wait=wait, stoppable=stoppable)
 
@@ -180,9 +191,11 @@ class Finishing(Choosing, Looks):
 
     def undo(self, *, wait: bool = True) -> None:
         """Go back one step; what is being computed just now is that step."""
+        job = self._background
         if self._pause(keep=False):
             self._give_up()
-            return
+            if job is not None and job.begun:  # else nothing of it has been seen yet
+                return
         super().undo(wait=wait)
 
     def _give_up(self) -> None:

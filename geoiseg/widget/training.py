@@ -66,8 +66,8 @@ class Training(Reviewing):
             except BaseException as error:  # noqa: BLE001 - told on the map, raised to whoever waits
                 found.append(error)
             finally:
-                self._stop_training = None
                 self._trained = {"name": name, "said": _said(name, found[0])}
+                self._stop_training = None
                 self.refresh()
 
         thread = threading.Thread(target=run, name="geoiseg-train", daemon=True)

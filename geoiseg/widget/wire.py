@@ -131,6 +131,9 @@ class WireTool:
         gsd = self._map.scale_at(move.at, move.zoom)
         try:
             scissors = self._scissors_now()
+            if not self.begun:  # it was followed on another raster
+                self._draw()
+                return
             path = np.vstack([scissors.clicks[-1], scissors.to(self._pixel(move.at), gsd)])
         except GeoisegError as error:  # beside the raster
             log.debug("no border ahead: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from geoiseg import SegmentMap, Session
-from geoiseg.errors import PromptError
+from geoiseg.errors import ModelError, PromptError
 from geoiseg.models.registry import get_model
 from geoiseg.prompting import Box, Point
 from geoiseg.segment import Watch
@@ -20,6 +21,7 @@ from geoiseg.session.beyond import Pace
 from geoiseg.session.prompt_rows import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts
+from geoiseg.widget.worker import Job
 from tests.conftest import write_raster
 from tests.flood_model import FloodModel
 from tests.segment.test_growing import river_truth
@@ -243,7 +245,7 @@ def test_esc_on_the_map_keeps_what_is_sharp(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         seen, background = session.outcome, m._background
-        until(lambda: chip(background.phase) >= 4)
+        until(lambda: chip_of(background) >= 4)
         assert m.toolbar.status["phase"].startswith(("sharpening", "following"))
         m.cancel()
         done(m)
@@ -260,7 +262,7 @@ def test_undo_on_the_map_takes_back_what_is_being_done(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         seen, background = session.outcome, m._background
-        until(lambda: chip(background.phase) >= 4)
+        until(lambda: chip_of(background) >= 4)
         m.undo()
         done(m)
         assert session.outcome is seen
@@ -273,7 +275,7 @@ def test_other_work_comes_first_and_it_goes_on_after(lake: Path) -> None:
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         background = m._background
-        until(lambda: chip(background.phase) >= 4)
+        until(lambda: chip_of(background) >= 4)
         m._ask(lambda _: None, wait=True)
         assert background.stopped
         done(m)
@@ -282,10 +284,73 @@ def test_other_work_comes_first_and_it_goes_on_after(lake: Path) -> None:
         assert session.outcome.grown is None, "still one step"
 
 
-def chip(phase: str) -> int:
-    """Return the number of the chip that a phase is at, 0 before the first."""
-    told = re.search(r"chip (\d+)", phase)
-    return int(told[1]) if told else 0
+def test_what_was_stopped_before_it_began_keeps_nothing_waiting(lake: Path) -> None:
+    session = Session(lake, FloodModel())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.use_detail("seen")
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        free = threading.Event()
+        m._worker.submit(lambda _: free.wait(30))
+        m.use_detail("native")
+        first = m._background
+        m.add_point(*at(session, SIZE * 0.2, SIZE / 2), wait=False)
+        free.set()
+        m._worker.submit(lambda _: None).future.result(30)
+        assert m._background is not first
+        done(m)
+        assert session.outcome.level == 0
+
+
+def test_undo_before_it_has_begun_takes_the_click_back(lake: Path) -> None:
+    session = Session(lake, FloodModel())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.use_detail("seen")
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        free = threading.Event()
+        m._worker.submit(lambda _: free.wait(30))
+        m.use_detail("native")
+        m.undo(wait=False)
+        free.set()
+        m._worker.submit(lambda _: None).future.result(30)
+        assert session.outcome is None
+
+
+def test_it_goes_on_after_a_request_that_is_refused(lake: Path) -> None:
+    session = Session(lake, Slow())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        background = m._background
+        until(lambda: chip_of(background) >= 4)
+        with pytest.raises(PromptError):
+            m.add_point(0.0, 0.0)
+        assert background.stopped
+        done(m)
+        assert not session.outcome.grown.full
+
+
+class Failing(FloodModel):
+    """Answers clicks, and fails along borders."""
+
+    def decode(self, embedding, prompts, previous=None):
+        if previous is not None:
+            raise ModelError("out of memory")
+        return super().decode(embedding, prompts, previous)
+
+
+def test_why_it_is_not_finished_is_told_and_what_is_there_is_kept(lake: Path) -> None:
+    session = Session(lake, Failing())
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+        m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+        seen = session.geometry
+        done(m)
+        assert "not finished: out of memory" in m.toolbar.status["error"]
+        m.accept("lake")
+        assert session.accepted[0].geometry.equals(seen)
+
+
+def chip_of(job: Job) -> int:
+    found = re.search(r"chip (\d+)", job.phase)
+    return int(found[1]) if found else 0
 
 
 def until(there) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geoiseg import SegmentMap
+from geoiseg import SegmentMap, open_raster
 from geoiseg.errors import PromptError
 from tests.conftest import Disk
 from tests.segment.test_scissors import around
@@ -118,6 +118,14 @@ def test_beside_the_raster_is_one_clear_line(m: SegmentMap, disk: Disk) -> None:
     tell(m, kind="do", name="accept")
     assert "3 clicks or more" in m.toolbar.status["error"]
     assert count(m.wire_bar.border, "clicks") == 2
+
+
+def test_a_border_is_dropped_when_other_bands_are_segmented(m: SegmentMap, disk: Disk) -> None:
+    click(m, place(m, disk, 0))
+    m.session.raster = open_raster(disk.path)
+    tell(m, kind="move", at=place(m, disk, 90), zoom=ZOOM)
+    assert m.wire_bar.border == m.wire_bar.ahead == {}
+    assert m.toolbar.status["error"] == ""
 
 
 def test_a_traced_object_by_code(m: SegmentMap, disk: Disk) -> None:

@@ -56,7 +56,7 @@ def shoreline(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
     if (source is None) == (raster is None):
         raise GeoreferenceError("give polygons or lines, or a raster with an index: one of both")
     date = fields.text("date", "date")
-    drawing = _from_raster(fields, date) if raster is not None else _from_layer(fields, date)
+    drawing: Any = _from_layer(fields, date) if raster is None else _from_raster(fields, date)
     measuring = _measuring(fields)
     more = becoming(fields, out)
     fields.done()

@@ -131,7 +131,7 @@ class WireTool:
         gsd = self._map.scale_at(move.at, move.zoom)
         try:
             scissors = self._scissors_now()
-            if not self.begun:  # it was followed on another raster
+            if not self._places:  # it was followed on another raster
                 self._draw()
                 return
             path = np.vstack([scissors.clicks[-1], scissors.to(self._pixel(move.at), gsd)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ import pytest
 import shapely
 
 from geoiseg.session.project import load_project
-from tests.widget.browser.harness import DISCS, UTM, MapPage, Server, lonlat, write_scene
+from tests.widget.browser.harness import (
+    DISCS,
+    PATIENCE,
+    UTM,
+    MapPage,
+    Server,
+    lonlat,
+    write_scene,
+)
 
 Open = Callable[..., MapPage]
 CRS = "EPSG:32633"
@@ -81,8 +90,14 @@ class Scene:
 
     def over(self, x: float, y: float, what: str) -> None:
         """Rest the cursor at a place until the page says what is below it."""
-        self.m.page.mouse.move(*self.m.at(*at(x, y)))
-        self.m.page.wait_for_selector(f".geoiseg-map.gs-over-{what}")
+        column, row = self.m.at(*at(x, y))
+        below = self.m.page.locator(f".geoiseg-map.gs-over-{what}")
+        end = time.monotonic() + PATIENCE
+        while not below.count():  # outlines may come after the cursor
+            assert time.monotonic() < end, f"no {what} below the cursor"
+            self.m.page.mouse.move(column + 1, row)
+            self.m.page.mouse.move(column, row)
+            self.m.page.wait_for_timeout(200)
 
 
 def close(one: Any, other: Any, share: float = 0.01) -> bool:

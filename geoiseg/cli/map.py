@@ -174,6 +174,8 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
     an interruption, run the same command with --resume. What fails is reported, and the
     exit code is then 1.
     """
+    if detail is not None and prompts is None:
+        raise click.UsageError("--detail is of objects that --prompts marks: give both, or neither")
     options = MapOptions(
         gsd=gsd, detail=detail, window=window, overlap=overlap, tile=tile, min_area=min_area,
         aoi=aoi, label=label, automatic=_automatic(), mode=mode, running=chosen_options(),

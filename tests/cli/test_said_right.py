@@ -426,3 +426,12 @@ def test_a_project_moved_elsewhere_keeps_its_bands(tmp_path: Path) -> None:
     session.save(tmp_path / "p.gpkg")
     moved = path.rename(tmp_path / "b.tif")
     assert geoiseg.Session.load(tmp_path / "p.gpkg", raster=moved).raster.bands == (4, 2, 1)
+
+
+def test_detail_without_prompts_is_refused(
+    disk: Disk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "map", disk.path, tmp_path / "out.gpkg", "--detail", "seen")
+    assert code == 2
+    assert "--detail is of objects that --prompts marks" in err
+    assert not (tmp_path / "out.gpkg").exists()

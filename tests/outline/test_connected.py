@@ -88,9 +88,11 @@ def test_large_rings_are_the_same_without_scipy(kind: str) -> None:
 
 def check_rings(image: Any) -> None:
     corners = find_corners(image)
-    found = rings.trace_rings(image, corners)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings, "depth_first_order", None)
+        patch.setattr(rings, "FEW", 0)
+        found = rings.trace_rings(image, corners)
+        patch.setattr(rings, "FEW", image.size * 4)
+        patch.setattr(rings, "GRAPHS", "scipy.not_loaded_yet")
         alone = rings.trace_rings(image, corners)
     for name in ("corner", "start", "label", "shell"):
         assert (getattr(found, name) == getattr(alone, name)).all(), name

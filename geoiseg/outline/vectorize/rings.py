@@ -8,6 +8,7 @@ region's; every such arm is one *visit* of a corner by a ring.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,13 @@ from numpy.typing import NDArray
 
 from geoiseg.outline.vectorize.corners import Corners, Image
 
-try:
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import depth_first_order
-except ModuleNotFoundError:  # the companion of QGIS does without
-    depth_first_order = None
-
 Index = NDArray[np.int32]
 
 UP, RIGHT, DOWN, LEFT = range(4)
+FEW = 1 << 13
+"""Visits up to which leaps are soon done, beside the half of a second that scipy's graphs
+take to be loaded."""
+GRAPHS = "scipy.sparse.csgraph"
 SCAN_CELLS = 1 << 22
 """Pixels looked at in one go while holes search for the outline around them."""
 
@@ -158,7 +157,12 @@ def _walk(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
         links: ``(m,)`` the visit after each.
         entries: Visits in ascending order, among them the first of every ring.
     """
-    return _leapt(links) if depth_first_order is None else _searched(links, entries)
+    if len(links) <= FEW and GRAPHS not in sys.modules:
+        return _leapt(links)
+    try:
+        return _searched(links, entries)
+    except ModuleNotFoundError:  # the companion of QGIS does without
+        return _leapt(links)
 
 
 def _searched(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
@@ -167,6 +171,9 @@ def _searched(links: Index, entries: NDArray[np.intp]) -> tuple[Index, Index]:
     A spine of nodes is hung before the visits, whose k-th leads to the k-th entry first and
     then to the next of the spine.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import depth_first_order
+
     n, spine = len(links), len(entries)
     targets = np.empty(n + 2 * spine, np.int32)
     targets[:n] = links

@@ -110,7 +110,7 @@ class Stranger:
     def _address(self, server: subprocess.Popen[bytes], log: Path) -> str:
         end = time.monotonic() + PATIENCE
         while server.poll() is None and time.monotonic() < end:
-            found = re.search(r"http://\S+token=\w+", log.read_text())
+            found = re.search(r"http://\S+token=[\w-]+", log.read_text())
             if found:
                 return found.group()
             time.sleep(0.1)

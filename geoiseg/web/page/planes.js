@@ -152,38 +152,77 @@ export function bounds(mask) {
  *   counted from 1 in the order of their first pixels
  */
 export function parts(mask, neighbours) {
-  const { rows, cols, data } = mask;
-  const labels = new Int32Array(rows * cols);
-  const areas = [0];
-  /** @type {number[]} */
-  const stack = [];
-  for (let start = 0; start < data.length; start++) {
-    if (!data[start] || labels[start]) continue;
-    const label = areas.length;
-    let area = 0;
-    labels[start] = label;
-    stack.push(start);
-    while (stack.length) {
-      const at = /** @type {number} */ (stack.pop());
-      area++;
-      const y = Math.floor(at / cols);
-      const x = at - y * cols;
-      for (let dy = -1; dy <= 1; dy++) {
-        for (let dx = -1; dx <= 1; dx++) {
-          if (neighbours === 4 && dx && dy) continue;
-          if (y + dy < 0 || y + dy >= rows || x + dx < 0 || x + dx >= cols)
-            continue;
-          const next = at + dy * cols + dx;
-          if (!data[next] || labels[next]) continue;
-          labels[next] = label;
-          stack.push(next);
-        }
-      }
-    }
-    areas.push(area);
+  const found = runs(mask);
+  const { from, to } = found;
+  const root = joined(found, mask.rows, neighbours === 8 ? 1 : 0);
+  const labels = new Int32Array(mask.data.length);
+  const areas = [mask.data.length];
+  const numbers = new Int32Array(from.length);
+  for (let run = 0; run < from.length; run++) {
+    // A part's root is the first of its runs, and so has its number by now.
+    const number = root[run] === run ? areas.push(0) - 1 : numbers[root[run]];
+    numbers[run] = number;
+    const length = to[run] - from[run];
+    labels.fill(number, from[run], to[run]);
+    areas[number] += length;
+    areas[0] -= length;
   }
-  areas[0] = data.length - areas.reduce((sum, area) => sum + area, 0);
   return { labels, areas };
+}
+
+/**
+ * The runs of a mask, row by row: where each begins and ends, and the first of each row.
+ * @typedef {{from: number[], to: number[], first: Int32Array, cols: number}} Runs
+ */
+/** @param {Bits} mask @returns {Runs} */
+function runs({ rows, cols, data }) {
+  const first = new Int32Array(rows + 1);
+  /** @type {number[]} */
+  const from = [];
+  /** @type {number[]} */
+  const to = [];
+  for (let y = 0; y < rows; y++) {
+    const end = (y + 1) * cols;
+    for (let at = y * cols; at < end; at++) {
+      if (!data[at]) continue;
+      from.push(at);
+      while (at < end && data[at]) at++;
+      to.push(at);
+    }
+    first[y + 1] = from.length;
+  }
+  return { from, to, first, cols };
+}
+
+/**
+ * The first run of each run's part.
+ * @param {Runs} runs
+ * @param {number} rows
+ * @param {number} reach by how many pixels runs of two rows may miss each other and yet touch
+ */
+function joined({ from, to, first, cols }, rows, reach) {
+  const root = new Int32Array(from.length);
+  for (let run = 0; run < root.length; run++) root[run] = run;
+  /** @param {number} run */
+  const rootOf = (run) => {
+    while (root[run] !== run) run = root[run] = root[root[run]];
+    return run;
+  };
+  for (let y = 1; y < rows; y++) {
+    let above = first[y - 1];
+    let run = first[y];
+    while (above < first[y] && run < first[y + 1]) {
+      const begins = from[above] + cols < to[run] + reach;
+      if (begins && from[run] < to[above] + cols + reach) {
+        const [one, other] = [rootOf(above), rootOf(run)];
+        root[Math.max(one, other)] = Math.min(one, other);
+      }
+      if (to[above] + cols < to[run]) above++;
+      else run++;
+    }
+  }
+  for (let run = 0; run < root.length; run++) root[run] = root[root[run]];
+  return root;
 }
 
 const SCRATCH = new Float32Array(1);

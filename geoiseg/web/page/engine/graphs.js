@@ -67,9 +67,7 @@ export class Graphs {
     /** @type {Features} */
     const features = {};
     for (const [name, tensor] of Object.entries(found)) {
-      const data = halved(
-        Float32Array.from(/** @type {Float32Array} */ (tensor.data)),
-      );
+      const data = halved(/** @type {Float32Array} */ (tensor.data).slice());
       features[name] = { data, dims: [...tensor.dims] };
       tensor.dispose();
     }
@@ -100,7 +98,7 @@ export class Graphs {
     /** @type {Record<string, Tensor>} */
     const told = {};
     for (const [name, tensor] of Object.entries(found)) {
-      const data = Float32Array.from(/** @type {Float32Array} */ (tensor.data));
+      const data = /** @type {Float32Array} */ (tensor.data).slice();
       told[name] = { data, dims: [...tensor.dims] };
       tensor.dispose();
     }

@@ -71,7 +71,10 @@ function giveWay(logits, { positive, negative }) {
 
 /** @param {Plane} values @param {Bits} where */
 function said(values, where) {
-  return Array.from(values.data).filter((_, i) => where.data[i]);
+  const found = [];
+  for (let i = 0; i < where.data.length; i++)
+    if (where.data[i]) found.push(values.data[i]);
+  return found;
 }
 
 /** @param {number[]} values */

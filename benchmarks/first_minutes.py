@@ -1,6 +1,6 @@
 """The first five minutes of a stranger: from the sources to a first polygon, in new environments.
 
-    $ python benchmarks/first_minutes.py FOLDER [--only demo] [--only app] [--only qgis]
+    $ python benchmarks/first_minutes.py FOLDER [--only demo|app|lab|qgis]...
 
 Makes FOLDER, and there does what the README says: `make demo`; `pip install '.[app]'`, then
 `geoiseg app` on the demonstration's scene in a Chromium until a click was accepted, and
@@ -33,11 +33,11 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.qgis.qgis_app import Qgis
-from tests.widget.browser.harness import CHROMIUM, FLAGS, run_all
+from tests.widget.browser.harness import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300
-WAYS = ("demo", "app", "qgis")
+WAYS = ("demo", "app", "lab", "qgis")
 QUIET = ["--quiet", "--disable-pip-version-check"]
 
 
@@ -127,11 +127,15 @@ def demo(stranger: Stranger) -> None:
 
 
 def app(stranger: Stranger) -> None:
-    """Install what shows maps, accept a polygon in a page of its own, and see a notebook's map."""
+    """Install what shows maps, and accept a polygon in a page of its own."""
     pip = [stranger.scripts / "python", "-m", "pip", "install", *QUIET]
     measured("pip install '.[app]'", lambda: stranger.run(*pip, f"{ROOT}[app]"))
     scene = shutil.copy(stranger.folder / "demo" / "scene.tif", stranger.folder / "my.tif")
     measured("geoiseg app my.tif to an accepted polygon", lambda: accept(stranger, Path(scene)))
+
+
+def lab(stranger: Stranger) -> None:
+    """See the map of the quick start, in what `app` has installed."""
     settings = stranger.folder / "home" / ".jupyter" / "jupyter_server_config.json"
     settings.parent.mkdir(exist_ok=True)
     settings.write_text(json.dumps({"ServerApp": {"allow_root": True}}))
@@ -153,8 +157,12 @@ def accept(stranger: Stranger, scene: Path) -> None:
 
 def quick_start(stranger: Stranger) -> None:
     with stranger.page("lab", "notebooks") as page:
-        page.wait_for_selector(".jp-Notebook .jp-Cell")
-        run_all(page)
+        asked = page.locator(".jp-Dialog button.jp-mod-accept")
+        page.add_locator_handler(asked, lambda button: button.first.click())
+        idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+        page.wait_for_selector(idle, state="attached")
+        page.click("text=Run >> nth=0")
+        page.click("text=Run All Cells >> nth=0")
         page.wait_for_selector(".leaflet-tile-loaded")
 
 
@@ -186,13 +194,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument(
-        "--only", action="append", choices=WAYS, help="with what `demo` left in FOLDER"
+        "--only", action="append", choices=WAYS, help="with what others left in FOLDER"
     )
     options = parser.parse_args()
     folder = options.folder.absolute()
     folder.mkdir(exist_ok=bool(options.only))
     stranger = Stranger(folder)
-    for way, steps in zip(WAYS, (demo, app, qgis), strict=True):
+    for way, steps in zip(WAYS, (demo, app, lab, qgis), strict=True):
         if way in (options.only or WAYS):
             steps(stranger)
 

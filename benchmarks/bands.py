@@ -9,6 +9,13 @@ likewise. A word is compared where the truth is known; clicks on objects of the 
 once on the largest of another class (``land``). Where there is short-wave infrared besides red,
 green and blue, ``four`` does without it. The rivers' labels have bars of sand filled in, against
 their own rule: those count as unknown, so that nobody clicks on them.
+
+Clicks are counted twice: by the object as it is seen after each of them, from further away where it
+leaves its chip, and (``kept``) by what ``accept`` keeps of it, followed and sharpened, as the map
+does by itself. Along the open coast of Durban (``SURF``, drawn by eye) the label goes around the
+breakers, whose foam it calls land: ``calm`` is the shoreline's error without them. ``at edge`` is
+how far a band has gone from pure water to pure land nearby where the label has its edges: a half,
+were they where pixels are half water.
 """
 
 from __future__ import annotations
@@ -32,6 +39,7 @@ import geoiseg
 from geoiseg.evaluate.metrics import clicks_to, iou
 from geoiseg.evaluate.simulated_user import next_click
 from geoiseg.outline.shoreline.boundary import shoreline_from_mask
+from geoiseg.outline.shoreline.mixture import pure
 from geoiseg.outline.shoreline.waterline import WaterlineOptions, waterline
 from geoiseg.raster import Raster, open_raster
 from geoiseg.segment import EmbeddingCache
@@ -43,7 +51,18 @@ ROLES = {
     "coast_olinda": {"blue": 1, "green": 2, "red": 3, "nir": 4, "swir16": 5, "swir22": 6},
 }
 """What the bands are where the file does not say."""
+SURF = {
+    "coastmb_s2_durban": (
+        ((472, 0), (490, 91), (527, 198), (560, 280), (610, 363), (692, 396), (684, 363),
+         (626, 346), (585, 260), (560, 165), (535, 0)),
+        ((784, 334), (754, 396), (754, 445), (725, 527), (626, 643), (527, 783), (462, 900),
+         (535, 900), (577, 808), (659, 684), (742, 577), (783, 494), (791, 396), (804, 334)),
+    ),
+}  # fmt: skip
+"""Pixels of the corners of areas where waves break."""
 TARGET, CLUSTERS, SMALLEST = 0.85, 8, 400
+AROUND = 21
+"""Side in pixels of the square around the water's edges in which pure water and land are sought."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +144,10 @@ def _mndwi(path: Path) -> NDArray[np.float32]:
     return raster.read_bands(raster.grid.whole, 0, ["mndwi"])[0][0]
 
 
-def by_clicks(raster: Raster, truth: Bool, known: Bool, most: int) -> list[float]:
-    """Return the IoU after each click on one object."""
+def by_clicks(
+    raster: Raster, truth: Bool, known: Bool, most: int, *, kept: bool = False
+) -> list[float]:
+    """Return the IoU after each click on one object, as it is seen or as it would be ``kept``."""
     session = geoiseg.Session(raster, cache=CACHE)
     grid = raster.grid
     mask, clicked, ious = np.zeros_like(truth), np.zeros_like(truth), []
@@ -137,6 +158,8 @@ def by_clicks(raster: Raster, truth: Bool, known: Bool, most: int) -> list[float
         x, y = click.xy_pixel
         clicked[int(y), int(x)] = True
         session.add_point(*grid.to_crs([[x, y]])[0].tolist(), positive=click.positive)
+        if kept:
+            session.finish()
         mask = _full(session.mask, grid)
         ious.append(iou(mask, truth, known))
         if len(ious) >= 3 and max(ious) >= TARGET:
@@ -195,18 +218,40 @@ def by_colour(raster: Raster, truth: Bool, known: Bool) -> Bool:
     return np.isin(near, good)
 
 
-def shore_error(raster: Raster, scene: Scene) -> tuple[float, float]:
-    """Return the median distance in pixels of the line to the label's edge, and its own error."""
+def shore_error(raster: Raster, scene: Scene) -> tuple[float, float, float]:
+    """Return the median distance in pixels of the line to the label's edge, and its own error.
+
+    The second is that without what lies in the surf.
+    """
     index = "mndwi" if "swir16" in raster.roles else "ndwi"
     drawn = waterline(raster, WaterlineOptions(index=index))
     true = shoreline_from_mask(scene.water, rasterio.Affine.identity(), scene.known)
     edge = shapely.union_all(true)
     lines = shapely.transform(drawn.lines, raster.grid.to_pixel)
-    points = shapely.get_coordinates(shapely.segmentize(edge, 1.0))
+    points = shapely.points(shapely.get_coordinates(shapely.segmentize(edge, 1.0)))
     ours = shapely.multilinestrings(lines)
     shapely.prepare(ours)
-    away = shapely.distance(shapely.points(points), ours)
-    return float(np.median(away)), drawn.error_pixels
+    away = shapely.distance(points, ours)
+    surf = shapely.union_all([shapely.Polygon(one) for one in SURF.get(scene.name, ())])
+    calm = away[~shapely.intersects(surf, points)]
+    return float(np.median(away)), float(np.median(calm)), drawn.error_pixels
+
+
+def at_edges(raster: Raster, scene: Scene, band: str) -> float:
+    """Return how far a band has gone from water to land at the label's edges, 0..1."""
+    values, valid = raster.read_bands(raster.grid.whole, 0, [band])
+    known = valid & scene.known
+    water, land = scene.water & known, ~scene.water & known
+    around = np.ones((AROUND, AROUND), np.uint8)
+    near = (cv2.dilate(water.astype(np.uint8), around) > 0) & (
+        cv2.dilate(land.astype(np.uint8), around) > 0
+    )
+    dark, bright = (float(np.median(values[0][pure(kind, near)])) for kind in (water, land))
+    between = []
+    for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        edge = (water[one] & land[other]) | (land[one] & water[other])
+        between.append((values[0][one][edge] + values[0][other][edge]) / 2)
+    return (float(np.median(np.concatenate(between))) - dark) / (bright - dark)
 
 
 def measured(scene: Scene, work: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -223,19 +268,24 @@ def measured(scene: Scene, work: Path, given: argparse.Namespace) -> dict[str, A
         mask, how = by_word(raster)
         row[f"word {name}"] = iou(mask, water, known)
         row[f"by {name}"] = how
-        runs = [by_clicks(raster, one, known, given.clicks) for one in large[: given.per_scene]]
-        if runs:
-            row[f"IoU@1 {name}"] = float(np.mean([run[0] for run in runs]))
-            row[f"NoC@85 {name}"] = float(
-                np.mean([clicks_to(np.array(run), TARGET, given.clicks) for run in runs])
-            )
+        for kept in (False, True):
+            runs = [by_clicks(raster, one, known, given.clicks, kept=kept)
+                    for one in large[: given.per_scene]]  # fmt: skip
+            if runs:
+                seen = f"kept {name}" if kept else name
+                row[f"IoU@1 {seen}"] = float(np.mean([run[0] for run in runs]))
+                row[f"NoC@85 {seen}"] = float(
+                    np.mean([clicks_to(np.array(run), TARGET, given.clicks) for run in runs])
+                )
         if scene.other is not None:
             row[f"land {name}"] = by_clicks(raster, scene.other, known, 1)[0]
     for index in ("ndwi", "mndwi"):
         mask = by_index(full, index)
         row[f"{index} Otsu"] = float("nan") if mask is None else iou(mask, water, known)
     row["k-means"] = iou(by_colour(full, water, known), water, known)
-    row["shore px"], row["own px"] = shore_error(full, scene)
+    row["shore px"], row["calm px"], row["own px"] = shore_error(full, scene)
+    for band in ("nir", "swir16"):
+        row[f"{band} at edge"] = at_edges(full, scene, band)
     return row
 
 

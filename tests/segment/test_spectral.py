@@ -18,6 +18,7 @@ from geoiseg.prompting import Frame, PixelPrompts, Point, Prompts
 from geoiseg.raster import open_raster
 from geoiseg.segment import EmbeddingCache, Step
 from geoiseg.segment.masks import CleanOptions, choose, roughly_clean
+from geoiseg.segment.narrows import around_corners
 from geoiseg.segment.palette import palette_of
 from geoiseg.segment.parting import otsu
 from geoiseg.segment.physics import Condition, parted, thresholds_for
@@ -169,11 +170,26 @@ def test_water_narrower_than_a_pixel_goes_on_seen_from_afar(tmp_path: Path) -> N
     data += np.random.default_rng(2).normal(0, 1, data.shape)
     raster = open_raster(written(tmp_path / "river.tif", data.round().astype(np.uint8)), ROLES)
     coarse = Frame(1, raster.grid.level(1).whole)
-    before, now = (Spectra().of(raster, coarse, version).water for version in (2, 3))
+    before, now = (Spectra().of(raster, coarse, version).water for version in (2, VERSION))
     reach = [_furthest(one > 1, 300) for one in (before, now)]
     assert reach[0] < 200 < reach[1] == side // 2 - 1
     fat = (now > 1) & (before <= 1)
     assert fat[:, :95].sum() < 5  # the banks of what is wide stay where they are
+
+
+def test_narrow_water_that_runs_aslant_holds_together_by_sides() -> None:
+    """Where it goes on one level finer; two ponds whose coarse pixels meet at a corner do not."""
+    finer = np.full((12, 12), -3, np.float32)
+    finer[np.arange(12), 11 - np.arange(12)] = 4  # a ditch through the corners
+    coarse = finer.reshape(6, 2, 6, 2).max(axis=(1, 3))
+    for way in (1, -1):
+        found = around_corners(coarse[:, ::way], finer[:, ::way])
+        assert cv2.connectedComponents((found > 1).astype(np.uint8), connectivity=4)[0] == 2
+        assert (found > 1).sum() == 11
+    ponds = np.full((4, 4), -3, np.float32)
+    ponds[[0, 3], [0, 3]] = 4
+    apart = ponds.reshape(2, 2, 2, 2).max(axis=(1, 3))
+    np.testing.assert_array_equal(around_corners(apart, ponds), apart)
 
 
 def _furthest(mask: np.ndarray, row: int) -> int:

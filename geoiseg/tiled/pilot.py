@@ -45,7 +45,7 @@ class Choice:
 
     def text(self) -> str:
         """Return it in one line."""
-        return f"looked at at reductions of {', '.join(map(str, self.scales))}: {self.why}"
+        return f"windows seen at reductions of {', '.join(map(str, self.scales))}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,19 +43,14 @@ def test_large_objects_that_half_the_resolution_tells_need_no_closer_look():
 
 
 def test_a_look_from_afar_stays_where_it_makes_wholes_of_parts():
-    half, near = objects(64, 0.8), objects(16, *[0.4] * 16)
-    labels = near.labels.reshape(16, 16, 16).swapaxes(0, 1).reshape(16, 256)
-    parts = labels.reshape(16, 4, 64).swapaxes(0, 1).reshape(64, 64)
-    small = Objects(parts, near.scores)
-    choice = chosen([Place({2: half, 1: small}, 1)], (2, 1))
-    assert choice.scales == (2,)
-    sure = Objects(np.concatenate([half.labels, parts + 1]), np.append(half.scores, near.scores))
-    far = Objects(np.concatenate([half.labels, half.labels * 2]), np.array([0.8, 0.8]))
-    many = Objects(
-        np.concatenate([sure.labels, parts[:8] + 17]), np.append(sure.scores, [0.5] * 16)
-    )
-    wide = Objects(np.concatenate([far.labels, np.zeros((8, 64), np.int32)]), far.scores)
-    assert chosen([Place({2: wide, 1: many}, 1)], (2, 1)).scales == (2, 1)
+    parts = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((16, 16), np.int32)).astype(np.int32)
+    whole = np.ones_like(parts)
+    near, far = Objects(parts, np.full(16, 0.4)), Objects(whole, np.array([0.8]))
+    assert chosen([Place({2: far, 1: near}, 1)], (2, 1)).scales == (2,)
+    # Beside it lie small ones that only the closer look finds.
+    near = Objects(np.concatenate([parts, parts + 16]), np.repeat([0.4, 0.6], 16))
+    far = Objects(np.concatenate([whole, 0 * whole]), far.scores)
+    assert chosen([Place({2: far, 1: near}, 1)], (2, 1)).scales == (2, 1)
 
 
 def test_a_raster_too_small_is_looked_at_at_all_reductions():

@@ -42,8 +42,8 @@ class Graphs:
         encoder, decoder = (
             _checked(folder / name, str(self.card["sha256"][name])) for name in FILES
         )
-        self._encoder = _session(padded_within(encoder), threads)
-        self._decoder = _session(decoder, threads)
+        self._encoder = session(padded_within(encoder), threads)
+        self._decoder = session(decoder, threads)
         self._faster = None
         if options is not None and options.backend == "openvino":
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
@@ -105,7 +105,7 @@ def _checked(path: Path, wanted: str) -> bytes:
     return data
 
 
-def _session(graph: bytes, threads: int) -> Any:
+def session(graph: bytes, threads: int) -> Any:
     """Return what runs a graph in onnxruntime."""
     onnxruntime: Any = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()

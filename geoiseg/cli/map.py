@@ -59,7 +59,8 @@ def automatic_options(command: _Command) -> _Command:
         command = decorate(command)
     decorate = click.option(
         "--scales", expose_value=False, callback=_parse_scales, metavar="N,N,…",
-        help="Reductions to look at, for large objects and small ones. [default: 4,2,1]",
+        help="Reductions to look at, for large objects and small ones; with --mode fast or best"
+        " by default what a few places of a large raster ask for. [default: 4,2,1]",
     )  # fmt: skip
     return decorate(command)
 

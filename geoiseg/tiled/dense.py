@@ -68,23 +68,26 @@ def find_dense(
     ground: NDArray[np.float32] | None = None
     settled: BoolArray | None = None
     before: tuple[DenseMaps, View] | None = None
-    for factor in sorted({*options.scales, 1}, reverse=True):
+    closest = min(options.scales)
+    for factor in sorted(options.scales, reverse=True):
         view = near if factor == 1 else sights.seen(factor)
         known = None if before is None else _from_far(*before, view)
         maps = sights.said(view, factor, partial(_open, settled, lattice, view), known)
         if lattice is None:
             lattice = lattice_of(near, maps.scale)
         ground = maps.interior * cells_of(view.valid, maps.interior.shape, maps.scale)
-        now, done = found_at(view, maps, ground, least, lattice)
+        now, done = found_at(view, maps, ground, least, lattice, last=factor == closest)
         found = now if found is None else joined(now, found)
         settled = done if settled is None else settled | done
         before = (maps, view)
-    if found is None or lattice is None or ground is None:
+    if found is None or lattice is None or ground is None or before is None:
         raise ValueError("a window is looked at once at least")
     labels = _on_window(drawn(found.labels, lattice.scale, near.rgb), near, allowed)
     objects = in_parts(labels, found.scores, min_area)
     if not (options.best or options.coverage):
         return objects
+    if closest > 1:
+        ground = lattice.on(ground, before[1].place, before[0].scale)
     likely = (ground >= LIKELY).repeat(lattice.scale, axis=0).repeat(lattice.scale, axis=1)
     wanted = _on_window(likely.astype(np.int32), near, allowed) > 0
     if options.best:

@@ -34,7 +34,8 @@ from geoiseg.tiled.cluster import (
     plan_workers,
     visible_cards,
 )
-from geoiseg.tiled.worker import Job, Result, Task, describe, run_task
+from geoiseg.tiled.pilot import Choice
+from geoiseg.tiled.worker import Job, Result, Task, describe, pilot, run_task
 
 AHEAD = 2
 """Tasks in flight for each worker: one that runs and one that waits for it."""
@@ -226,12 +227,23 @@ class Dask:
         Raises:
             GeoisegError: The worker can not load it.
         """
-        client = self._client()
-        cards = {GPU: 1} if self._cards(running.device, client) else None
-        info: ModelInfo = client.submit(
-            describe, job_model, running, pure=False, resources=cards
-        ).result()
+        info: ModelInfo = self._asked(describe, running.device, job_model, running)
         return info
+
+    def pilot(self, job: Job, numbers: Sequence[int]) -> Choice:
+        """Return at which reductions a worker's model would look at all windows.
+
+        Raises:
+            GeoisegError: The pixels can not be read, or the model failed.
+        """
+        choice: Choice = self._asked(pilot, job.running.device, job, numbers)
+        return choice
+
+    def _asked(self, question: Callable[..., Any], device: str, *given: Any) -> Any:
+        """Return what a worker with the device of the run answers."""
+        client = self._client()
+        cards = {GPU: 1} if self._cards(device, client) else None
+        return client.submit(question, *given, pure=False, resources=cards).result()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Any]:

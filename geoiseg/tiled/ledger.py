@@ -6,6 +6,7 @@ all. One process writes; it holds the file for itself as long as it runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,6 +67,18 @@ class FailedWindow:
 def ledger_path(out: Path) -> Path:
     """Return where the ledger of an output is."""
     return out.with_name(out.name + SUFFIX)
+
+
+def said_before(path: Path, name: str) -> Any:
+    """Return a parameter of an unfinished run; None where there is no such run."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=0.5)) as db:
+            row = db.execute("SELECT value FROM run WHERE name = ?", (name,)).fetchone()
+    except sqlite3.Error:  # whoever opens it for good says what is wrong
+        return None
+    return None if row is None else json.loads(row[0])
 
 
 class Ledger:

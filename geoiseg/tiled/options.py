@@ -19,11 +19,14 @@ masks ask for a score of 0.88; most of what they answer is good."""
 MODES = ("lattice", "fast", "best")
 """Ways to find all objects: a lattice of points is asked; the dense heads of one look at each
 window say it; these, and what is doubtful is asked again."""
+DENSE_MODES = MODES[1:]
 COLUMNS = ("geoiseg", "fiboa")
 """Whose names the columns have: geoiseg's own, or those of fiboa's field boundaries."""
 OWN_COLUMNS = COLUMNS[0]
 SIDE = 1024
 """Side of the windows in which words are looked for, unless another is asked for."""
+SCALES = (4, 2, 1)
+"""Reductions at which windows are looked at, coarse ones first."""
 LARGE = 2048
 """The same of the dense modes: what is read twice around windows is less then."""
 
@@ -41,7 +44,7 @@ class AutomaticOptions:
     max_hidden: float = 0.5
     """Share of a mask beyond which it gives way to better ones on the same ground: this is
     both non-maximum suppression and what keeps slivers away."""
-    scales: tuple[int, ...] = (4, 2, 1)
+    scales: tuple[int, ...] = SCALES
     """Reductions at which a window is looked at, coarse ones first: larger objects need
     them."""
     batch: int = 16
@@ -53,8 +56,7 @@ class AutomaticOptions:
         for name in ("min_score", "min_stability", "max_hidden"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PromptError(f"{name} is 0 to 1, got {getattr(self, name)}")
-        if not self.scales or any(s not in (1, 2, 4, 8, 16) for s in self.scales):
-            raise PromptError(f"scales are of 1, 2, 4, 8 and 16, got {self.scales}")
+        _check_scales(self.scales)
         if self.batch < 1:
             raise PromptError(f"a batch holds at least one point, got {self.batch}")
 
@@ -74,15 +76,21 @@ class DenseOptions:
     """Least IoU with an object that a region must be expected to have, 0..1."""
     best: bool = False
     """Whether objects that are in doubt are asked for one by one."""
-    scales: tuple[int, ...] = (4, 2, 1)
-    """Reductions at which a window is looked at, coarse ones first; its own is always one."""
-
+    scales: tuple[int, ...] = SCALES
+    """Reductions at which a window is looked at, coarse ones first; of a large raster those that
+    a few places of it ask for, unless some are given."""
     coverage: bool = False
     """Whether all ground that objects are made of belongs to one."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
             raise PromptError(f"min_score is 0 to 1, got {self.min_score}")
+        _check_scales(self.scales)
+
+
+def _check_scales(scales: tuple[int, ...]) -> None:
+    if not scales or any(s not in (1, 2, 4, 8, 16) for s in scales):
+        raise PromptError(f"scales are of 1, 2, 4, 8 and 16, got {scales}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +233,13 @@ class MapOptions:
         """Return the names of what was said of the lattice."""
         if isinstance(self.automatic, AutomaticOptions):
             return ["AutomaticOptions"]
-        return [name for name in self.automatic or {} if name != "min_score"]
+        shared = ("min_score", "scales") if self.mode in DENSE_MODES else ("min_score",)
+        return [name for name in self.automatic or {} if name not in shared]
+
+    @property
+    def scales_given(self) -> bool:
+        """Whether somebody has said at which reductions windows are looked at."""
+        return not isinstance(self.automatic, Mapping | None) or "scales" in (self.automatic or {})
 
     def automatic_for(self, family: str) -> AutomaticOptions:
         """Return how objects are found by a model of a family."""

@@ -152,4 +152,6 @@ def report(run: Run, ledger: Ledger, tally: Tally, seconds: float) -> MapReport:
         missing=missing,
         quality=tally.quality,
         refined=tally.refined,
+        scales=run.choice.scales if run.choice else (),
+        looked=run.choice.text() if run.choice else "",
     )

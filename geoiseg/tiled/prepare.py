@@ -25,6 +25,7 @@ from geoiseg.tiled.judged import Judge, read_labels
 from geoiseg.tiled.ledger import CONSTANT, ledger_path
 from geoiseg.tiled.options import OWN_COLUMNS, SIDE, MapOptions
 from geoiseg.tiled.outline_file import read_outlines
+from geoiseg.tiled.pilot import Choice
 from geoiseg.tiled.plan import WindowPlan
 from geoiseg.tiled.prompt_file import read_prompts
 from geoiseg.tiled.prompted import Group, GroupJob, grouped
@@ -32,6 +33,9 @@ from geoiseg.tiled.window import WindowJob
 from geoiseg.tiled.wording import Wording, read_wording
 from geoiseg.tiled.worker import Job, StandIn
 from geoiseg.tiled.writer import check_mapped_format
+
+CHOICE = "scales"
+"""Name in the ledger of the reductions that were chosen, and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +55,8 @@ class Run:
     job: Job
     judge: Judge | None = None
     """Where there are labels."""
+    choice: Choice | None = None
+    """At which reductions all objects are looked for by dense heads."""
 
     @property
     def grid(self) -> Grid:
@@ -218,6 +224,8 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         values["labels"] = work.keep_labels
         values["window"] = run.plan.size
         values["words"] = _words(run)
+        if run.choice is not None:
+            values[CHOICE] = [list(run.choice.scales), run.choice.why]
         known = constants(work.automatic, words=work.words is not None)
         values |= {CONSTANT + name: value for name, value in known.items()}
     else:

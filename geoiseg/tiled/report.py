@@ -83,6 +83,10 @@ class MapReport:
     """By labels, where there are some."""
     refined: Refined | None = None
     """Where outlines were refined."""
+    scales: tuple[int, ...] = ()
+    """Reductions at which windows were looked at in the dense modes."""
+    looked: str = ""
+    """These and why, in a line."""
     redo: str = "segment_raster(..., resume=True)"
     """What to run to do the failed windows again."""
 
@@ -109,6 +113,8 @@ class MapReport:
         size = f"{self.tiles} tiles, {self.megapixels:.1f} Mpx in {self.seconds:.1f} s"
         rate = f"{self.megapixels_per_second:.2f} Mpx/s"
         lines = [f"{self.objects} objects written to {self.out}", f"{size} ({rate})"]
+        if self.looked:
+            lines.append(self.looked)
         if self.area_m2 > 0:
             lines.append(f"objects cover {self.area_m2 / 1e4:.2f} ha")
         if self.peak_mb > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,16 +14,17 @@ from geoiseg.errors import GeoisegError
 from geoiseg.files import check_apart
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
-from geoiseg.tiled.ledger import Ledger, ledger_path
-from geoiseg.tiled.options import MapOptions
+from geoiseg.tiled.ledger import Ledger, ledger_path, said_before
+from geoiseg.tiled.options import DenseOptions, MapOptions
 from geoiseg.tiled.output import Tally, report, write
-from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared
+from geoiseg.tiled.pilot import Choice, choose
+from geoiseg.tiled.prepare import CHOICE, Run, check_sendable, parameters, prepared
 from geoiseg.tiled.progress import Told, progress_of
 from geoiseg.tiled.prompted import GroupResult
 from geoiseg.tiled.report import MapReport
 from geoiseg.tiled.tasks import Backlog
-from geoiseg.tiled.window import WindowResult
-from geoiseg.tiled.worker import Result, forget, peak_memory
+from geoiseg.tiled.window import WindowJob, WindowResult
+from geoiseg.tiled.worker import Result, StandIn, forget, peak_memory
 
 
 def segment_raster(  # noqa: PLR0913 - the public interface
@@ -77,6 +79,7 @@ def segment_raster(  # noqa: PLR0913 - the public interface
         run = prepared(raster, Path(out), model, prompts, given, (driver, threads))
         look = None if quicklook is None else Path(quicklook)
         check_apart(look, run.raster.name)
+        run = _decided(run, driver, resume=resume)
         check_sendable(run.job, driver)
         try:
             with Ledger(ledger_path(run.out), parameters(run, prompts), resume=resume) as ledger:
@@ -89,6 +92,30 @@ def segment_raster(  # noqa: PLR0913 - the public interface
         finally:
             forget(run.job.key)
     return told
+
+
+def _decided(run: Run, driver: Driver, *, resume: bool) -> Run:
+    """Return the run with the reductions at which it looks for all objects.
+
+    What an earlier run has chosen stays, so that both parts go together.
+    """
+    work = run.job.work
+    if not isinstance(work, WindowJob) or work.words is not None:
+        return run
+    if not isinstance(work.automatic, DenseOptions):
+        return run
+    before = said_before(ledger_path(run.out), CHOICE) if resume else None
+    if run.options.scales_given:
+        choice = Choice(work.automatic.scales, "as they were given")
+    elif before is not None:
+        choice = Choice(tuple(before[0]), before[1])
+    elif isinstance(run.model, StandIn) and isinstance(driver, Dask):
+        choice = driver.pilot(run.job, run.numbers)
+    else:
+        choice = choose(work, run.model, run.numbers)
+    finding = replace(work.automatic, scales=choice.scales)
+    job = replace(run.job, work=replace(work, automatic=finding))
+    return replace(run, job=job, choice=choice)
 
 
 def _work(run: Run, driver: Driver, ledger: Ledger, told: bool | Told | None) -> Tally:

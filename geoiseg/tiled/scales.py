@@ -65,7 +65,13 @@ class Lattice:
 
 
 def found_at(
-    view: View, maps: DenseMaps, ground: FloatArray, least: float, lattice: Lattice
+    view: View,
+    maps: DenseMaps,
+    ground: FloatArray,
+    least: float,
+    lattice: Lattice,
+    *,
+    last: bool,
 ) -> tuple[Objects, NDArray[np.bool_]]:
     """Return the objects of a reduction, and ``(v, u)`` where a closer look is of no use.
 
@@ -75,6 +81,7 @@ def found_at(
         ground: ``(v, u)`` how likely its cells are what objects are made of.
         least: Score of an object.
         lattice: Where the objects are wanted.
+        last: Whether nobody looks closer, so that small objects count, too.
     """
     cut = cut_objects(maps, ground, CutOptions(min_score=least))
     area = np.bincount(cut.labels.ravel(), minlength=len(cut.scores) + 1)
@@ -84,7 +91,8 @@ def found_at(
     settled = lattice.on(clear[cut.labels] | far, view.place, maps.scale)
     if view.place == lattice.place:
         return Objects(cut.labels, cut.scores), settled
-    large = np.where(area >= LEAST_CELLS, np.arange(len(area)), 0).astype(np.int32)
+    seen = area >= (1 if last else LEAST_CELLS)
+    large = np.where(seen, np.arange(len(area)), 0).astype(np.int32)
     labels = lattice.on(large[drawn(cut.labels, maps.scale, view.rgb)], view.place, 1)
     return Objects(labels, cut.scores), settled
 

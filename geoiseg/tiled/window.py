@@ -122,7 +122,7 @@ def segment_window(
         ModelError: The model failed.
     """
     window = job.plan.window(number)
-    views = _Views(job, window, Segmenter(job.raster, model, cache or EmbeddingCache(0)))
+    views = Views(job, window, Segmenter(job.raster, model, cache or EmbeddingCache(0)))
     allowed = views.allowed()
     if not allowed.any():
         return WindowResult(number, seconds={"read": views.seconds})
@@ -146,7 +146,7 @@ def segment_window(
 
 
 def _found(
-    job: WindowJob, model: Model, views: _Views, allowed: BoolArray
+    job: WindowJob, model: Model, views: Views, allowed: BoolArray
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return labels of a window's objects and the scores of these, by the way of the job."""
     window, how = views.window, job.automatic
@@ -174,7 +174,7 @@ class Encoded:
         return self.kept
 
 
-class _Views:
+class Views:
     """A window at the reductions that are asked for; counts the time that reading takes."""
 
     def __init__(self, job: WindowJob, window: Window, segmenter: Segmenter) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from geoiseg.models.tiny.graphs import THREADS_VARIABLE, threads_wanted
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 from geoiseg.segment import EmbeddingCache, default_store
+from geoiseg.tiled.pilot import Choice, choose
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
 from geoiseg.tiled.window import WindowJob, WindowResult, segment_window
 
@@ -102,6 +104,19 @@ def _prepared(job: Job) -> tuple[WindowJob | GroupJob, Model, EmbeddingCache]:
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)
         return _kept[job.key]
+
+
+def pilot(job: Job, numbers: Sequence[int]) -> Choice:
+    """Return at which reductions to look at all windows of a run, by the model that is here.
+
+    Args:
+        job: The run, all objects by dense heads.
+        numbers: Of the windows that are wanted.
+    """
+    work, model, cache = _prepared(job)
+    if not isinstance(work, WindowJob):
+        raise TypeError("prompted objects have their own reductions")
+    return choose(work, model, numbers, cache)
 
 
 def describe(model: str, running: ModelOptions) -> ModelInfo:

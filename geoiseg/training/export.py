@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geoiseg.models.tiny.padding import padded_within
 from geoiseg.training.features import Features
 from geoiseg.training.network import Decoder, NetOptions, TinyNet
 from geoiseg.training.prompt_maps import Prompt
@@ -204,7 +205,7 @@ def _write(
         )
     model = _halved(onnx.load(str(temporary)))
     onnx.checker.check_model(model)
-    onnx.save(model, str(temporary))
+    temporary.write_bytes(padded_within(model.SerializeToString()))
     temporary.replace(path)
 
 

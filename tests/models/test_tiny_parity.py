@@ -91,6 +91,12 @@ def test_graphs_and_torch_agree(pair, shape):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=4e-3 * scale)
 
 
+def test_exported_convolutions_pad_by_themselves(pair):
+    nodes = onnx.load(pair[1] / "encoder.onnx").graph.node
+    assert "Conv" in {node.op_type for node in nodes}
+    assert "Pad" not in {node.op_type for node in nodes}
+
+
 def test_what_ships_are_the_kept_weights(pair):
     _, folder = pair
     card = json.loads((SHIPPED / "card.json").read_text())

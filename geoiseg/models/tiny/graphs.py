@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.tiny.padding import padded_within
 from geoiseg.quiet import quiet_onnxruntime
 
 THREADS_VARIABLE = "GEOISEG_THREADS"
@@ -41,7 +42,8 @@ class Graphs:
         encoder, decoder = (
             _checked(folder / name, str(self.card["sha256"][name])) for name in FILES
         )
-        self._encoder, self._decoder = (_session(data, threads) for data in (encoder, decoder))
+        self._encoder = session(padded_within(encoder), threads)
+        self._decoder = session(decoder, threads)
         self._faster = None
         if options is not None and options.backend == "openvino":
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
@@ -103,7 +105,7 @@ def _checked(path: Path, wanted: str) -> bytes:
     return data
 
 
-def _session(graph: bytes, threads: int) -> Any:
+def session(graph: bytes, threads: int) -> Any:
     """Return what runs a graph in onnxruntime."""
     onnxruntime: Any = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()

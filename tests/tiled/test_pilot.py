@@ -1,0 +1,121 @@
+"""Reductions of a large raster, chosen by a few places of it: what small and large objects ask
+for, and one choice for all of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import geoiseg
+from geoiseg.cli.main import cli
+from geoiseg.errors import CancelledError, PromptError
+from geoiseg.tiled import MapOptions, pilot
+from geoiseg.tiled.pilot import Place, chosen, places_for
+from geoiseg.tiled.scales import Objects
+from tests.mosaic import write_mosaic
+from tests.tiled.test_dense import FEW, DenseFlood
+
+
+def objects(side: int, *scores: float) -> Objects:
+    """Squares of so many cells a side, in a row."""
+    labels = np.zeros((side, side * max(1, len(scores))), np.int32)
+    for number in range(len(scores)):
+        labels[:, number * side : (number + 1) * side] = number + 1
+    return Objects(labels, np.array(scores))
+
+
+def test_what_only_the_closest_look_finds_keeps_it():
+    near = objects(8, *[0.6] * 10)
+    none = Objects(np.zeros_like(near.labels), np.zeros(0))
+    choice = chosen([Place({4: none, 2: none, 1: near}, 1)], (4, 2, 1))
+    assert choice.scales == (1,)
+    assert "without 1, 0% of the objects are expected" in choice.text()
+
+
+def test_large_objects_that_half_the_resolution_tells_need_no_closer_look():
+    half, quarter = objects(64, 0.8, 0.8), objects(64, 0.5, 0.5)
+    choice = chosen([Place({4: quarter, 2: half, 1: half}, 1)], (4, 2, 1))
+    assert choice.scales == (2,)
+
+
+def test_a_look_from_afar_stays_where_it_makes_wholes_of_parts():
+    parts = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((16, 16), np.int32)).astype(np.int32)
+    whole = np.ones_like(parts)
+    near, far = Objects(parts, np.full(16, 0.4)), Objects(whole, np.array([0.8]))
+    assert chosen([Place({2: far, 1: near}, 1)], (2, 1)).scales == (2,)
+    # Beside it lie small ones that only the closer look finds.
+    near = Objects(np.concatenate([parts, parts + 16]), np.repeat([0.4, 0.6], 16))
+    far = Objects(np.concatenate([whole, 0 * whole]), far.scores)
+    assert chosen([Place({2: far, 1: near}, 1)], (2, 1)).scales == (2, 1)
+
+
+def test_a_raster_too_small_is_looked_at_at_all_reductions():
+    assert places_for(4096**2) == 0
+    assert places_for(10980**2) == 7
+    assert places_for(10**12) == 8
+
+
+@pytest.fixture
+def small_places(monkeypatch):
+    """Places small enough for the rasters of tests."""
+    monkeypatch.setattr(pilot, "SIDE", 96)
+    monkeypatch.setattr(pilot, "PART", 4)
+
+
+def fields(path: Path, side: int) -> Path:
+    """Fields side by side, so many pixels wide."""
+    row, col = np.mgrid[:400, :400]
+    truth = (1 + row // side * 20 + col // side).astype(np.int32)
+    truth[(row % side > side - 6) | (col % side > side - 6)] = 0
+    return write_mosaic(path, truth).path
+
+
+@pytest.mark.usefixtures("small_places")
+def test_all_of_a_run_keeps_to_one_choice(tmp_path, monkeypatch):
+    raster = fields(tmp_path / "fields.tif", 48)
+    given = {"model": DenseFlood(), "options": MapOptions(tile=256, **FEW)}
+    whole = geoiseg.segment_raster(raster, tmp_path / "whole.gpkg", **given)
+    assert whole.scales == (2,)
+    assert whole.looked in whole.text()
+    assert "by 4 places" in whole.looked
+
+    def stopped(done: int, total: int, text: str) -> None:
+        if done:
+            raise CancelledError("enough")
+
+    given["options"], out = MapOptions(tile=128, **FEW), tmp_path / "out.gpkg"
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, **given, progress=stopped)
+    monkeypatch.setattr(pilot, "ENOUGH", 0.0)  # would be content with the coarsest
+    told = geoiseg.segment_raster(raster, out, **given, resume=True)
+    assert (told.scales, told.looked) == (whole.scales, whole.looked)
+    one, other = gpd.read_file(out), gpd.read_file(tmp_path / "whole.gpkg")
+    assert one.drop(columns="geometry").equals(other.drop(columns="geometry"))
+    assert one.geometry.geom_equals_exact(other.geometry, 0).all()
+
+
+def test_reductions_that_are_given_are_kept_to(tmp_path):
+    raster, out = fields(tmp_path / "fields.tif", 100), tmp_path / "out.gpkg"
+    log = tmp_path / "log"
+    given = MapOptions(mode="fast", automatic={"scales": (2,)}, **FEW)
+    told = geoiseg.segment_raster(raster, out, model=DenseFlood(log=log), options=given)
+    assert told.scales == (2,)
+    assert "as they were given" in told.text()
+    assert log.stat().st_size == told.windows
+    found = gpd.read_file(out)
+    assert len(found) == 16
+    assert found.area.to_numpy() == pytest.approx(4 * 95**2, rel=0.1)
+    with pytest.raises(PromptError, match="scales are of 1, 2, 4, 8 and 16"):
+        geoiseg.segment_raster(
+            raster, tmp_path / "3.gpkg", model=DenseFlood(),
+            options=MapOptions(mode="fast", automatic={"scales": (3,)}),
+        )  # fmt: skip
+    said = CliRunner().invoke(
+        cli, ["map", str(raster), str(tmp_path / "cli.gpkg"), "--mode", "fast", "--scales", "2"]
+    )
+    assert said.exit_code == 0, said.output
+    assert "windows seen at reductions of 2: as they were given" in said.output

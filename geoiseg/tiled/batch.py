@@ -125,7 +125,9 @@ def _go_beyond(session: Session, step: Step) -> None:
     if step.grow > (grown.chips if grown else 0):
         session.grow(step.grow - (grown.chips if grown else 0))
     if step.sharpen:
-        session.sharpen(step.sharpen, native=step.gsd is None, middle=step.middle)
+        session.sharpen(
+            step.sharpen, native=step.gsd is None, middle=step.middle, onward=step.onward
+        )
 
 
 def _add_times(times: dict[str, float], session: Session) -> None:

@@ -47,7 +47,7 @@ class Accepting(Covering):
         return self._state.editing
 
     def accept(
-        self, /, label: str | None = None, *, watch: Watch | None = None, **attributes: Any
+        self, /, label: str | None = None, *, watch: Watch | Any = None, **attributes: Any
     ) -> int:
         """Keep the object in progress and return its id, followed and sharpened before.
 

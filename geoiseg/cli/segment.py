@@ -27,6 +27,7 @@ from geoiseg.files import check_apart, check_format, check_layer_free, check_rep
 from geoiseg.outline import Line, OutlineOptions
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
+from geoiseg.segment import Watch
 from geoiseg.session import Session, line_of_project
 from geoiseg.tiled import (
     MapOptions,
@@ -165,10 +166,15 @@ def _segmented(
 
         def keep(result: ObjectResult) -> None:
             results.append(result)
+            bar.set_postfix_str("", refresh=False)
             bar.update()
 
+        def tell(phase: str) -> None:
+            if "chip" in phase:  # of an object that is larger than one: what takes long
+                bar.set_postfix_str(phase)
+
         try:
-            segment_objects(session, objects, keep, sharpen=sharpen)
+            segment_objects(session, objects, keep, sharpen=sharpen, watch=Watch(tell))
         except KeyboardInterrupt:
             click.echo(f"geoiseg: stopped after {len(results)} objects", err=True)
     return results

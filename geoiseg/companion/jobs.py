@@ -52,8 +52,14 @@ def segment(fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         tell(len(results) / len(objects), f"{len(results)} of {len(objects)} objects")
         heed(watch)
 
+    def told(phase: str) -> None:
+        if "chip" in phase:  # what takes long
+            done = len(results)
+            tell(done / len(objects), f"{done} of {len(objects)} objects; {phase}")
+
     heed(watch)
-    segment_objects(session, objects, keep, sharpen=sharp)
+    watch.tell = told
+    segment_objects(session, objects, keep, sharpen=sharp, watch=watch)
     lost = [result for result in results if result.feature_id is None]
     if len(lost) == len(results):
         raise PromptError(f"no object was found: {lost[0].error if lost else 'there are none'}")

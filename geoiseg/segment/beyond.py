@@ -20,7 +20,7 @@ from geoiseg.prompting import (
 )
 from geoiseg.raster import BoolArray, Grid
 from geoiseg.segment.canvas import Answer, Canvas
-from geoiseg.segment.growing import GrowOptions, Look, amend, grow
+from geoiseg.segment.growing import GrowOptions, Look, amend, decided, grow
 from geoiseg.segment.masks import Mask
 from geoiseg.segment.outcome import Outcome, Step, changed
 from geoiseg.segment.sharpening import Refine, SharpenOptions, Unfinished, sharpen
@@ -73,13 +73,25 @@ class Beyond:
             )
             canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
         else:
-            frame = self._around(steps[-1], level)
-            if before.fine is not None:
-                tiles = amend(before.fine.array, frame, said, grid, look, rim=size // 8)
-                return self._made(Frame(level, tiles.window), tiles, before, watch)
-            canvas = before.grown or Canvas.of(before.frame.window, before.mask.array, before.told)
-            canvas = amend(canvas, frame, said, grid, look, rim=size // 8)
+            return self._amended(self._around(steps[-1], level), said, before, look, watch)
         return self._made(Frame(level, canvas.window), canvas, before, watch)
+
+    def _amended(
+        self, frame: Frame, said: Prompts, before: Outcome, look: Look, watch: Watch
+    ) -> Outcome:
+        """Return the object decided anew on the chip that holds what was said last."""
+        grid, rim, left = self.grid, self.chip_size // 8, before.unfinished
+        canvas: Canvas | Tiles
+        if before.fine is not None:
+            canvas = amend(before.fine.array, frame, said, grid, look, rim=rim)
+        else:
+            known = before.grown or Canvas.of(before.frame.window, before.mask.array, before.told)
+            canvas = amend(known, frame, said, grid, look, rim=rim)
+        if left is not None:  # the rest of the border is to be looked at yet
+            canvas.full = True
+            left = left.amended(canvas, decided(frame, grid, rim), grid)
+        made = self._made(Frame(frame.level, canvas.window), canvas, before, watch)
+        return replace(made, unfinished=left)
 
     def sharpened(
         self, steps: tuple[Step, ...], said: Prompts, before: Outcome, watch: Watch
@@ -101,9 +113,8 @@ class Beyond:
             x, y = self.grid.to_pixel([last.middle])[0].tolist()
             middle = (float(x), float(y))
         wanted = level_for_gsd(self.grid, last.gsd)
-        options = SharpenOptions(
-            wanted, last.sharpen, middle=middle, watch=watch, resume=self.resume
-        )
+        resume = self.resume or (before.unfinished if last.onward else None)
+        options = SharpenOptions(wanted, last.sharpen, middle=middle, watch=watch, resume=resume)
         found = sharpen(
             before.frame, before.mask.array, said, self.grid, self.refining(watch),
             self.chip_size, options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -114,3 +115,22 @@ def slices(part: Window, whole: Window) -> tuple[slice, slice]:
     """Return where a window lies in an array of a window that holds it."""
     top, left = part.row - whole.row, part.col - whole.col
     return slice(top, top + part.height), slice(left, left + part.width)
+
+
+def outside(window: Window, others: Iterable[Window]) -> list[Window]:
+    """Return windows that together are a window without what others take of it."""
+    parts = [window]
+    for other in others:
+        left = []
+        for one in parts:
+            hole = one.intersection(other)
+            if not (hole.height and hole.width):
+                left.append(one)
+                continue
+            (bottom, right), (stop_row, stop_col) = one.stop, hole.stop
+            left += [Window(one.row, one.col, hole.row - one.row, one.width),
+                     Window(stop_row, one.col, bottom - stop_row, one.width),
+                     Window(hole.row, one.col, hole.height, hole.col - one.col),
+                     Window(hole.row, stop_col, hole.height, right - stop_col)]  # fmt: skip
+        parts = [one for one in left if one.height and one.width]
+    return parts

@@ -84,6 +84,31 @@ class Coarse:
         result[np.ix_(*here)] = self.known.mask[np.ix_(rows[here[0]], cols[here[1]])]
         return result
 
+    def amended(self, window: Window, mask: BoolArray, shape: tuple[int, int]) -> Coarse:
+        """Return the object as it is known, but for what was said of it on a finer level.
+
+        Args:
+            window: Of the finer level.
+            mask: ``(y, x)`` the object there.
+            shape: Of the finer level.
+        """
+        spans, picked = [], []
+        for axis, (start, count) in enumerate(
+            ((window.row, window.height), (window.col, window.width))
+        ):
+            times = shape[axis] / self.shape[axis]
+            first, stop = math.ceil(start / times), math.floor((start + count) / times)
+            middles = np.floor((np.arange(first, stop) + 0.5) * times).astype(np.intp)
+            spans.append((first, max(0, stop - first)))
+            picked.append(middles - start)
+        (top, height), (left, width) = spans
+        here, known = Window(top, left, height, width), self.known.copy()
+        if height and width:
+            seen = mask[np.ix_(*picked)]
+            known.put(here, seen)
+            known.set(here, seen)
+        return Coarse(known, self.shape)
+
     def _places(
         self, start: int, count: int, axis: int, shape: tuple[int, int]
     ) -> NDArray[np.float64]:

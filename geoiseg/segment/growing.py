@@ -128,13 +128,22 @@ def amend(canvas: Known, frame: Frame, said: Prompts, grid: Grid, look: Look, *,
             object is.
     """
     mask, known = canvas.part(frame.window)
-    ring = _ring(mask.shape, frame.open_sides(grid), rim)
+    ring = np.ones(mask.shape, bool)
+    ring[slices(decided(frame, grid, rim), frame.window)] = False
     found, valid = look(frame, _prompts(mask, known & ring, frame, said, grid))
     mask = np.where(ring & known, mask, (found > 0) & valid)
     changed = canvas.copy()
     changed.put(frame.window, mask, sure_of(found))
     changed.set(frame.window, mask, sure_of(found))
     return changed
+
+
+def decided(frame: Frame, grid: Grid, rim: int) -> Window:
+    """Return what of a chip is decided anew where more is said: not the rim on its open sides."""
+    top, right, bottom, left = (rim * side for side in frame.open_sides(grid))
+    window = frame.window
+    height, width = window.height - top - bottom, window.width - left - right
+    return Window(window.row + top, window.col + left, height, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +266,6 @@ def _core(frame: Frame, grid: Grid, chip_size: int) -> Window:
     first_row, first_col = frame.window.row + edge * top, frame.window.col + edge * left
     last_row, last_col = frame.window.stop[0] - edge * bottom, frame.window.stop[1] - edge * right
     return Window(first_row, first_col, last_row - first_row, last_col - first_col)
-
-
-def _ring(shape: tuple[int, ...], open_sides: tuple[bool, bool, bool, bool], rim: int) -> BoolArray:
-    top, right, bottom, left = (rim * side for side in open_sides)
-    ring = np.ones((shape[0], shape[1]), bool)
-    ring[top : shape[0] - bottom, left : shape[1] - right] = False
-    return ring
 
 
 def _keep_joined(canvas: Canvas, core: Window, own: BoolArray) -> None:

@@ -41,6 +41,8 @@ class Step:
     middle: tuple[float, float] | None = None
     """``x, y`` in the raster's CRS from which sharpening goes outwards, where it did not come to
     its end; None for the first prompt."""
+    onward: bool = False
+    """Whether it goes on with sharpening that was stopped before more was said of the object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

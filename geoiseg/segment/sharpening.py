@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import CancelledError
 from geoiseg.prompting import Frame, PixelPrompts, Prompts
 from geoiseg.raster import BoolArray, Grid, Window
-from geoiseg.segment.canvas import Answer, Canvas, slices, sure_of
+from geoiseg.segment.canvas import Answer, Canvas, outside, slices, sure_of
 from geoiseg.segment.coarse import BAND, Coarse
 from geoiseg.segment.growing import NEGATIVES, POSITIVES, Lattice, deep_points, said_within
 from geoiseg.segment.tiles import Tiles
@@ -51,8 +51,23 @@ class Unfinished:
     """Where to."""
     canvas: Canvas | Tiles
     """The object there as far as it came."""
-    done: int
-    """Chips looked at there, in order."""
+    done: frozenset[tuple[int, int]] = frozenset()
+    """The cells of the lattice whose chips were looked at there."""
+    kept: tuple[Window, ...] = ()
+    """Where more was said meanwhile, and the object is as it was answered then."""
+
+    def amended(self, canvas: Canvas | Tiles, window: Window, grid: Grid) -> Unfinished:
+        """Return how to go on after more was said of the object.
+
+        Args:
+            canvas: The object after that.
+            window: What was decided by it.
+            grid: The raster's full-resolution grid.
+        """
+        shape = grid.level(self.frame.level).shape
+        coarse = self.coarse.amended(window, canvas.part(window)[0], shape)
+        frame = Frame(self.frame.level, canvas.window)
+        return Unfinished(coarse, frame, canvas, self.done, (*self.kept, window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,59 +161,57 @@ class _Looking:
         else:
             canvas = Canvas.of(frame.window, coarse.nearest(frame.window, shape))
         canvas.chips, canvas.lost = before.chips, before.lost
-        return Unfinished(coarse, frame, canvas, 0)
+        return Unfinished(coarse, frame, canvas)
 
     def closer(self, begun: Unfinished) -> Sharpened:
         """Return an object on a finer level, its border looked at chip by chip."""
-        coarse, frame, canvas, done = begun.coarse, begun.frame, begun.canvas, begun.done
+        coarse, frame, canvas, done = begun.coarse, begun.frame, begun.canvas, set(begun.done)
         shape, chips = self.grid.level(frame.level).shape, self.options.chips
         chips_before, lost_before = canvas.chips, canvas.lost
         canvas = canvas.copy()
         canvas.chips, canvas.lost = chips_before, lost_before
         lattice = Lattice(shape, self.chip_size)
         cells = self._in_order(coarse.along(frame.window, shape, lattice), lattice, frame)
-        most = min(chips, canvas.chips + len(cells) - done)
-        for cell in cells[done:]:
+        ahead = [cell for cell in cells if cell not in done]
+        most = min(chips, canvas.chips + len(ahead))
+        for cell in ahead:
             if canvas.chips >= chips:
                 canvas.full = True
                 break
             try:
                 self.options.watch.phase(f"sharpening, chip {canvas.chips + 1} of {most}")
-                self._look(coarse, canvas, frame, lattice, cell)
+                self._look(begun, canvas, lattice, cell)
             except CancelledError:
                 if not canvas.chips:
                     raise
                 canvas.full = True
                 break
-            done += 1
+            done.add(cell)
             if isinstance(canvas, Canvas):
                 self.options.watch.show(frame, canvas.mask)
         left = None
         if canvas.full:
             as_it_is = canvas.copy()
             as_it_is.chips, as_it_is.lost = canvas.chips, canvas.lost
-            left = Unfinished(coarse, frame, as_it_is, done)
-        if isinstance(canvas, Tiles):
-            canvas.without_specks(coarse.spread(frame.window, shape), SPECK)
-        else:
-            _without_specks(canvas, coarse.nearest(frame.window, shape))
+            left = Unfinished(coarse, frame, as_it_is, frozenset(done), begun.kept)
+        _tidy(begun, canvas, shape)
         return Sharpened(Frame(frame.level, canvas.window), canvas, left)
 
     def _look(
-        self, coarse: Coarse, canvas: Canvas | Tiles, frame: Frame, lattice: Lattice,
-        cell: tuple[int, int],
-    ) -> None:  # fmt: skip
+        self, begun: Unfinished, canvas: Canvas | Tiles, lattice: Lattice, cell: tuple[int, int]
+    ) -> None:
         """Have one chip decide along the border in the middle of it."""
         window = lattice.chip(*cell)
-        owned = lattice.owned(*cell).intersection(frame.window)
-        depth = coarse.depth_in(window, lattice.shape)
-        answer = self._refined(depth, Frame(frame.level, window))
+        owned = lattice.owned(*cell).intersection(begun.frame.window)
+        depth = begun.coarse.depth_in(window, lattice.shape)
+        answer = self._refined(depth, Frame(begun.frame.level, window))
         canvas.chips += 1
         if answer is None:
             canvas.lost += 1
             answer = depth > 0, None
-        here = slices(owned, window)
-        canvas.set(owned, answer[0][here], None if answer[1] is None else answer[1][here])
+        for part in outside(owned, begun.kept):
+            here = slices(part, window)
+            canvas.set(part, answer[0][here], None if answer[1] is None else answer[1][here])
 
     def _in_order(
         self, cells: Iterator[tuple[int, int]], lattice: Lattice, frame: Frame
@@ -235,6 +248,21 @@ class _Looking:
         return np.where(band, answer & valid, prior & valid), (
             None if told is None else np.where(band, told, 0)
         )
+
+
+def _tidy(begun: Unfinished, canvas: Canvas | Tiles, shape: tuple[int, int]) -> None:
+    """Drop specks of an object, and fill pinholes; what was known of it or said of it stays."""
+    coarse, window = begun.coarse, begun.frame.window
+    if isinstance(canvas, Tiles):
+        spread = coarse.spread(window, shape)
+        for kept in begun.kept:
+            spread.set(kept, canvas.within(kept))
+        canvas.without_specks(spread, SPECK)
+        return
+    known = coarse.nearest(window, shape)
+    for kept in begun.kept:
+        known[slices(kept, window)] = canvas.part(kept)[0]
+    _without_specks(canvas, known)
 
 
 def _without_specks(canvas: Canvas, known: BoolArray) -> None:

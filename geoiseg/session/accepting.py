@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from geoiseg.errors import SessionError
+from geoiseg.errors import CancelledError, SessionError
 from geoiseg.features import (
     Feature,
     Kinds,
@@ -46,28 +46,36 @@ class Accepting(Covering):
         """Id of the accepted feature that is being refined, if any."""
         return self._state.editing
 
-    def accept(self, /, label: str | None = None, **attributes: Any) -> int:
+    def accept(
+        self, /, label: str | None = None, *, watch: Watch | Any = None, **attributes: Any
+    ) -> int:
         """Keep the object in progress and return its id, followed and sharpened before.
 
         That takes seconds where it was seen from further away, and minutes where it is very large:
-        call ``finish`` with a watch before to follow or stop it. ``session.detail = "seen"``, or
-        :meth:`accept_as_seen`, takes what is there. With ``snap`` it takes over the borders of
-        accepted features that are near; with a ``schema`` its attributes are read, completed and
-        checked.
+        a ``watch`` follows or stops it. ``session.detail = "seen"``, or :meth:`accept_as_seen`,
+        takes what is there. With ``snap`` it takes over the borders of accepted features that are
+        near; with a ``schema`` its attributes are read, completed and checked.
 
         Args:
             label: Class or name; when refining a feature, None keeps its label.
-            **attributes: The user's own columns.
+            watch: To follow or stop following and sharpening; stopped, nothing is accepted, the
+                object is as far as it came, and accepted again it goes on from there.
+            **attributes: The user's own columns. One called ``watch`` is one if it is no Watch.
 
         Raises:
             SessionError: There is no object, an attribute has a reserved name, the schema
                 asks for another value, or other features have all of its ground.
             ExportError: It is accepted, but the project file could not be saved.
+            CancelledError: ``watch`` asked to stop.
         """
+        if watch is not None and not isinstance(watch, Watch):
+            watch, attributes = None, {**attributes, "watch": watch}
         check_attribute_names(attributes)
         with self._lock:
             if self.detail == "native":
-                self.finish()
+                self.finish(watch=watch)
+                if watch is not None and watch.cancelled():
+                    raise CancelledError("stopped: the object is as far as it came, not accepted")
             return self.accept_as_seen(label, **attributes)
 
     def accept_as_seen(self, /, label: str | None = None, **attributes: Any) -> int:

@@ -88,13 +88,14 @@ class GoingOn(Core):
         native: bool = False,
         middle: tuple[float, float] | None = None,
         watch: Watch | None = None,
+        onward: bool = True,
     ) -> bool:
         """Look along the border of an object seen from further away: one step to undo.
 
         A large object is found on a coarse level; this goes along its border alone, at the
         raster's own resolution or at ``gsd``, from the first prompt outwards. Stopped in the
         middle, what is sharp stays and the rest is as it was seen; called again, it goes on
-        from there, after the project was loaded, too.
+        from there, after the object was corrected or the project loaded, too.
 
         Args:
             chips: How many chips to look at, at most.
@@ -102,6 +103,8 @@ class GoingOn(Core):
             middle: ``x, y`` in the raster's CRS from which to go outwards instead.
             watch: To follow or stop the work; stopped before the first chip, the object is
                 as before.
+            onward: Whether sharpening that was stopped before more was said of the object is gone
+                on with; else it is begun anew from the object as it is.
 
         Returns:
             Whether the whole border is as fine as it can be.
@@ -118,12 +121,12 @@ class GoingOn(Core):
                 raise SessionError("there is no object to sharpen yet: add a point or a box first")
             before, left = state.steps, state.outcome.unfinished
             segmenter = replace(self.segmenter, resume=left)
-            if left is not None:  # on from where it was stopped: one step in all
-                before, last = before[:-1], before[-1]
-                step = replace(last, sharpen=last.sharpen + chips)
+            if left is not None and (onward or before[-1].sharpen):
+                before, step = _going_on(before, chips, middle)
             elif not self.coarser(native=native):
                 return True
             else:
+                segmenter = self.segmenter
                 step = _sharpening(before[-1], chips, native=native, middle=middle)
             outcome = segmenter.run((*before, step), state.outcome, watch)
             steps = (*before, _as_far(step, outcome))
@@ -161,7 +164,7 @@ class GoingOn(Core):
         if outcome is None:
             return True
         if begun.outcome.unfinished is not None:
-            made = self._resumed(begun, watch)
+            made = self._resumed(begun, watch, middle)
         else:
             made = self._finished(steps, outcome, watch, native=native, middle=middle)
         done = made is None or made[1].grown is None or not made[1].grown.full
@@ -202,12 +205,13 @@ class GoingOn(Core):
             pass
         return None if outcome is plain else (steps, outcome)
 
-    def _resumed(self, begun: State, watch: Watch) -> tuple[tuple[Step, ...], Outcome] | None:
+    def _resumed(
+        self, begun: State, watch: Watch, middle: tuple[float, float] | None
+    ) -> tuple[tuple[Step, ...], Outcome] | None:
         """Return the object with its sharpening gone on with; None where it was stopped at once."""
         if begun.outcome is None:
             return None
-        before, last = begun.steps[:-1], begun.steps[-1]
-        step = replace(last, sharpen=last.sharpen + Pace.of(self.model.info).sharpen)
+        before, step = _going_on(begun.steps, Pace.of(self.model.info).sharpen, middle)
         segmenter = replace(self.segmenter, resume=begun.outcome.unfinished)
         try:
             outcome = segmenter.run((*before, step), begun.outcome, watch)
@@ -324,6 +328,20 @@ def _sharpening(
 ) -> Step:
     gsd = None if native else last.gsd
     return Step((), gsd, spectral=last.spectral, sharpen=chips, middle=middle)
+
+
+def _going_on(
+    steps: tuple[Step, ...], chips: int, middle: tuple[float, float] | None
+) -> tuple[tuple[Step, ...], Step]:
+    """Return the steps before the one that goes on with sharpening that was stopped, and that one.
+
+    It is the same step, or one of its own where more was said of the object since.
+    """
+    last = steps[-1]
+    if last.sharpen:
+        return steps[:-1], replace(last, sharpen=last.sharpen + chips)
+    stopped = next(step for step in reversed(steps) if step.sharpen)
+    return steps, replace(stopped, sharpen=chips, middle=middle, onward=True)
 
 
 def _as_far(step: Step, outcome: Outcome) -> Step:

@@ -69,7 +69,8 @@ def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], 
         yield GROW, True, {"kind": GROW, "chips": step.grow}, None
     if step.sharpen:
         middle = {} if step.middle is None else {"middle": list(step.middle)}
-        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen, **middle}, None
+        onward = {"onward": True} if step.onward else {}
+        yield SHARPEN, True, {"kind": SHARPEN, "chips": step.sharpen, **middle, **onward}, None
     if step.choice is not None:
         yield CHOOSE, True, {"kind": CHOOSE, "answer": step.choice}, None
     for prompt in step.prompts:
@@ -93,7 +94,7 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = {GROW: 0, SHARPEN: 0}
-    prompts, choice, middle = [], None, None
+    prompts, choice, middle, onward = [], None, None, False
     for one in said:
         kind = one.get("kind") if isinstance(one, dict) else None
         if kind in chips:
@@ -103,13 +104,14 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
                 raise PromptError(f"an object is {done} through 1 to {MOST_CHIPS} chips: {one}")
             chips[kind] = count
             middle = _middle(one) if kind == SHARPEN else middle
+            onward = onward or (kind == SHARPEN and one.get("onward") is True)
         elif kind == CHOOSE:
             choice = one.get("answer")
             if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
                 raise PromptError(f"an answer is chosen by its number from 0: {one}")
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice, middle)
+    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice, middle, onward)
 
 
 def _middle(said: dict[str, Any]) -> tuple[float, float] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from geoiseg.errors import (
+    CancelledError,
     GeoreferenceError,
     ModelError,
     NoDataError,
@@ -15,7 +16,7 @@ from geoiseg.errors import (
     RasterError,
     SessionError,
 )
-from geoiseg.segment import Step
+from geoiseg.segment import Step, Watch
 from geoiseg.session import Session
 from geoiseg.tiled.prompt_file import PromptedObject
 
@@ -58,6 +59,7 @@ def segment_objects(
     on_done: Callable[[ObjectResult], Any] = lambda _: None,
     *,
     sharpen: bool | None = False,
+    watch: Watch | None = None,
 ) -> list[ObjectResult]:
     """Return what became of each object; those found are accepted in the session.
 
@@ -70,17 +72,23 @@ def segment_objects(
         sharpen: Whether objects that their chip cuts are followed, and the borders of those that
             were seen from further away gone along at the raster's resolution; None: but not those
             of a project, whose steps are done as they say, as always where these say it.
+        watch: Told what is being done with an object, and asked whether to stop.
+
+    Raises:
+        CancelledError: ``watch`` asked to stop; objects that were done are accepted.
     """
     results = []
     for item in objects:
         session.know_kinds(item.kinds)
-        result = _segment(session, item, sharpen=sharpen)
+        result = _segment(session, item, sharpen, watch or Watch())
         results.append(result)
         on_done(result)
     return results
 
 
-def _segment(session: Session, item: PromptedObject, *, sharpen: bool | None) -> ObjectResult:
+def _segment(
+    session: Session, item: PromptedObject, sharpen: bool | None, watch: Watch
+) -> ObjectResult:
     session.clear()
     times: dict[str, float] = {}
     lost = list(item.faults)
@@ -90,16 +98,18 @@ def _segment(session: Session, item: PromptedObject, *, sharpen: bool | None) ->
             for number, step in enumerate(item.steps):
                 session.gsd = step.gsd
                 if step.prompts:
-                    lost += _add(session, step, item.origins[number : number + 1])
+                    lost += _add(session, step, item.origins[number : number + 1], watch)
                 if step.choice is not None:
-                    session.choose(step.choice)
-                _go_beyond(session, step)
+                    session.choose(step.choice, watch=_anew(watch))
+                _go_beyond(session, step, watch)
                 _add_times(times, session)
             told = any(step.grow or step.sharpen for step in item.steps)
             wanted = not item.recorded if sharpen is None else sharpen
             if wanted and not told:
-                session.finish()
+                session.finish(watch=_anew(watch))
                 _add_times(times, session)
+            if watch.cancelled():
+                raise CancelledError(f"stopped amid object {item.name}")
         finally:
             session.gsd = gsd
         started = time.perf_counter()
@@ -119,13 +129,21 @@ def _segment(session: Session, item: PromptedObject, *, sharpen: bool | None) ->
     )
 
 
-def _go_beyond(session: Session, step: Step) -> None:
+def _go_beyond(session: Session, step: Step, watch: Watch) -> None:
     """Follow or sharpen the object in progress as a step says, through as many chips in all."""
     grown = session.outcome.grown if session.outcome else None
     if step.grow > (grown.chips if grown else 0):
-        session.grow(step.grow - (grown.chips if grown else 0))
+        session.grow(step.grow - (grown.chips if grown else 0), watch=_anew(watch))
     if step.sharpen:
-        session.sharpen(step.sharpen, native=step.gsd is None, middle=step.middle)
+        session.sharpen(
+            step.sharpen, native=step.gsd is None, middle=step.middle, watch=_anew(watch),
+            onward=step.onward,
+        )  # fmt: skip
+
+
+def _anew(watch: Watch) -> Watch:
+    """Return a watch that is the same but for the time spent."""
+    return replace(watch, milliseconds={})
 
 
 def _add_times(times: dict[str, float], session: Session) -> None:
@@ -133,7 +151,9 @@ def _add_times(times: dict[str, float], session: Session) -> None:
         times[phase] = times.get(phase, 0.0) + spent
 
 
-def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> list[str]:
+def _add(
+    session: Session, step: Step, origins: tuple[tuple[int, ...], ...], watch: Watch
+) -> list[str]:
     """Give the prompts of a step, and return a line for each that lies where there is no data.
 
     Those are left out.
@@ -143,7 +163,7 @@ def _add(session: Session, step: Step, origins: tuple[tuple[int, ...], ...]) -> 
     lost = []
     while said:
         try:
-            session.add([prompt for prompt, _ in said], follow=False)
+            session.add([prompt for prompt, _ in said], follow=False, watch=_anew(watch))
         except NoDataError as error:
             if not origins or not error.prompts:
                 raise

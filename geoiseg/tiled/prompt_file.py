@@ -249,6 +249,7 @@ def _object(
         scale, grow, spectral, sharp = gsd, 0, 0, 0
         choice: int | None = None
         middle: tuple[float, float] | None = None
+        onward = False
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -263,10 +264,10 @@ def _object(
             grow, sharp = max(grow, step.grow), max(sharp, step.sharpen)
             spectral = max(spectral, step.spectral)
             choice = step.choice if choice is None else choice
-            middle = step.middle or middle
+            middle, onward = step.middle or middle, step.onward or onward
         if said or grow or sharp or choice is not None:
             prompts = tuple(prompt for prompt, _ in said)
-            steps.append(Step(prompts, scale, grow, spectral, sharp, choice, middle))
+            steps.append(Step(prompts, scale, grow, spectral, sharp, choice, middle, onward))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import numpy as np
 import pytest
+import shapely
+from rasterio.features import rasterize
 
 from geoiseg import Session
 from geoiseg.segment import Watch, beyond
 from geoiseg.segment.sharpening import SharpenOptions
 from geoiseg.segment.tiles import Tiles
+from geoiseg.tiled.batch import segment_objects
+from geoiseg.tiled.prompt_file import read_prompts
 from tests.flood_model import FloodModel
-from tests.session.test_finishing import SIZE, at, lake, on_lake, stop_after
+from tests.segment.test_sharpening import lake_truth
+from tests.session.test_finishing import SIZE, at, lake, on_lake, painted, stop_after
 
 __all__ = ["lake"]
 
@@ -74,3 +80,47 @@ def test_it_is_corrected_where_it_is_sharp(lake: Path) -> None:
     assert session.outcome.level == 0
     assert isinstance(session.outcome.fine.array, Tiles)
     assert session.geometry.symmetric_difference(before).area < 0.01 * before.area
+
+
+@pytest.fixture(scope="module")
+def lake_and_pond(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    truth = np.zeros((1000, 1000), bool)
+    truth[:SIZE, :SIZE] = lake_truth(SIZE)
+    truth[920:950, 900:960] = True
+    return painted(tmp_path_factory.mktemp("pond") / "pond.tif", truth), truth
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_a_correction_amid_sharpening_leaves_nothing_coarse(
+    lake_and_pond: tuple[Path, np.ndarray], tmp_path: Path, request: pytest.FixtureRequest,
+    tiles: bool,
+) -> None:  # fmt: skip
+    if tiles:
+        request.getfixturevalue("in_tiles")
+    path, truth = lake_and_pond
+
+    def wrong(session: Session) -> int:
+        transform = session.raster.grid.transform
+        return int((rasterize([session.geometry], truth.shape, transform=transform) != truth).sum())
+
+    session = on_lake(path)
+    assert not session.sharpen(watch=stop_after(8))
+    session.add_point(*at(session, 930, 935))
+    assert session.is_coarse
+    coarse = wrong(session)
+    assert not session.finish(middle=(5e5, 45e5), watch=stop_after(5))
+    corrected = session.geometry
+    session.save(tmp_path / "part.gpkg")
+    assert Session.load(tmp_path / "part.gpkg", model=FloodModel()).geometry.equals(corrected)
+    assert session.finish()
+    assert [step.onward for step in session.steps] == [False, False, False, True]
+    assert wrong(session) < coarse / 10
+    whole = session.geometry
+    assert shapely.contains(whole, shapely.Point(at(session, 930, 935)))
+    session.accept("lake")
+    session.save(tmp_path / "lake.gpkg")
+    other = Session(path, FloodModel())
+    segment_objects(other, read_prompts(tmp_path / "lake.gpkg", other.raster.grid))
+    assert other.accepted[0].geometry.equals(whole)
+    session.edit(1)
+    assert session.geometry.equals(whole)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from geoiseg import SegmentMap, Session
-from geoiseg.errors import ModelError, PromptError
+from geoiseg.errors import CancelledError, ModelError, PromptError
 from geoiseg.models.registry import get_model
 from geoiseg.prompting import Box, Point
 from geoiseg.segment import Watch
@@ -140,6 +140,39 @@ def test_accept_follows_and_sharpens_in_one_step(lake: Path, river: Path) -> Non
     whole = on_river(river)
     whole.accept("river")
     assert whole.accepted[0].steps[-1].grow == Pace.of(whole.model.info).follow
+
+
+def test_accept_can_be_watched_and_stopped(lake: Path) -> None:
+    session = on_lake(lake)
+    with pytest.raises(CancelledError, match="as far as it came, not accepted"):
+        session.accept("lake", watch=stop_after(8))
+    assert not session.accepted
+    chips = session.outcome.grown.chips
+    told: list[str] = []
+    session.accept("lake", watch=Watch(told.append), depth=3)
+    assert told[0].startswith(f"sharpening, chip {chips + 1} of"), "it went on from there"
+    assert session.accepted[0].attributes == {"depth": 3}
+    again = on_lake(lake)
+    again.accept("lake")
+    assert session.accepted[0].geometry.equals(again.accepted[0].geometry)
+    session.detail = "seen"
+    session.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+    number = session.accept("lake", watch="hourly")
+    assert session.accepted[number - 1].attributes["watch"] == "hourly", "a column of this name"
+
+
+def test_a_batch_tells_what_it_does_with_an_object_and_is_stopped(
+    lake: Path, tmp_path: Path
+) -> None:
+    session = on_lake(lake)
+    session.save(tmp_path / "lake.gpkg")
+    objects = read_prompts(tmp_path / "lake.gpkg", session.raster.grid)
+    other, told = Session(lake, FloodModel()), []
+    segment_objects(other, objects, sharpen=True, watch=Watch(told.append))
+    assert any(one.startswith("sharpening, chip 2 of") for one in told)
+    with pytest.raises(CancelledError, match="stopped amid object"):
+        segment_objects(other, objects, sharpen=True, watch=stop_after(8))
+    assert len(other.accepted) == 1
 
 
 def test_it_is_stopped_resumed_and_still_one_step(lake: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from geoiseg.evaluate.metrics import iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, run_clicks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Model
+from geoiseg.models.tiny.answers import Answers
 from geoiseg.models.tiny.batch import decode_closely, pieces
 from geoiseg.models.tiny.boxed import surroundings
 from geoiseg.models.tiny.closer import CloseUp, close_up
@@ -253,12 +254,13 @@ def test_an_object_known_by_its_mask_is_decoded_on_a_piece_of_its_shape(model, m
     embedding = model.embed(painted(truth), np.ones((512, 512), bool))
     said = clicks((250, 215, True))
     first = model.decode(embedding, said)
-    asked, piece = [], model._piece
-    monkeypatch.setattr(
-        model,
-        "_piece",
-        lambda *given, **more: asked.append(given[1].shape) or piece(*given, **more),
-    )
+    asked, piece = [], Answers.piece
+
+    def spied(answers, *given, **more):
+        asked.append(given[1].shape)
+        return piece(answers, *given, **more)
+
+    monkeypatch.setattr(Answers, "piece", spied)
     more = clicks((250, 215, True), (250, 180, False))
     second = model.decode(embedding, more, first.logits[0])
     assert asked == [(192, 448)]
@@ -402,12 +404,12 @@ def test_what_is_enlarged_is_encoded_once(monkeypatch):
     first = model.decode(embedding, clicks((x + 0.5, y + 0.5, True)))
     more = clicks((x + 0.5, y + 0.5, True), (x + 0.5, y + 12.5, False))
     second = model.decode(embedding, more, first.logits[0])
-    assert encoded == [(512, 512, 3)]
+    assert encoded == [(512, 512, 3), (75, 105, 3)], "enlarged, and seen from afar"
     again = model.decode(pickle.loads(pickle.dumps(embedding)), more, first.logits[0])
     np.testing.assert_array_equal(again.logits, second.logits)
-    assert len(encoded) == 1
+    assert len(encoded) == 2
     for masks in (first, second):
-        assert masks.logits.shape == (1, *SHAPE)
+        assert masks.logits.shape[1:] == SHAPE
         assert masks.logits[0, y, x] > 0
         assert iou(masks.logits[0] > 0, truth) > 0.7
     assert second.logits[0, y + 12, x] < 0

@@ -8,7 +8,7 @@ import pytest
 from geoiseg.errors import GeoisegError
 from geoiseg.models import DenseMaps
 from geoiseg.segment import CutOptions, cut_of, regions
-from geoiseg.training.cuts.__main__ import _put
+from geoiseg.training.constants import put
 from geoiseg.training.cuts.fit import figures, fitted, weights_of
 from geoiseg.training.cuts.views import Rows, Seen, View, rows_of
 
@@ -76,7 +76,7 @@ def test_figures_tell_good_weights_from_bad_ones():
 def test_what_is_fitted_is_put_into_the_source(tmp_path):
     path = tmp_path / "source.py"
     path.write_text('A = 1\nODDS = (-1.84, 3.25)\n"""Log-odds."""\n')
-    _put(path, "ODDS", (0.123, -4.0))
+    put(path, "ODDS", (0.123, -4.0))
     assert path.read_text() == 'A = 1\nODDS = (0.12, -4)\n"""Log-odds."""\n'
     with pytest.raises(GeoisegError, match="sets WEIGHTS 0 times"):
-        _put(path, "WEIGHTS", (1.0,))
+        put(path, "WEIGHTS", (1.0,))

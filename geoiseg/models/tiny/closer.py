@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,8 +33,8 @@ ENLARGEMENTS = ((4, 128, 80), (2, 256, 160))
 is done for."""
 TRUST = 0.2
 """By how much the score of the answer on the chip itself must be better to be preferred."""
-KEPT = 8
-"""Enlarged surroundings that are kept encoded."""
+KEPT = 12
+"""Enlarged surroundings, and chips seen from afar, that are kept encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +116,31 @@ def _depth(mask: BoolArray) -> float:
 
 
 class CloseUps:
-    """Embeddings of close-ups by what is seen on them; the latest are kept."""
+    """Embeddings of a chip at other scales by what is seen on them; the latest are kept."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Embedding] = OrderedDict()
         self._lock = threading.Lock()
 
     @staticmethod
-    def key(view: CloseUp, pixels: NDArray[np.uint8], valid: BoolArray) -> bytes:
-        """Return what a close-up of a chip is known by: its own pixels, wherever they lie."""
-        digest = hashlib.blake2b(repr((view.window.shape, view.times)).encode(), digest_size=16)
+    def key(window: Window, times: float, pixels: NDArray[np.uint8], valid: BoolArray) -> bytes:
+        """Return what a part of a chip at a scale is known by: its own pixels, wherever it lies."""
+        digest = hashlib.blake2b(repr((window.shape, times)).encode(), digest_size=16)
         for values in (pixels, valid):
-            digest.update(values[view.window.slices].tobytes())
+            digest.update(values[window.slices].tobytes())
         return digest.digest()
 
-    def get(self, key: bytes) -> Embedding | None:
-        """Return the embedding of a key, if it is kept."""
+    def get_or_make(self, key: bytes, make: Callable[[], Embedding]) -> Embedding:
+        """Return the embedding of a key, made now if it is not kept; lets go of the oldest."""
         with self._lock:
-            if key in self._kept:
+            found = self._kept.get(key)
+            if found is not None:
                 self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: bytes, embedding: Embedding) -> None:
-        """Keep an embedding, and let go of the one not asked for longest."""
+                return found
+        made = make()
         with self._lock:
-            self._kept[key] = embedding
+            self._kept[key] = made
+            self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+        return made

@@ -65,7 +65,7 @@ class Look:
         for other in sorted(others, key=lambda look: -look.score):
             found = other.masks(valid)
             mask = found.logits[0] > 0
-            if mask.any() and all(_iou(mask, before) < SAME for before in seen):
+            if mask.any() and all(overlap(mask, before) < SAME for before in seen):
                 # What the network took for the answer stays the first choice.
                 told = min(other.score, self.score - LESS)
                 kept.append(Masks(found.logits, np.array([max(told, 0.0)], np.float32)))
@@ -76,6 +76,7 @@ class Look:
         )
 
 
-def _iou(a: BoolArray, b: BoolArray) -> float:
+def overlap(a: BoolArray, b: BoolArray) -> float:
+    """Return the IoU of two masks; 1 of empty ones."""
     either = int(np.count_nonzero(a | b))
     return int(np.count_nonzero(a & b)) / either if either else 1.0

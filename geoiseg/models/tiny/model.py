@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
-from geoiseg.models.classic.seeds import Seeds, draw_seeds
+from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
-from geoiseg.models.tiny import DESCRIPTION
+from geoiseg.models.tiny import DESCRIPTION, afar
+from geoiseg.models.tiny.afar import Reading
+from geoiseg.models.tiny.answers import Answers, Readings, is_vague, padded
 from geoiseg.models.tiny.batch import (
     LEAST,
     SMALLEST,
@@ -25,29 +27,15 @@ from geoiseg.models.tiny.batch import (
     goes_on,
     moved,
 )
-from geoiseg.models.tiny.boxed import CLEAR, ENOUGH, surroundings
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
-from geoiseg.models.tiny.inputs import (
-    PIXELS,
-    VALID,
-    click_middle,
-    decoder_inputs,
-    encoder_inputs,
-    features_in,
-    validity,
-)
+from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_in, validity
 from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
-from geoiseg.models.tiny.pieces import STRIDE, cut, part_of
+from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
-
-Answered = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""``(y, x)`` logits and ``(1,)`` the score, as the network gives them."""
-Readings = list[tuple[NDArray[np.float32], float]]
-"""Other answers to a vague prompt: ``(y, x)`` logits and the score of each."""
 
 
 class TinyModel:
@@ -79,6 +67,7 @@ class TinyModel:
         self._graphs = Graphs(self.folder, threads or threads_wanted(), options)
         self.card = self._graphs.card
         self._patient, self._name = patient, name
+        self._answers = Answers(self._graphs)
         self._close_ups = CloseUps()
 
     @cached_property
@@ -111,7 +100,7 @@ class TinyModel:
                 f"an image is (y, x, 3) with (y, x) validity, got {image.shape}, {valid.shape}"
             )
         rows, columns = valid.shape
-        arrays = self._graphs.encode(encoder_inputs(image, valid, _padded(valid)))
+        arrays = self._graphs.encode(encoder_inputs(image, valid, padded(valid)))
         small: dict[str, NDArray[Any]]
         small = {name: array.astype(np.float16) for name, array in arrays.items()}
         small[VALID] = valid.astype(np.float16)
@@ -126,8 +115,8 @@ class TinyModel:
     ) -> Masks:
         """Return candidate masks, best first: one, or after a single click some more.
 
-        One click may mean a part, the whole or a group: where the network sees other readings
-        that differ, they follow.
+        One click may mean a part, the whole or a group. So it is looked at from twice as far,
+        too, all readings of both views are weighed, and those that differ follow the likeliest.
 
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
@@ -147,6 +136,57 @@ class TinyModel:
             return empty_masks(valid.shape)
         if previous is not None and not (previous > 0).any():
             previous = None  # an empty mask tells less than none
+        if previous is None and self._graphs.has_others and is_vague(prompts):
+            found = afar.weighed(self.readings(embedding, prompts), prompts.points[0])
+            if not found:
+                return empty_masks(valid.shape)
+            return afar.masks_of([self._drawn(embedding, prompts, found[0]), *found[1:]])
+        return self._decided(embedding, prompts, previous)
+
+    def readings(self, embedding: Embedding, prompts: PixelPrompts) -> list[Reading]:
+        """Return all that a single click may mean, seen as it is and from afar.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: One click on the object.
+        """
+        valid = validity(embedding)
+        masks = self._decided(embedding, prompts, None)
+        found = [
+            Reading(logits, float(score), far=False)
+            for logits, score in zip(masks.logits, masks.scores, strict=True)
+        ]
+        if min(valid.shape) < afar.NARROWEST:
+            return found
+        view, seeds = self._from_afar(embedding), draw_seeds(prompts, valid)
+        look = self._look(view, afar.seen(prompts), None, None)
+        for one in (look, *look.others):
+            whole = afar.enlarged(one.masks(validity(view)).logits[0], valid.shape)
+            found.append(Reading(obedient(whole, seeds, valid), one.score, far=True))
+        return found
+
+    def _drawn(self, embedding: Embedding, prompts: PixelPrompts, reading: Reading) -> Reading:
+        """Return a reading as it is; at the chip's resolution what was seen from afar."""
+        if not reading.far:
+            return reading
+        look = self._look(embedding, prompts, reading.logits, reading.logits)
+        masks = look.sharpened(embedding, prompts).masks(validity(embedding))
+        return Reading(masks.logits[0], reading.score, far=False)
+
+    def _from_afar(self, embedding: Embedding) -> Embedding:
+        """Return the embedding of a chip at half its resolution, made now if it is not kept."""
+        pixels, valid = embedding.arrays[PIXELS], validity(embedding)
+        key = CloseUps.key(Window(0, 0, *valid.shape), 1 / afar.TIMES, pixels, valid)
+        return self._close_ups.get_or_make(key, lambda: self.embed(*afar.halved(pixels, valid)))
+
+    def _decided(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None,
+    ) -> Masks:
+        """Return the answer of the chip itself, and behind it other readings that differ."""
+        valid = validity(embedding)
         near = None
         if previous is not None:
             near = self._closer(embedding, previous, prompts, refine=True)
@@ -182,8 +222,8 @@ class TinyModel:
         features, valid = partial(cut, features_in(embedding)), validity(embedding)
         where = None if known is None else known > 0
         others: Readings = []
-        vague = self._graphs.has_others and previous is None and _is_vague(prompts)
-        answer = partial(self._piece, others=others if vague else None)
+        vague = self._graphs.has_others and previous is None and is_vague(prompts)
+        answer = partial(self._answers.piece, others=others if vague else None)
         found = decode_closely(features, valid, prompts, previous, answer, where, least)
         return Look(*found, tuple(Look(found[0], *other) for other in others))
 
@@ -200,7 +240,7 @@ class TinyModel:
             return look
         features, valid = cut(features_in(embedding), window), validity(embedding)
         part, said = valid[window.slices], moved(prompts, window)
-        again = Look(window, *self._piece(features, part, said, look.piece))
+        again = Look(window, *self._answers.piece(features, part, said, look.piece))
         if not goes_on(again.piece > 0, window, valid.shape):
             return again
         before = again.masks(valid).logits[0]
@@ -242,12 +282,10 @@ class TinyModel:
     def _enlarged(self, embedding: Embedding, view: CloseUp) -> Embedding:
         """Return the embedding of a close-up, made now if it is not kept."""
         pixels, valid = embedding.arrays[PIXELS], validity(embedding)
-        key = CloseUps.key(view, pixels, valid)
-        near = self._close_ups.get(key)
-        if near is None:
-            near = self.embed(view.enlarged(pixels), view.repeated(valid))
-            self._close_ups.keep(key, near)
-        return near
+        key = CloseUps.key(view.window, view.times, pixels, valid)
+        return self._close_ups.get_or_make(
+            key, lambda: self.embed(view.enlarged(pixels), view.repeated(valid))
+        )
 
     def decode_batch(self, embedding: Embedding, prompts: Sequence[PixelPrompts]) -> Candidates:
         """Return one mask for each object, at half of the chip's resolution.
@@ -264,7 +302,7 @@ class TinyModel:
             ModelError: The embedding is another model's.
         """
         self._check(embedding)
-        return decode_many(embedding, prompts, self._piece)
+        return decode_many(embedding, prompts, self._answers.piece)
 
     def part(self, embedding: Embedding, window: Window) -> Embedding:
         """Return the embedding of a part of a chip, which is as when the whole was looked at.
@@ -304,7 +342,7 @@ class TinyModel:
         """
         if not self.info.dense:
             raise ModelError(f"{self._name} has no dense heads; take another model")
-        given = encoder_inputs(image, valid, _padded(valid))
+        given = encoder_inputs(image, valid, padded(valid))
         logits = self._graphs.encode(given, only=DENSE)[DENSE].astype(np.float16)
         return dense_maps(
             Embedding(self._identity, (valid.shape[0], valid.shape[1]), {DENSE: logits})
@@ -316,84 +354,6 @@ class TinyModel:
                 f"this embedding was made by {embedding.model!r}, not by {self._identity!r};"
                 " embed the chip again"
             )
-
-    def _piece(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        valid: BoolArray,
-        prompts: PixelPrompts,
-        previous: NDArray[np.float32] | None,
-        others: Readings | None = None,
-    ) -> tuple[NDArray[np.float32], float]:
-        """Return ``(y, x)`` logits of one piece of a chip, and the score.
-
-        A box alone names no pixel, but its own first answer does: with a click there a
-        second answer is nearly as good as with a user's click.
-
-        Args:
-            features: Of the piece.
-            valid: ``(y, x)`` of the piece.
-            prompts: In its pixel frame.
-            previous: ``(y, x)`` logits of the last mask, to be refined.
-            others: Becomes what else the prompts may mean, if it is given.
-        """
-        seeds = draw_seeds(prompts, valid, previous)
-        if seeds.empty:
-            return np.full(valid.shape, -LIMIT, np.float32), 0.0
-        logits, score = self._answer(features, prompts, seeds, valid, others)
-        if not seeds.positive.any() and previous is None and prompts.mask is None:
-            logits, score = self._clicked(features, prompts, seeds, valid, (logits, score))
-        return obedient(logits, seeds, valid), float(score[0])
-
-    def _clicked(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        prompts: PixelPrompts,
-        seeds: Seeds,
-        valid: BoolArray,
-        first: Answered,
-    ) -> Answered:
-        """Return the answer to a box with a click in the middle of the first answer.
-
-        Where that looks like what lies around the box, a click on what does not is tried.
-        """
-
-        def again(wanted: NDArray[np.float32], answer: Answered) -> Answered:
-            clicked = click_middle(prompts, wanted, seeds)
-            if clicked is None:
-                return answer
-            return self._answer(features, clicked, draw_seeds(clicked, valid, answer[0]), valid)
-
-        answer = again(first[0], first)
-        around = None
-        if prompts.box is not None:
-            around = surroundings(features["colour"], prompts.box, valid)
-        if around is None or (contrast := around.contrast(answer[0])) >= ENOUGH:
-            return answer
-        odd = around.odd_part()
-        if odd is None:
-            return answer
-        wanted = np.where(odd[: valid.shape[0], : valid.shape[1]], 1, -1).astype(np.float32)
-        other = again(wanted, (wanted, first[1]))
-        return other if around.contrast(other[0]) > contrast + CLEAR else answer
-
-    def _answer(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        prompts: PixelPrompts,
-        seeds: Seeds,
-        valid: BoolArray,
-        others: Readings | None = None,
-    ) -> Answered:
-        """Return ``(y, x)`` logits as the network gives them, and ``(1,)`` the score."""
-        given = {**features, **decoder_inputs(prompts, seeds, _padded(valid))}
-        logits, score, *rest = self._graphs.decode(given, others=others is not None)
-        rows, columns = valid.shape
-        if others is not None:
-            masks, scores = rest[0][0, :, :rows, :columns], rest[1][0]
-            pairs = zip(masks, scores, strict=True)
-            others[:] = [(obedient(one, seeds, valid), float(said)) for one, said in pairs]
-        return logits[0, 0, :rows, :columns], score
 
     @property
     def _identity(self) -> str:
@@ -408,14 +368,3 @@ def present(options: ModelOptions) -> TinyModel:
 def first_generation(options: ModelOptions | None = None) -> TinyModel:
     """Return the network that shipped first, for what was made with it."""
     return TinyModel(Path(__file__).parent / "first", options=options, name="tiny-1")
-
-
-def _is_vague(prompts: PixelPrompts) -> bool:
-    """Return whether a prompt is a single click on the object and nothing else."""
-    more = prompts.box is not None or prompts.scribbles or prompts.mask is not None
-    return len(prompts.points) == 1 and bool(prompts.positive[0]) and not more
-
-
-def _padded(valid: BoolArray) -> tuple[int, int]:
-    rows, columns = (-(-side // STRIDE) * STRIDE for side in valid.shape)
-    return rows, columns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ import click
 import cv2
 import numpy as np
 
-from geoiseg.atomic import written
 from geoiseg.errors import GeoisegError
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.segment import WEIGHTS, hierarchy
 from geoiseg.tiled import doubt
 from geoiseg.tiled.options import DenseOptions
+from geoiseg.training.constants import line, put
 from geoiseg.training.cuts.doubts import asked
 from geoiseg.training.cuts.fit import Figures, figures, fitted, weights_of
 from geoiseg.training.cuts.views import Rows, Seen, View, rows_of, seen, views
@@ -73,11 +72,11 @@ def _run(model: TinyModel, data: Path, *, write: bool, rng: np.random.Generator)
     chosen = [fine[i] for i in sorted(rng.permutation(len(fine))[:ASKED])]
     estimate, iou = asked(model, chosen, kept, rng)
     odds = fitted(estimate, iou, np.ones(len(iou)))
-    click.echo(f"answers: {len(iou)}, mean IoU {iou.mean():.2f}, log-odds {_line(odds)}")
+    click.echo(f"answers: {len(iou)}, mean IoU {iou.mean():.2f}, log-odds {line(odds)}")
     if write:
         if better:
-            _put(Path(hierarchy.__file__), "WEIGHTS", weights)
-        _put(Path(doubt.__file__), "ODDS", odds)
+            put(Path(hierarchy.__file__), "WEIGHTS", weights)
+        put(Path(doubt.__file__), "ODDS", odds)
 
 
 def _fitted(
@@ -97,26 +96,7 @@ def _fitted(
 
 def _told(name: str, weights: Sequence[float], said: Figures) -> None:
     each = ", ".join(f"{family} {f1:.3f}" for family, f1 in said.by_family.items())
-    click.echo(f"{name}: {_line(weights)}: F1 {said.f1:.3f}, AP {said.ap50:.3f} ({each})")
-
-
-def _line(weights: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{round(one, 2):g}" for one in weights) + ")"
-
-
-def _put(path: Path, name: str, weights: Sequence[float]) -> None:
-    """Put weights in the place of those of a constant in a source file.
-
-    Raises:
-        GeoisegError: The constant is not there once.
-    """
-    line = re.compile(rf"^{name} = \([^)]*\)$", re.MULTILINE)
-    text, count = line.subn(f"{name} = {_line(weights)}", path.read_text(encoding="utf-8"))
-    if count != 1:
-        raise GeoisegError(f"{path} sets {name} {count} times; it should once")
-    with written(path) as target:
-        target.write_text(text, encoding="utf-8")
-    click.echo(f"{path}: {name} = {_line(weights)}")
+    click.echo(f"{name}: {line(weights)}: F1 {said.f1:.3f}, AP {said.ap50:.3f} ({each})")
 
 
 if __name__ == "__main__":

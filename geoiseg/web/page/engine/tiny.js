@@ -2,36 +2,42 @@
 
 /** @import {Bits, Plane, Prompts, Rgb, Window} from "../types.js" */
 /** @import {Features, Graphs} from "./graphs.js" */
-/** @import {Seeds} from "./prompts.js" */
+/** @import {Answer} from "./answers.js" */
+/** @import {Reading} from "./afar.js" */
 import { above, any, bits, clamped, cut, paste, plane } from "../planes.js";
-import { CLEAR, ENOUGH, surroundings } from "./boxed.js";
+import {
+  NARROWEST,
+  enlargedLogits,
+  halvedChip,
+  likeliest,
+  seenFromAfar,
+  withOthers,
+} from "./afar.js";
+import { Answers } from "./answers.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
 import { LEAST, SMALLEST, goesOn, padded, pieces } from "./pieces.js";
-import {
-  decoderInputs,
-  drawSeeds,
-  isVague,
-  moved,
-  saysNothing,
-} from "./prompts.js";
-import { depths, enlargedImage, resized } from "./vision.js";
+import { drawSeeds, isVague, moved, saysNothing } from "./prompts.js";
+import { enlargedImage, resized } from "./vision.js";
 
-/** Enlarged surroundings that are kept encoded. */
-const KEPT = 8;
+/** Enlarged surroundings, and chips seen from afar, that are kept encoded. */
+const KEPT = 12;
 
 /**
  * What is known of a chip once it is encoded.
  * @typedef {{features: Features, valid: Bits, pixels: Rgb}} Embedding
  */
-/** @typedef {{logits: Plane, score: number}} Answer */
-/** @typedef {{window: Window, piece: Plane, score: number}} Look a mask on a piece of a chip */
+/**
+ * A mask on a piece of a chip, and other readings of a vague click.
+ * @typedef {{window: Window, piece: Plane, score: number, others: Answer[]}} Look
+ */
 
 export class Tiny {
   /** @param {Graphs} graphs */
   constructor(graphs) {
     this.graphs = graphs;
+    this.answers = new Answers(graphs);
     /** @type {Map<string, Embedding>} */
     this.closeUps = new Map();
     this.numbers = new WeakMap();
@@ -80,24 +86,85 @@ export class Tiny {
     }
     // An empty mask tells less than none.
     const previous = before && any(above(before)) ? before : null;
+    if (!previous && this.graphs.hasOthers && isVague(prompts)) {
+      const readings = await this.readings(embedding, prompts);
+      const best = likeliest(readings, prompts.points[0]);
+      if (!best)
+        return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
+      return best.far ? this.drawnNear(embedding, prompts, best) : best;
+    }
+    return (await this.decided(embedding, prompts, previous))[0];
+  }
+
+  /**
+   * All that a single click may mean, seen as it is and from afar.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @returns {Promise<Reading[]>}
+   */
+  async readings(embedding, prompts) {
+    const { valid } = embedding;
+    const found = await this.decided(embedding, prompts, null);
+    if (Math.min(valid.rows, valid.cols) < NARROWEST) return found;
+    const view = await this.fromAfar(embedding);
+    const said = seenFromAfar(prompts);
+    const look = await this.look(view, said, null, null, LEAST);
+    const seeds = drawSeeds(prompts, valid, null);
+    for (const { logits, score } of [whole(look, view.valid), ...look.others]) {
+      const large = enlargedLogits(logits, valid.rows, valid.cols);
+      found.push({ logits: obedient(large, seeds, valid), score, far: true });
+    }
+    return found;
+  }
+
+  /**
+   * A reading that was seen from afar, drawn at the chip's resolution.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @param {Reading} reading
+   * @returns {Promise<Answer>}
+   */
+  async drawnNear(embedding, prompts, { logits, score }) {
+    const look = await this.look(embedding, prompts, logits, logits, LEAST);
+    const { logits: found } = whole(
+      drawn(look, embedding, prompts),
+      embedding.valid,
+    );
+    return { logits: found, score };
+  }
+
+  /**
+   * The answer of the chip itself, and behind it other readings that differ.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @param {Plane | null} previous
+   * @returns {Promise<Reading[]>}
+   */
+  async decided(embedding, prompts, previous) {
+    const { valid } = embedding;
     let near = null;
     if (previous) near = await this.closer(embedding, previous, prompts, true);
-    if (near && near.score + TRUST >= 1) return whole(near, valid);
-    let far = await this.look(
-      embedding,
-      prompts,
-      previous,
-      previous,
-      LEAST,
-      true,
-    );
+    if (near && near.score + TRUST >= 1)
+      return withOthers(whole(near, valid), []);
+    let far = await this.look(embedding, prompts, previous, previous, LEAST);
+    // The reading of which the network expects most, with the rest as its others.
+    const every = [whole(far, valid), ...far.others];
+    every.sort((one, other) => other.score - one.score);
+    const { window } = far;
+    const piece = cut(every[0].logits, window);
+    far = { window, piece, score: every[0].score, others: every.slice(1) };
     if (!near) {
-      const known = whole(far, valid).logits;
+      const known = every[0].logits;
       near = await this.closer(embedding, known, prompts, Boolean(previous));
     }
-    if (near && near.score + TRUST >= far.score) return whole(near, valid);
-    far = await this.patiently(embedding, prompts, previous, far);
-    return whole(drawn(far, embedding, prompts), valid);
+    if (near && near.score + TRUST >= far.score) {
+      return withOthers(whole(near, valid), far.others);
+    }
+    const again = await this.patiently(embedding, prompts, previous, far);
+    return withOthers(
+      whole(drawn(again, embedding, prompts), valid),
+      far.others,
+    );
   }
 
   /**
@@ -107,19 +174,10 @@ export class Tiny {
    * @param {Plane | null} previous
    * @param {Plane | null} known logits that tell about where the object is
    * @param {number} least sides of the first piece then
-   * @param {boolean} [likeliest] whether the best of several readings of a vague click is wanted
    * @returns {Promise<Look>}
    */
-  async look(
-    { features, valid },
-    prompts,
-    previous,
-    known,
-    least,
-    likeliest = false,
-  ) {
-    const vague =
-      likeliest && this.graphs.hasOthers && !previous && isVague(prompts);
+  async look({ features, valid }, prompts, previous, known, least) {
+    const vague = this.graphs.hasOthers && !previous && isVague(prompts);
     const { rows, cols } = valid;
     /** @type {Look | null} */
     let found = null;
@@ -134,7 +192,7 @@ export class Tiny {
       const part = cutFeatures(features, window);
       const said = moved(prompts, window);
       /** @type {Answer[]} */
-      const readings = await this.piece(
+      const readings = await this.answers.piece(
         part,
         cut(valid, window),
         said,
@@ -142,10 +200,14 @@ export class Tiny {
         vague,
       );
       const open = goesOn(above(readings[0].logits), window, rows, cols);
-      const best = readings.reduce((one, other) =>
-        other.score > one.score ? other : one,
+      const [{ logits, score }, ...rest] = readings;
+      const others = rest.map((other) =>
+        whole(
+          { window, piece: other.logits, score: other.score, others: [] },
+          valid,
+        ),
       );
-      found = { window, piece: best.logits, score: best.score };
+      found = { window, piece: logits, score, others };
       if (!open) break;
     }
     return /** @type {Look} */ (found);
@@ -166,14 +228,14 @@ export class Tiny {
     const { features, valid } = embedding;
     const [part, said] = [cut(valid, window), moved(prompts, window)];
     const cells = cutFeatures(features, window);
-    const [{ logits, score }] = await this.piece(
+    const [{ logits, score }] = await this.answers.piece(
       cells,
       part,
       said,
       look.piece,
       false,
     );
-    const again = { window, piece: logits, score };
+    const again = { window, piece: logits, score, others: [] };
     if (!goesOn(above(logits), window, valid.rows, valid.cols)) return again;
     const before = whole(again, valid).logits;
     return this.look(embedding, prompts, before, before, LEAST);
@@ -215,133 +277,54 @@ export class Tiny {
       return null;
     const part = cut(embedding.valid, window);
     const seeds = drawSeeds(moved(prompts, window), part, null);
-    return { window, piece: obedient(piece, seeds, part), score: look.score };
+    const score = look.score;
+    return { window, piece: obedient(piece, seeds, part), score, others: [] };
   }
 
   /**
-   * The embedding of a close-up, made now if it is not kept.
+   * The embedding of a close-up.
    * @param {Embedding} embedding
    * @param {Window} window
    * @param {number} times
    */
   async enlarged(embedding, window, times) {
     const { row, col, height, width } = window;
-    const key = [
-      this.numbers.get(embedding),
-      row,
-      col,
-      height,
-      width,
-      times,
-    ].join();
-    let near = this.closeUps.get(key);
-    if (!near) {
-      const image = enlargedImage(cut(embedding.pixels, window, 3), times);
-      near = await this.embed(
-        image,
-        repeated(cut(embedding.valid, window), times),
-      );
+    return this.scaled(embedding, [row, col, height, width, times], () => ({
+      image: enlargedImage(cut(embedding.pixels, window, 3), times),
+      valid: repeated(cut(embedding.valid, window), times),
+    }));
+  }
+
+  /**
+   * The embedding of a chip at half its resolution.
+   * @param {Embedding} embedding
+   */
+  async fromAfar(embedding) {
+    const { pixels, valid } = embedding;
+    return this.scaled(embedding, ["far"], () => halvedChip(pixels, valid));
+  }
+
+  /**
+   * The embedding of a chip at another scale, made now if it is not kept.
+   * @param {Embedding} embedding
+   * @param {(number | string)[]} how what tells it from others of the chip
+   * @param {() => {image: Rgb, valid: Bits}} seen
+   */
+  async scaled(embedding, how, seen) {
+    const key = [this.numbers.get(embedding), ...how].join();
+    let found = this.closeUps.get(key);
+    if (!found) {
+      const { image, valid } = seen();
+      found = await this.embed(image, valid);
     }
     this.closeUps.delete(key);
-    this.closeUps.set(key, near);
+    this.closeUps.set(key, found);
     if (this.closeUps.size > KEPT) {
       this.closeUps.delete(
         /** @type {string} */ (this.closeUps.keys().next().value),
       );
     }
-    return near;
-  }
-
-  /**
-   * The answers on one piece of a chip, the network's own first.
-   *
-   * A box alone names no pixel, but its own first answer does: with a click there a second
-   * answer is nearly as good as with a user's click.
-   * @param {Features} features
-   * @param {Bits} valid
-   * @param {Prompts} prompts
-   * @param {Plane | null} previous
-   * @param {boolean} others whether other readings are wanted, too
-   * @returns {Promise<Answer[]>}
-   */
-  async piece(features, valid, prompts, previous, others) {
-    const seeds = drawSeeds(prompts, valid, previous);
-    if (saysNothing(seeds)) {
-      return [{ logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 }];
-    }
-    const answers = await this.answer(features, prompts, seeds, valid, others);
-    if (!any(seeds.positive) && !previous) {
-      answers[0] = await this.clicked(
-        features,
-        prompts,
-        seeds,
-        valid,
-        answers[0],
-      );
-    }
-    return answers.map(({ logits, score }) => ({
-      logits: obedient(logits, seeds, valid),
-      score,
-    }));
-  }
-
-  /**
-   * The answer to a box with a click in the middle of the first answer. Where that looks like
-   * what lies around the box, a click on what does not is tried.
-   * @param {Features} features
-   * @param {Prompts} prompts
-   * @param {Seeds} seeds
-   * @param {Bits} valid
-   * @param {Answer} first
-   */
-  async clicked(features, prompts, seeds, valid, first) {
-    /** @param {Plane} wanted @param {Answer} answer */
-    const again = async (wanted, answer) => {
-      const said = clickMiddle(prompts, wanted, seeds);
-      if (!said) return answer;
-      const drawnAgain = drawSeeds(said, valid, answer.logits);
-      return (await this.answer(features, said, drawnAgain, valid, false))[0];
-    };
-    const answer = await again(first.logits, first);
-    const around =
-      prompts.box && surroundings(features.colour, prompts.box, valid);
-    if (!around) return answer;
-    const contrast = around.contrast(answer.logits);
-    if (contrast >= ENOUGH) return answer;
-    const wanted = around.oddPart(valid.rows, valid.cols);
-    if (!wanted) return answer;
-    const other = await again(wanted, { logits: wanted, score: first.score });
-    return around.contrast(other.logits) > contrast + CLEAR ? other : answer;
-  }
-
-  /**
-   * The answers as the network gives them.
-   * @param {Features} features
-   * @param {Prompts} prompts
-   * @param {Seeds} seeds
-   * @param {Bits} valid
-   * @param {boolean} others
-   * @returns {Promise<Answer[]>}
-   */
-  async answer(features, prompts, seeds, valid, others) {
-    const [height, width] = [padded(valid.rows), padded(valid.cols)];
-    const inputs = decoderInputs(prompts, seeds, height, width);
-    const told = await this.graphs.decode(features, inputs, others);
-    const window = { row: 0, col: 0, height: valid.rows, width: valid.cols };
-    /** @param {Float32Array} all @param {number} k */
-    const mask = (all, k) => {
-      const data = all.subarray(k * height * width, (k + 1) * height * width);
-      return cut({ rows: height, cols: width, data }, window);
-    };
-    const answers = [
-      { logits: mask(told.logits.data, 0), score: told.score.data[0] },
-    ];
-    if (others) {
-      told.alternative_scores.data.forEach((score, k) =>
-        answers.push({ logits: mask(told.alternatives.data, k), score }),
-      );
-    }
-    return answers;
+    return found;
   }
 }
 
@@ -371,28 +354,8 @@ function drawn({ window, piece, score }, { valid, pixels }, prompts) {
     window,
     piece: sharpened(piece, image, said, cut(valid, window)),
     score,
+    others: [],
   };
-}
-
-/**
- * The prompts with a click in the middle of the mask's largest part; null where it is empty.
- * @param {Prompts} prompts
- * @param {Plane} logits
- * @param {Seeds} seeds
- * @returns {Prompts | null}
- */
-function clickMiddle(prompts, logits, { negative, box }) {
-  const mask = above(logits);
-  for (let i = 0; i < mask.data.length; i++) {
-    if (negative.data[i] || (box && !box.data[i])) mask.data[i] = 0;
-  }
-  if (!any(mask)) return null;
-  const depth = depths(mask).data;
-  let at = 0;
-  for (let i = 1; i < depth.length; i++) if (depth[i] > depth[at]) at = i;
-  const y = Math.floor(at / mask.cols);
-  const middle = { x: at - y * mask.cols + 0.5, y: y + 0.5, positive: true };
-  return { points: [...prompts.points, middle], box: prompts.box };
 }
 
 /**

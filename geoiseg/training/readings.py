@@ -1,0 +1,195 @@
+"""``python -m geoiseg.training.readings``: fits how tiny weighs what a click may mean.
+
+Clicks on objects of labelled scenes, on the chip that a session would show of each; for every
+reading of a click, what is known of it and its IoU with the object. Fitted on the places that
+train, judged on those held out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from geoiseg.errors import GeoisegError
+from geoiseg.evaluate.metrics import iou
+from geoiseg.evaluate.users import USERS, make_user
+from geoiseg.models.tiny import afar
+from geoiseg.models.tiny.model import TinyModel
+from geoiseg.prompting import PixelPrompts
+from geoiseg.training.constants import line, put
+from geoiseg.training.cuts.fit import fitted
+from geoiseg.training.scene import Scene
+from geoiseg.training.scenes import read_scenes
+
+SMALLEST = 100
+"""Fewest pixels of an object in its scene."""
+ROOM = 0.95
+"""Greatest extent of an object as a share of its chip; a larger one is shown coarser."""
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clicked:
+    """All readings of one click."""
+
+    family: str
+    looks: Doubles
+    """``(n, l)`` what is known of each; the first is the chip's own answer."""
+    iou: Doubles
+    """``(n,)`` with the object."""
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True,
+              help="Labelled scenes, as for training tiny.")  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path, exists=True),
+              help="Folder with tiny's graphs and card. [default: those that ship]")  # fmt: skip
+@click.option("--objects", type=int, default=60, show_default=True, help="Most of a family.")
+@click.option("--write", is_flag=True,
+              help="Put what is better by the places held out into the source.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+def main(
+    data: Path, model: Path | None, objects: int, write: bool, seed: int, threads: int
+) -> None:
+    """Fit how the readings of a click are weighed to the weights of tiny.
+
+    Some ten minutes on one core.
+    """
+    cv2.setNumThreads(threads)
+    started = time.process_time()
+    tiny = TinyModel(model, threads)
+    try:
+        held = list(clicked(tiny, data, objects, seed, held_out=True))
+        learnt = list(clicked(tiny, data, objects, seed, held_out=False))
+    except GeoisegError as error:
+        raise click.ClickException(str(error)) from error
+    weights = tuple(round(one, 2) for one in fit(learnt))
+    before, after = worth(held, afar.WEIGHTS), worth(held, weights)
+    click.echo(f"the chip's own answer: IoU {own(held):.3f}; the best reading: {best(held):.3f}")
+    click.echo(f"as they are {line(afar.WEIGHTS)}: IoU {before:.3f}")
+    click.echo(f"fitted {line(weights)}: IoU {after:.3f}")
+    if write and after > before:
+        put(Path(afar.__file__), "WEIGHTS", weights)
+    click.echo(f"{time.process_time() - started:.0f} CPU-s")
+
+
+def clicked(
+    model: TinyModel, folder: Path, most: int, seed: int = 0, *, held_out: bool
+) -> Iterator[Clicked]:
+    """Yield first clicks on objects of labelled scenes.
+
+    Args:
+        model: The network.
+        folder: Data folder that training reads.
+        most: Objects of a family, of all its scenes in turn.
+        seed: Of the choice, and of the users' chance.
+        held_out: Of the places that are held out of training, or of all others.
+    """
+    families: dict[str, list[list[tuple[Scene, int]]]] = defaultdict(list)
+    for scene in read_scenes(folder, held_out=held_out):
+        areas = np.bincount(np.maximum(scene.ids, 0).ravel())
+        rng = np.random.default_rng([seed, *scene.name.encode()])
+        numbers = [n for n in scene.kinds if n < len(areas) and areas[n] >= SMALLEST]
+        families[scene.family].append([(scene, int(n)) for n in rng.permutation(numbers)[:most]])
+    for family, scenes in sorted(families.items()):
+        for scene, number in tqdm(list(_in_turn(scenes, most)), desc=family):
+            found = _clicked(model, scene, number, seed)
+            if found is not None:
+                yield found
+
+
+def _in_turn(scenes: Sequence[list[tuple[Scene, int]]], most: int) -> Iterator[tuple[Scene, int]]:
+    """Yield up to ``most`` objects, one of each scene and again."""
+    rounds = max((len(objects) for objects in scenes), default=0)
+    every = [objects[k] for k in range(rounds) for objects in scenes if k < len(objects)]
+    yield from every[:most]
+
+
+def _clicked(model: TinyModel, scene: Scene, number: int, seed: int) -> Clicked | None:
+    """Return the readings of a click on an object; None where the user finds nothing to click."""
+    rows, columns = np.nonzero(scene.ids == number)
+    low = np.array([columns.min(), rows.min()])
+    high = np.array([columns.max(), rows.max()]) + 1
+    side = model.info.chip_size
+    times = 1
+    while (high - low).max() > ROOM * side * times:
+        times *= 2
+    middle = (low + high) // 2
+    size = np.minimum(side * times, scene.ids.shape[::-1])
+    left, top = np.clip(middle - size // 2, 0, np.array(scene.ids.shape[::-1]) - size)
+    window = np.s_[top : top + size[1], left : left + size[0]]
+    image, valid, known, truth = _shown(scene, number, window, times)
+    user = make_user(USERS[number % len(USERS)], seed, number, *scene.name.encode())
+    nothing = np.zeros_like(truth)
+    said = user.next(truth & known, nothing, nothing, known)
+    if said is None or not said.positive:
+        return None
+    prompts = PixelPrompts(points=np.array([said.xy_pixel]), positive=np.array([True]))
+    found = model.readings(model.embed(image, valid), prompts)
+    found = [reading for reading in found if (reading.logits > 0).any()]
+    if not found:
+        return None
+    ious = [iou(reading.logits > 0, truth, known) for reading in found]
+    return Clicked(scene.family, afar.looks(found, prompts.points[0]), np.array(ious))
+
+
+def _shown(
+    scene: Scene, number: int, window: tuple[slice, slice], times: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return a chip, where it has data, where labels tell of it, and the object on it."""
+    ids = scene.ids[window]
+    size = (max(1, ids.shape[1] // times), max(1, ids.shape[0] // times))
+
+    def reduced(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    valid = reduced(255 * scene.valid[window].astype(np.uint8)) > 127
+    known = reduced(255 * (ids >= 0).astype(np.uint8)) > 127
+    truth = reduced(255 * (ids == number).astype(np.uint8)) > 127
+    return reduced(scene.image[window]), valid, known & valid, truth & known & valid
+
+
+def fit(clicks: Sequence[Clicked]) -> tuple[float, ...]:
+    """Return log-odds of the IoU of a reading, every family weighing the same."""
+    counts: dict[str, int] = defaultdict(int)
+    for one in clicks:
+        counts[one.family] += len(one.iou)
+    weight = np.concatenate([np.full(len(one.iou), 1 / counts[one.family]) for one in clicks])
+    looks = np.concatenate([one.looks for one in clicks])
+    return fitted(looks, np.concatenate([one.iou for one in clicks]), weight)
+
+
+def worth(clicks: Sequence[Clicked], weights: Sequence[float]) -> float:
+    """Return the IoU of the likeliest readings by some weights, the mean of the families."""
+    return _mean(clicks, [int(afar.expected(one.looks, weights).argmax()) for one in clicks])
+
+
+def own(clicks: Sequence[Clicked]) -> float:
+    """Return the IoU of the chip's own answers, the mean of the families."""
+    return _mean(clicks, [0] * len(clicks))
+
+
+def best(clicks: Sequence[Clicked]) -> float:
+    """Return the IoU of the best readings, the mean of the families."""
+    return _mean(clicks, [int(one.iou.argmax()) for one in clicks])
+
+
+def _mean(clicks: Sequence[Clicked], chosen: Sequence[int]) -> float:
+    families: dict[str, list[float]] = defaultdict(list)
+    for one, number in zip(clicks, chosen, strict=True):
+        families[one.family].append(float(one.iou[number]))
+    return float(np.mean([np.mean(ious) for ious in families.values()]))
+
+
+if __name__ == "__main__":
+    main()

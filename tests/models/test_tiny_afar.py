@@ -1,0 +1,105 @@
+"""A single click is looked at from afar, too, and what it may mean is weighed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoiseg.evaluate.metrics import iou
+from geoiseg.models.tiny import afar
+from geoiseg.models.tiny.afar import Reading
+from geoiseg.models.tiny.model import TinyModel, first_generation
+from geoiseg.prompting import PixelPrompts
+
+SHAPE = (300, 401)
+Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TinyModel(threads=1)
+
+
+def disk(row, col, radius):
+    return np.hypot(Y - row, X - col) < radius
+
+
+def reading(mask, score=0.8, *, far=False):
+    return Reading(np.where(mask, 6, -6).astype(np.float32), score, far)
+
+
+def click(x, y):
+    return PixelPrompts(points=np.array([[x, y]], float), positive=np.array([True]))
+
+
+def test_a_chip_from_afar_is_the_mean_of_what_has_data():
+    pixels = np.zeros((3, 3, 3), np.uint8)
+    valid = np.zeros((3, 3), bool)
+    for row, col, value in ((0, 0, 10), (0, 1, 13), (1, 1, 20), (2, 2, 200)):
+        pixels[row, col], valid[row, col] = value, True
+    half, seen = afar.halved(pixels, valid)
+    np.testing.assert_array_equal(seen, [[True, False], [False, True]])
+    np.testing.assert_array_equal(half[..., 0], [[14, 0], [0, 200]])  # 43 / 3, rounded
+
+
+def test_logits_from_afar_lie_where_they_were_seen():
+    small = np.full((150, 201), -6, np.float32)
+    small[50:100, 60:120] = 6
+    large = afar.enlarged(small, SHAPE)
+    assert large.shape == SHAPE
+    truth = np.zeros(SHAPE, bool)
+    truth[100:200, 120:240] = True
+    assert iou(large > 0, truth) > 0.97
+
+
+def test_readings_that_agree_outweigh_one_that_scores_more():
+    whole, corner = disk(150, 200, 90), disk(150, 200, 30)
+    readings = [
+        reading(corner, 0.85), reading(whole, 0.8), reading(disk(150, 202, 91), 0.8, far=True),
+        reading(disk(152, 200, 88), 0.7, far=True),
+    ]  # fmt: skip
+    first, second = afar.weighed(readings, np.array([200.0, 150.0]))
+    assert iou(first.logits > 0, whole) > 0.9
+    assert iou(second.logits > 0, corner) == 1, "the others are nearly the first"
+    assert 0 < second.score < first.score < 1
+
+
+def test_a_view_has_one_vote_however_many_of_its_readings_say_the_same():
+    """Three readings from afar of a pair of disks are no three witnesses against one disk."""
+    one, pair = disk(150, 120, 40), disk(150, 120, 40) | disk(150, 300, 40)
+    readings = [reading(one, 0.9), *(reading(pair, 0.85, far=True) for _ in range(3)),
+                reading(one, 0.85, far=True)]  # fmt: skip
+    best, *_ = afar.weighed(readings, np.array([120.0, 150.0]))
+    np.testing.assert_array_equal(best.logits > 0, one)
+
+
+def test_what_holds_nothing_is_no_reading():
+    nothing = reading(np.zeros(SHAPE, bool))
+    assert afar.weighed([nothing], np.array([9.0, 9.0])) == []
+    kept = afar.weighed([nothing, reading(disk(150, 200, 50))], np.array([200.0, 150.0]))
+    assert len(kept) == 1
+
+
+def test_a_click_is_answered_by_both_views_and_drawn_at_the_chips_resolution(model):
+    truth = disk(150, 200, 60)
+    noise = np.random.default_rng(5).normal(0, 6, (*SHAPE, 3))
+    colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)) + noise
+    embedding = model.embed(np.clip(colours, 0, 255).astype(np.uint8), np.ones(SHAPE, bool))
+    readings = model.readings(embedding, click(200, 150))
+    assert {one.far for one in readings} == {False, True}
+    masks = model.decode(embedding, click(200, 150))
+    assert len(masks.logits) <= afar.MOST
+    assert (np.diff(masks.scores) <= 0).all()
+    assert iou(masks.logits[0] > 0, truth) > 0.95
+    assert masks.logits[0, 150, 200] > 0
+
+
+def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(model):
+    image = np.full((100, 140, 3), 90, np.uint8)
+    image[30:70, 40:90] = 160
+    valid = np.ones((100, 140), bool)
+    for one in (model, first_generation()):
+        masks = one.decode(one.embed(image, valid), click(65, 50))
+        assert iou(masks.logits[0] > 0, image[..., 0] > 100) > 0.8
+    readings = model.readings(model.embed(image, valid), click(65, 50))
+    assert not any(reading.far for reading in readings)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
+
 import numpy as np
 import pytest
 
@@ -94,12 +97,31 @@ def test_a_click_is_answered_by_both_views_and_drawn_at_the_chips_resolution(mod
     assert masks.logits[0, 150, 200] > 0
 
 
-def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(model):
+def test_what_was_seen_from_afar_is_drawn_at_the_chips_resolution(model, monkeypatch):
+    truth = disk(150, 200, 60)
+    colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)).astype(np.uint8)
+    embedding = model.embed(colours, np.ones(SHAPE, bool))
+    coarse = reading(disk(152, 203, 58), far=True)
+    others = [reading(disk(150, 200, 61), 0.5), reading(disk(150, 200, 20), 0.4)]
+    monkeypatch.setattr(afar, "weighed", lambda *_: [coarse, *others])
+    masks = model.decode(embedding, click(200, 150))
+    assert iou(coarse.logits > 0, truth) < 0.95 < iou(masks.logits[0] > 0, truth)
+    assert len(masks.logits) == 2, "what is as the answer is drawn now is no other"
+
+
+def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(model, monkeypatch):
+    monkeypatch.setattr(TinyModel, "_from_afar", lambda *_: pytest.fail("looked at from afar"))
     image = np.full((100, 140, 3), 90, np.uint8)
     image[30:70, 40:90] = 160
-    valid = np.ones((100, 140), bool)
-    for one in (model, first_generation()):
-        masks = one.decode(one.embed(image, valid), click(65, 50))
-        assert iou(masks.logits[0] > 0, image[..., 0] > 100) > 0.8
-    readings = model.readings(model.embed(image, valid), click(65, 50))
-    assert not any(reading.far for reading in readings)
+    larger = np.kron(image, np.ones((2, 2, 1), np.uint8))
+    for one, chip, times in ((model, image, 1), (first_generation(), larger, 2)):
+        said = click(65 * times, 50 * times)
+        masks = one.decode(one.embed(chip, np.ones(chip.shape[:2], bool)), said)
+        assert iou(masks.logits[0] > 0, chip[..., 0] > 100) > 0.8
+
+
+def test_the_page_weighs_readings_alike():
+    """The twin of the module in JavaScript has the same numbers."""
+    page = resources.files("geoiseg.web") / "page" / "engine" / "afar.js"
+    (found,) = re.findall(r"^const WEIGHTS = \[(.*)\];$", page.read_text("utf-8"), re.MULTILINE)
+    assert tuple(float(one) for one in found.split(",")) == afar.WEIGHTS

@@ -151,11 +151,14 @@ def weighed(
     kept: list[Reading] = []
     for number in np.argsort(-likely, kind="stable").tolist():
         one = replace(readings[number], score=float(likely[number]))
-        if len(kept) < MOST and all(
-            overlap(one.logits > 0, other.logits > 0) < SAME for other in kept
-        ):
+        if len(kept) < MOST and all(differ(one, other) for other in kept):
             kept.append(one)
     return kept
+
+
+def differ(one: Reading, other: Reading) -> bool:
+    """Return whether two readings of one click say different things."""
+    return overlap(one.logits > 0, other.logits > 0) < SAME
 
 
 def masks_of(readings: Sequence[Reading]) -> Masks:

@@ -140,7 +140,8 @@ class TinyModel:
             found = afar.weighed(self.readings(embedding, prompts), prompts.points[0])
             if not found:
                 return empty_masks(valid.shape)
-            return afar.masks_of([self._drawn(embedding, prompts, found[0]), *found[1:]])
+            best = self._drawn(embedding, prompts, found[0])
+            return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
         return self._decided(embedding, prompts, previous)
 
     def readings(self, embedding: Embedding, prompts: PixelPrompts) -> list[Reading]:
@@ -169,8 +170,7 @@ class TinyModel:
         """Return a reading as it is; at the chip's resolution what was seen from afar."""
         if not reading.far:
             return reading
-        look = self._look(embedding, prompts, reading.logits, reading.logits)
-        masks = look.sharpened(embedding, prompts).masks(validity(embedding))
+        masks = self._decided(embedding, prompts, reading.logits)
         return Reading(masks.logits[0], reading.score, far=False)
 
     def _from_afar(self, embedding: Embedding) -> Embedding:

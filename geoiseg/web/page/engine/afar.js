@@ -166,7 +166,8 @@ function agreed(number, readings, masks) {
     readings.forEach((reading, other) => {
       if (reading.far !== far) return;
       const weight = Math.max(reading.score, 1e-3);
-      sum += weight * iou(masks[number], masks[other]);
+      // What is too thin to be seen at this size agrees with nothing, itself neither.
+      if (any(masks[number])) sum += weight * iou(masks[number], masks[other]);
       weights += weight;
     });
     return weights ? [sum / weights] : [];

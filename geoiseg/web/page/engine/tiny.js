@@ -125,12 +125,8 @@ export class Tiny {
    * @returns {Promise<Answer>}
    */
   async drawnNear(embedding, prompts, { logits, score }) {
-    const look = await this.look(embedding, prompts, logits, logits, LEAST);
-    const { logits: found } = whole(
-      drawn(look, embedding, prompts),
-      embedding.valid,
-    );
-    return { logits: found, score };
+    const [best] = await this.decided(embedding, prompts, logits);
+    return { logits: best.logits, score };
   }
 
   /**

@@ -47,8 +47,9 @@ QUIET = --quiet --disable-pip-version-check --no-compile
 # uv does it in a third of the time; pip does where it is too old for --python, or uv can not be had
 $(DEMO_ENV)/core: pyproject.toml
 	{ $(PYTHON) -m venv --without-pip $(DEMO_ENV) \
-	  && $(PYTHON) -m pip --python $(DEMO_ENV)/bin/python install $(QUIET) uv \
-	  && $(DEMO_ENV)/bin/uv pip install --quiet --python $(DEMO_ENV)/bin/python pip . ; } 2>/dev/null \
+	  && $(PYTHON) -m pip --python $(DEMO_ENV)/bin/python install $(QUIET) --only-binary :all: uv \
+	  && $(DEMO_ENV)/bin/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
+	    --python $(DEMO_ENV)/bin/python pip . ; } 2>/dev/null \
 	|| { $(PYTHON) -m venv $(DEMO_ENV) && $(DEMO_ENV)/bin/pip install $(QUIET) . ; }
 	touch $@
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import rasterio
 from affine import Affine
 from skimage.measure import label
 
@@ -73,3 +74,14 @@ def write_mosaic(path: Path, truth: np.ndarray, **profile: object) -> Mosaic:
     }  # fmt: skip
     write_raster(path, pixels, **options)
     return Mosaic(path, truth)
+
+
+def cut_off(path: Path, row: int) -> Path:
+    """Take the blocks away from a row of blocks on, as a broken download would."""
+    with rasterio.open(path) as whole:
+        across = -(-whole.width // whole.block_shapes[0][1])
+        places = [int(whole.get_tag_item(f"BLOCK_OFFSET_{x}_{row}", "TIFF", bidx=1))
+                  for x in range(across)]  # fmt: skip
+    with path.open("r+b") as file:
+        file.truncate(min(places) + 10)
+    return path

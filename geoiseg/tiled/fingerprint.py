@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from geoiseg.segment import hierarchy
+from geoiseg.models import ModelInfo
+from geoiseg.models.tiny import afar
+from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import (
     automatic,
     candidates,
@@ -41,6 +43,16 @@ def constants(finding: Finding, *, words: bool) -> dict[str, str]:
     if not (words or isinstance(finding, AutomaticOptions)):
         modules = BEST if finding.best else FAST
     return {name: text for module in modules for name, text in _of(module)}
+
+
+def prompted(info: ModelInfo) -> dict[str, str]:
+    """Return the constants on which prompted objects depend, as text by ``module.NAME``.
+
+    Args:
+        info: Of the model that is asked.
+    """
+    known = {"spectral.VERSION": repr(spectral.VERSION)}
+    return known | dict(_of(afar)) if info.family == "tiny" else known
 
 
 def _of(module: ModuleType) -> list[tuple[str, str]]:

@@ -25,6 +25,9 @@ FORMAT = 2
 CONSTANT = "constant "
 """How the name of a parameter begins that no option says, but the code."""
 
+CHOICE = "scales"
+"""Name of the reductions that were chosen, and why; earlier versions chose none."""
+
 TABLES = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tile (number INTEGER PRIMARY KEY, state TEXT NOT NULL, attempts INTEGER NOT NULL,
@@ -81,6 +84,23 @@ def said_before(path: Path, name: str) -> Any:
     return None if row is None else json.loads(row[0])
 
 
+def check_free(path: Path, *, resume: bool) -> None:
+    """Make sure, before anything takes time, that a run may have its ledger.
+
+    Raises:
+        LedgerError: There is an unfinished run and ``resume`` is False; or it is in use by
+            another process, or is damaged.
+    """
+    if not path.exists():
+        return
+    if not resume:
+        raise LedgerError(
+            f"{path} holds an unfinished run: go on with it (--resume, or resume=True),"
+            " or remove it"
+        )
+    _connected(path).close()
+
+
 class Ledger:
     """The record of one run. Of one thread at a time."""
 
@@ -98,38 +118,14 @@ class Ledger:
                 parameters, is in use by another process, or is damaged.
         """
         self.path = path
-        if path.exists() and not resume:
-            raise LedgerError(
-                f"{path} holds an unfinished run: go on with it (--resume, or resume=True),"
-                " or remove it"
-            )
-        check_place(self.path)
-        self._db = self._connect()
+        check_free(path, resume=resume)
+        check_place(path)
+        self._db = _connected(path)
         try:
             self._begin({"format": FORMAT, **parameters})
         except BaseException:
             self._db.close()
             raise
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            db = sqlite3.connect(self.path, timeout=0.5, check_same_thread=False)
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA cache_size = -8192")
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._trouble(error) from error
-        return db
-
-    def _trouble(self, error: sqlite3.Error) -> LedgerError:
-        if "locked" in str(error):
-            return LedgerError(f"{self.path} is in use by another run; wait for it, or stop it")
-        reason = why_failed(error, self.path)
-        hint = "; remove it to begin anew" if reason == str(error) else ""
-        return LedgerError(f"{self.path} can not be used: {reason}{hint}")
 
     def _begin(self, parameters: Mapping[str, Any]) -> None:
         wanted = {name: json.dumps(value, sort_keys=True) for name, value in parameters.items()}
@@ -145,11 +141,11 @@ class Ledger:
                 return
             found = dict(self._db.execute("SELECT name, value FROM run"))
         except sqlite3.Error as error:
-            raise self._trouble(error) from error
+            raise _trouble(error, self.path) from error
         for name in sorted({*wanted, *found}):
             if wanted.get(name) == found.get(name):
                 continue
-            if name.startswith(CONSTANT):
+            if name.startswith(CONSTANT) or (name == CHOICE and name not in found):
                 was, now = (_short(one.get(name)) for one in (found, wanted))
                 raise LedgerError(
                     f"{self.path} is of a run by another version of geoiseg, whose"
@@ -305,6 +301,29 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Return a connection that holds the file for itself."""
+    try:
+        db = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA cache_size = -8192")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise _trouble(error, path) from error
+    return db
+
+
+def _trouble(error: sqlite3.Error, path: Path) -> LedgerError:
+    if "locked" in str(error):
+        return LedgerError(f"{path} is in use by another run; wait for it, or stop it")
+    reason = why_failed(error, path)
+    hint = "; remove it to begin anew" if reason == str(error) else ""
+    return LedgerError(f"{path} can not be used: {reason}{hint}")
 
 
 def _short(text: str | None) -> str:

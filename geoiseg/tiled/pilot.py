@@ -6,12 +6,14 @@ is worth: small objects need the one, large objects the other, and each costs ti
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.errors import GeoisegError
 from geoiseg.models import DenseMaps, Model
 from geoiseg.raster import Window
 from geoiseg.segment import SHARE, EmbeddingCache, Segmenter
@@ -25,7 +27,8 @@ SIDE = 1024
 PART = 16
 """One part in so many of the raster is looked at, at most."""
 FEWEST, MOST = 2, 8
-"""Places; a raster too small for the fewest is looked at at all reductions."""
+"""Places; a raster too small for the fewest, or with too little to see, is looked at at all
+reductions."""
 ENOUGH = 0.9
 """Share of the objects to be expected that has to be found without a closer look for none to be
 taken. A lower one would lose fields: with two thirds of them left, F1 falls by 0.1."""
@@ -120,11 +123,15 @@ def choose(
         return Choice(scales, "a raster too small to choose by a few places of it")
     places: list[Place] = []
     for window in _windows(job, numbers, many):
-        place = looked_at(job, model, window, cache)
-        if place is not None:
-            places.append(place)
+        # What can not be looked at fails with its own window, which is tried again and told of.
+        with contextlib.suppress(GeoisegError):
+            place = looked_at(job, model, window, cache)
+            if place is not None:
+                places.append(place)
         if len(places) == many:
             break
+    if len(places) < FEWEST or not expected(places, scales):
+        return Choice(scales, "too little was found at a few places to choose by")
     return chosen(places, scales)
 
 

@@ -20,9 +20,9 @@ from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
-from geoiseg.tiled.fingerprint import constants
+from geoiseg.tiled.fingerprint import constants, prompted
 from geoiseg.tiled.judged import Judge, read_labels
-from geoiseg.tiled.ledger import CONSTANT, ledger_path
+from geoiseg.tiled.ledger import CHOICE, CONSTANT, ledger_path
 from geoiseg.tiled.options import OWN_COLUMNS, SIDE, MapOptions
 from geoiseg.tiled.outline_file import read_outlines
 from geoiseg.tiled.pilot import Choice
@@ -33,9 +33,6 @@ from geoiseg.tiled.window import WindowJob
 from geoiseg.tiled.wording import Wording, read_wording
 from geoiseg.tiled.worker import Job, StandIn
 from geoiseg.tiled.writer import check_mapped_format
-
-CHOICE = "scales"
-"""Name in the ledger of the reductions that were chosen, and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,13 +224,14 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         if run.choice is not None:
             values[CHOICE] = [list(run.choice.scales), run.choice.why]
         known = constants(work.automatic, words=work.words is not None)
-        values |= {CONSTANT + name: value for name, value in known.items()}
     else:
+        known = prompted(info)
         chosen = repr([group.positions for group in run.groups or ()])
         values["prompts"] = _digest(_bytes_of(Path(str(prompts))) + chosen.encode())
         del values["automatic"]
     return {
         **values,
+        **{CONSTANT + name: value for name, value in known.items()},
         "raster": run.raster.source_id,
         "bands": list(run.raster.asked),
         "stretch": [list(stretch.low), list(stretch.high)],

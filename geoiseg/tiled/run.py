@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,11 @@ from geoiseg.errors import GeoisegError
 from geoiseg.files import check_apart
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
-from geoiseg.tiled.ledger import Ledger, ledger_path, said_before
+from geoiseg.tiled.ledger import CHOICE, Ledger, check_free, ledger_path, said_before
 from geoiseg.tiled.options import DenseOptions, MapOptions
 from geoiseg.tiled.output import Tally, report, write
 from geoiseg.tiled.pilot import Choice, choose
-from geoiseg.tiled.prepare import CHOICE, Run, check_sendable, parameters, prepared
+from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared
 from geoiseg.tiled.progress import Told, progress_of
 from geoiseg.tiled.prompted import GroupResult
 from geoiseg.tiled.report import MapReport
@@ -73,53 +74,59 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     started = time.perf_counter()
     given = options or MapOptions()
     driver, threads = choose_driver(scheduler, workers, given.running.device)
-    if quicklook is not None:
-        check_place(Path(quicklook))
+    look = None if quicklook is None else Path(quicklook)
+    if look is not None:
+        check_place(look)
     with driver if isinstance(driver, Dask) else contextlib.nullcontext():
         run = prepared(raster, Path(out), model, prompts, given, (driver, threads))
-        look = None if quicklook is None else Path(quicklook)
-        check_apart(look, run.raster.name)
+        _check(run, driver, look, resume=resume)
         run = _decided(run, driver, resume=resume)
-        check_sendable(run.job, driver)
         try:
             with Ledger(ledger_path(run.out), parameters(run, prompts), resume=resume) as ledger:
-                ledger.forget_failures()
                 tally = _work(run, driver, ledger, progress)
-                write(run, ledger, tally, look)
-                told = report(run, ledger, tally, time.perf_counter() - started)
-                if not told.failures:
-                    ledger.remove()
+                return _finished(run, ledger, tally, look, started)
         finally:
             forget(run.job.key)
-    return told
+
+
+def _check(run: Run, driver: Driver, look: Path | None, *, resume: bool) -> None:
+    """Make sure that the run can begin, before a model looks at anything."""
+    check_apart(look, run.raster.name)
+    check_sendable(run.job, driver)
+    check_free(ledger_path(run.out), resume=resume)
 
 
 def _decided(run: Run, driver: Driver, *, resume: bool) -> Run:
     """Return the run with the reductions at which it looks for all objects.
 
-    What an earlier run has chosen stays, so that both parts go together.
+    What an earlier run has chosen stays, so that both parts go together. The job has another
+    key then: a worker that was asked about places keeps what it was asked with.
     """
     work = run.job.work
     if not isinstance(work, WindowJob) or work.words is not None:
         return run
     if not isinstance(work.automatic, DenseOptions):
         return run
-    before = said_before(ledger_path(run.out), CHOICE) if resume else None
+    path = ledger_path(run.out)
+    before = said_before(path, CHOICE) if resume else None
     if run.options.scales_given:
         choice = Choice(work.automatic.scales, "as they were given")
     elif before is not None:
         choice = Choice(tuple(before[0]), before[1])
+    elif resume and said_before(path, "format") is not None:
+        choice = Choice(work.automatic.scales, "")  # of another run, which the ledger refuses
     elif isinstance(run.model, StandIn) and isinstance(driver, Dask):
         choice = driver.pilot(run.job, run.numbers)
     else:
         choice = choose(work, run.model, run.numbers)
     finding = replace(work.automatic, scales=choice.scales)
-    job = replace(run.job, work=replace(work, automatic=finding))
+    job = replace(run.job, key=uuid.uuid4().hex, work=replace(work, automatic=finding))
     return replace(run, job=job, choice=choice)
 
 
 def _work(run: Run, driver: Driver, ledger: Ledger, told: bool | Told | None) -> Tally:
-    """Do all tasks that are not done, and return what was counted."""
+    """Do all tasks that are not done, those that failed among them, and return what was counted."""
+    ledger.forget_failures()
     done = {number for number, state in ledger.states().items() if state == "done"}
     left = [number for number in run.numbers if number not in done]
     backlog = Backlog(run.tasks(left), run.options.attempts, run.groups)
@@ -143,6 +150,17 @@ def _work(run: Run, driver: Driver, ledger: Ledger, told: bool | Told | None) ->
                 failed += 1
             shown.done(pixels, finished, failed)
     return tally
+
+
+def _finished(
+    run: Run, ledger: Ledger, tally: Tally, look: Path | None, started: float
+) -> MapReport:
+    """Write what was found, and return what was done; the ledger goes if nothing is left."""
+    write(run, ledger, tally, look)
+    told = report(run, ledger, tally, time.perf_counter() - started)
+    if not told.failures:
+        ledger.remove()
+    return told
 
 
 def _reason(outcome: Outcome) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 
 import geoiseg
 from geoiseg.errors import CancelledError, LedgerError
-from geoiseg.segment import hierarchy
+from geoiseg.models.tiny import afar
+from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import AutomaticOptions, MapOptions, doubt, ledger_path
-from geoiseg.tiled.fingerprint import constants
+from geoiseg.tiled.fingerprint import constants, prompted
 from geoiseg.tiled.options import DenseOptions
-from tests.mosaic import write_mosaic
+from tests.mosaic import TRANSFORM, write_mosaic
 from tests.tiled.test_dense import DenseFlood
 
 
@@ -39,17 +42,42 @@ def test_other_weights_are_refused_in_one_line_that_names_them(tmp_path, monkeyp
     assert geoiseg.segment_raster(raster, out, **given, resume=True).complete
 
 
-def test_a_ledger_of_a_version_that_kept_no_constants_is_refused(tmp_path):
+@pytest.mark.parametrize("left_out", ["constant %", "scales"])
+def test_a_ledger_of_a_version_that_kept_less_is_refused(tmp_path, left_out):
     raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
     out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128)
     given = {"model": DenseFlood(), "options": options}
     with pytest.raises(CancelledError):
         geoiseg.segment_raster(raster, out, **given, progress=stopped)
     with sqlite3.connect(ledger_path(out)) as db:
-        db.execute("DELETE FROM run WHERE name LIKE 'constant %'")
+        db.execute("DELETE FROM run WHERE name LIKE ?", (left_out,))
     db.close()
     with pytest.raises(LedgerError, match=r"another version of geoiseg.* remove it to begin anew"):
         geoiseg.segment_raster(raster, out, **given, resume=True)
+
+
+def test_prompted_objects_are_not_gone_on_with_by_another_decoder(tmp_path, monkeypatch):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    marks = tmp_path / "marks.gpkg"
+    gpd.GeoDataFrame(geometry=[shapely.Point(TRANSFORM @ (50, 50))], crs="EPSG:32631").to_file(
+        marks
+    )
+
+    def at_once(done: int, total: int, text: str) -> None:
+        raise CancelledError("enough")
+
+    given = (raster, tmp_path / "out.gpkg")
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(*given, prompts=marks, progress=at_once)
+    for module, name, value in ((afar, "WEIGHTS", (0.0,) * 6), (spectral, "VERSION", 99)):
+        monkeypatch.setattr(module, name, value)
+        short = module.__name__.rpartition(".")[2]
+        with pytest.raises(LedgerError, match=f"another version of geoiseg, whose {short}.{name}"):
+            geoiseg.segment_raster(*given, prompts=marks, resume=True)
+        monkeypatch.undo()
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(*given, prompts=marks, progress=at_once, resume=True)
+    assert set(prompted(DenseFlood().info)) == {"spectral.VERSION"}
 
 
 def test_each_way_to_map_has_its_own_constants():

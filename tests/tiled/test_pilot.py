@@ -3,6 +3,8 @@ for, and one choice for all of a run."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,11 +14,14 @@ from click.testing import CliRunner
 
 import geoiseg
 from geoiseg.cli.main import cli
-from geoiseg.errors import CancelledError, PromptError
-from geoiseg.tiled import MapOptions, pilot
+from geoiseg.errors import CancelledError, LedgerError, ModelError, PromptError
+from geoiseg.tiled import MapOptions, ledger_path, pilot, worker
+from geoiseg.tiled.drivers import Serial
 from geoiseg.tiled.pilot import Place, chosen, places_for
+from geoiseg.tiled.prepare import prepared
+from geoiseg.tiled.run import _decided
 from geoiseg.tiled.scales import Objects
-from tests.mosaic import write_mosaic
+from tests.mosaic import cut_off, write_mosaic
 from tests.tiled.test_dense import FEW, DenseFlood
 
 
@@ -96,6 +101,66 @@ def test_all_of_a_run_keeps_to_one_choice(tmp_path, monkeypatch):
     one, other = gpd.read_file(out), gpd.read_file(tmp_path / "whole.gpkg")
     assert one.drop(columns="geometry").equals(other.drop(columns="geometry"))
     assert one.geometry.geom_equals_exact(other.geometry, 0).all()
+
+
+@pytest.mark.usefixtures("small_places")
+def test_a_damaged_place_costs_its_windows_and_no_more(tmp_path):
+    raster = cut_off(fields(tmp_path / "fields.tif", 48), 2)
+    options = MapOptions(tile=256, **FEW)
+    told = geoiseg.segment_raster(
+        raster, tmp_path / "out.gpkg", model=DenseFlood(), options=options
+    )
+    assert "truncated or damaged" in told.failures[0].error
+    assert 0 < len(told.failures) < told.windows
+    assert told.objects
+    assert "by 4 places" in told.looked
+
+
+@pytest.mark.usefixtures("small_places")
+@pytest.mark.parametrize("side", [400, 128])
+def test_a_raster_where_little_is_found_is_looked_at_at_all_reductions(tmp_path, side):
+    truth = np.zeros((400, 400), np.int32)
+    truth[:side, :side] = 1
+    raster = write_mosaic(tmp_path / "in.tif", truth).path
+    score = 1.0 if side == 400 else 0.35
+    options = MapOptions(mode="fast", automatic={"min_score": score}, **FEW)
+    told = geoiseg.segment_raster(
+        raster, tmp_path / "out.gpkg", model=DenseFlood(), options=options
+    )
+    assert bool(told.objects) == (side == 128)
+    assert told.scales == (4, 2, 1)
+    assert told.looked.endswith("too little was found at a few places to choose by")
+
+
+@pytest.mark.usefixtures("small_places")
+def test_a_worker_that_was_asked_about_places_maps_with_what_was_chosen(tmp_path):
+    log = tmp_path / "log"
+    run = prepared(fields(tmp_path / "fields.tif", 48), tmp_path / "out.gpkg", DenseFlood(log=log),
+                   None, MapOptions(**FEW), (Serial(), 0))  # fmt: skip
+    assert worker.pilot(run.job, run.numbers).scales == (2,)
+    decided = _decided(run, Serial(), resume=False)
+    before = log.stat().st_size
+    worker.run_task(decided.job, worker.Task((0,)))
+    assert log.stat().st_size == before + 1
+    for job in (run.job, decided.job):
+        worker.forget(job.key)
+
+
+@pytest.mark.usefixtures("small_places")
+def test_a_run_that_can_not_begin_looks_at_no_place(tmp_path):
+    raster, out, log = fields(tmp_path / "fields.tif", 48), tmp_path / "out.gpkg", tmp_path / "log"
+    given = {"model": DenseFlood(log=log), "options": MapOptions(**FEW)}
+    given["model"].unsendable = lambda: None
+    with pytest.raises(ModelError, match="can not be sent to other processes"):
+        geoiseg.segment_raster(raster, out, **given, workers=2)
+    with closing(sqlite3.connect(ledger_path(out))) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError, match="in use by another run"):
+            geoiseg.segment_raster(raster, out, **given, resume=True)
+    with pytest.raises(LedgerError, match="holds an unfinished run"):
+        geoiseg.segment_raster(raster, out, **given)
+    assert not log.exists()
 
 
 def test_reductions_that_are_given_are_kept_to(tmp_path):

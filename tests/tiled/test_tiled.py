@@ -43,7 +43,7 @@ from geoiseg.tiled.seams import Groups, matches
 from geoiseg.tiled.tasks import Backlog
 from tests.conftest import needed
 from tests.flood_model import FloodModel
-from tests.mosaic import BIG, PIXEL, RIVER, TRANSFORM, Mosaic, make_mosaic, write_mosaic
+from tests.mosaic import BIG, PIXEL, RIVER, TRANSFORM, Mosaic, cut_off, make_mosaic, write_mosaic
 
 ROOT = Path(__file__).parents[2]
 DENSE = AutomaticOptions(spacing=8, scales=(1,))
@@ -655,13 +655,7 @@ def test_a_changed_raster_is_noticed(small, tmp_path):
 @pytest.fixture
 def damaged(small, tmp_path) -> Path:
     """The same, but the blocks of its last rows are gone."""
-    path = tmp_path / "damaged.tif"
-    write_mosaic(path, small.truth)
-    with rasterio.open(path) as whole:
-        places = [int(whole.get_tag_item(f"BLOCK_OFFSET_{x}_2", "TIFF", bidx=1)) for x in range(3)]
-    with path.open("r+b") as file:
-        file.truncate(min(places) + 10)
-    return path
+    return cut_off(write_mosaic(tmp_path / "damaged.tif", small.truth).path, 2)
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:

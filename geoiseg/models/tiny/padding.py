@@ -17,12 +17,12 @@ import numpy as np
 Field = tuple[int, int, bytes]
 """Number, wire type and content of a field of a message; a number's bytes as they stand."""
 
-GRAPH, NODE = 7, 1
-"""Numbers of fields: of a model, of its graph."""
+GRAPH, NODE, RESULT = 7, 1, 12
+"""Numbers of fields: of a model, then of its graph."""
 INPUT, OUTPUT, KIND, ATTRIBUTE = 1, 2, 4, 5
 """Of a node."""
 NAME, INTEGER, TEXT, TENSOR, INTEGERS = 1, 3, 4, 5, 8
-"""Of an attribute."""
+"""Of an attribute; a result of a graph has the first, too."""
 DATA_TYPE, RAW = 2, 9
 """Of a tensor."""
 INT64 = 7
@@ -59,15 +59,15 @@ def _padded_within(model: bytes) -> bytes:
     graph = list(_fields(whole[at][2]))
     nodes = [_node(place, field) for place, field in enumerate(graph) if field[0] == NODE]
     made = {name: node for node in nodes for name in node.outputs}
+    results = {value.decode() for number, _, field in graph if number == RESULT
+               for inner, _, value in _fields(field) if inner == NAME}  # fmt: skip
     gone = set()
     for node in nodes:
         pad = made.get(node.inputs[0]) if node.kind == "Conv" else None
         if pad is None or pad.kind != "Pad" or _readers(nodes, pad.outputs[0]) != 1:
             continue
-        sides = _sides(pad, made)
-        own = [int.from_bytes(value, "little") for number, _, value in node.attributes["pads"]
-               if number == INTEGERS]  # fmt: skip
-        if sides is None or own != [0] * 4:
+        sides = None if pad.outputs[0] in results else _sides(pad, made)
+        if sides is None or not _pads_nothing(node):
             continue
         graph[node.place] = (NODE, BYTES, _padding(graph[node.place][2], pad.inputs[0], sides))
         gone.add(pad.place)
@@ -79,6 +79,15 @@ def _padded_within(model: bytes) -> bytes:
 
 def _readers(nodes: Sequence[_Node], name: str) -> int:
     return sum(node.inputs.count(name) for node in nodes)
+
+
+def _pads_nothing(conv: _Node) -> bool:
+    """Return whether a convolution says that it pads by 0 at each side."""
+    said, automatic = (
+        [value for number, _, value in conv.attributes.get(name, []) if number == kind]
+        for name, kind in (("pads", INTEGERS), ("auto_pad", TEXT))
+    )
+    return said == [b"\0"] * 4 and automatic in ([], [b"NOTSET"])
 
 
 def _sides(pad: _Node, made: dict[str, _Node]) -> list[int] | None:
@@ -129,7 +138,7 @@ def _padding(node: bytes, source: str, sides: Sequence[int]) -> bytes:
         inner = list(_fields(value)) if number == ATTRIBUTE else []
         if (NAME, BYTES, b"pads") in inner:
             kept = [field for field in inner if field[0] != INTEGERS]
-            said = [(INTEGERS, VARINT, bytes([side])) for side in sides]
+            said = [(INTEGERS, VARINT, _as_varint(side)) for side in sides]
             fields[place] = (ATTRIBUTE, BYTES, _joined([*kept, *said]))
     return _joined(fields)
 

@@ -55,7 +55,12 @@ class MapRaster(CompanionAlgorithm):
         ):
             self.add_number(name, title, None, least=0.0, most=1.0, advanced=True)
         scales = QgsProcessingParameterString("SCALES", "Reductions to look at", "", False, True)
-        self.add(scales, "For large objects and small ones; by default 4,2,1.", advanced=True)
+        self.add(
+            scales,
+            "For large objects and small ones; by default what a few places of a large raster"
+            " ask for (fast, best), else 4,2,1.",
+            advanced=True,
+        )
         for name, title, default in (
             ("BATCH", "Points that are asked together", None),
             ("WINDOW", "Pixels across that the model sees at once", None),

@@ -305,6 +305,12 @@ def run_all(page: Any) -> None:
     raise AssertionError(f"JupyterLab does not run the notebook; it asked {asked}")
 
 
+def got_lost(page: Any) -> bool:
+    """Return whether JupyterLab waits for a cell of which its idle kernel knows nothing."""
+    idle = page.query_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    return idle is not None and "*" in page.inner_text(".jp-InputPrompt >> nth=0")
+
+
 def note_outside(shown: MapPage, url: str) -> None:
     if not url.startswith(
         (shown.server.url, "data:", "blob:", shown.server.url.replace("http", "ws"))
@@ -325,5 +331,12 @@ def load(shown: MapPage) -> None:
             wait_until="domcontentloaded",
         )
     rail, failed = ".leaflet-container .geoiseg-ui .gs-rail button", ".jp-RenderedText .ansi-red-fg"
-    page.wait_for_selector(f"{rail}, {failed}", timeout=90_000)
+    try:
+        page.wait_for_selector(f"{rail}, {failed}", timeout=45_000)
+    except Exception as error:
+        if "Timeout" not in str(error):
+            raise
+        if server.kind == "lab" and got_lost(page):
+            run_all(page)
+        page.wait_for_selector(f"{rail}, {failed}", timeout=90_000)
     assert page.locator(rail).count(), page.locator(".jp-OutputArea").all_inner_texts()

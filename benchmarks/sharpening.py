@@ -5,8 +5,9 @@
 One click in the middle of each object that is larger than a chip: seconds to the first answer
 and until it is sharp, IoU, and how far its border lies from the label's, in pixels of the raster
 (median and 90th percentile; the raster's own edge is no border). ``grown`` is the same click at
-the raster's own resolution, followed from chip to chip. ``three clicks`` is the best of up to
-three on seas and lakes, each more one in the middle of what is most wrong, sharpened. Lands are
+the raster's own resolution, followed from chip to chip; ``finished`` is what ``accept`` keeps: one
+or the other. ``three clicks`` is the best of up to three on seas and lakes, each more one in the
+middle of what is most wrong as seen, finished. Lands are
 left out: a click on a field does not say all land. ``along`` is the part of the label's border
 that the first look came near, within the band that sharpening decides anew: its share of the
 whole, how far it lay off as seen, and how far it lies off sharpened (90th percentiles).
@@ -136,20 +137,24 @@ def of_object(
     clicked(session, middle(truth))
     more = timed(session.grow)
     found["grown"] = (more, *errors(whole(session), truth))
+    session = fresh(raster, model, follow=True)
+    clicked(session, middle(truth))
+    more = timed(lambda: session.finish(native=True))
+    found["finished"] = (more, *errors(whole(session), truth))
     return found
 
 
 def of_clicks(raster: Raster, model: Model, truth: Bool) -> tuple[float, ...]:
     """Return the clicks needed, IoU, median and 90th percentile of the best of three clicks."""
-    session, best = fresh(raster, model), (0.0, 0.0, np.nan, np.nan)
+    session, best = fresh(raster, model, follow=True), (0.0, 0.0, np.nan, np.nan)
     at, on = middle(truth), True
     for number in range(1, CLICKS + 1):
         clicked(session, at, on=on)
-        seen = whole(session)
-        session.sharpen()
+        seen, first = whole(session), session.outcome
+        session.finish(native=True)
         now = errors(whole(session), truth)
         best = max(best, (float(number), *now), key=lambda one: one[1])
-        if session.steps[-1].sharpen:
+        if session.outcome is not first:
             session.undo()
         wrong = seen != truth
         if now[0] >= 0.99 or not wrong.any():
@@ -162,10 +167,12 @@ def of_clicks(raster: Raster, model: Model, truth: Bool) -> tuple[float, ...]:
     return best
 
 
-def fresh(raster: Raster, model: Model, gsd: float | None = None) -> geoiseg.Session:
-    """Return a session that does nothing by itself, and has encoded nothing."""
+def fresh(
+    raster: Raster, model: Model, gsd: float | None = None, *, follow: bool = False
+) -> geoiseg.Session:
+    """Return a session that has encoded nothing, and follows nothing by itself unless told to."""
     session = geoiseg.Session(raster, model, gsd=gsd, cache=EmbeddingCache())
-    session.follow = False
+    session.follow = follow
     return session
 
 

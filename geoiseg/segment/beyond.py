@@ -58,23 +58,23 @@ class Beyond:
             steps: All steps, the last one to be taken now.
             said: All that they say.
             before: The object before the last step.
-            start: The object before it was followed, on its own chip.
+            start: The object before it was followed, on the chip from which it is.
             watch: To follow or stop the work.
 
         Raises:
             PromptError: What was said last is no point or stroke on a chip.
             CancelledError: The user asked to stop.
         """
-        grid, size, level = self.grid, self.chip_size, before.level
-        look = self._looking(watch)
-        if steps[-1].grow:
-            options = GrowOptions(
-                chips=steps[-1].grow, partly=self.partly, watch=watch, logits=start.told
-            )
-            canvas = grow(start.frame, start.mask.array, said, grid, look, size, options)
-        else:
-            return self._amended(self._around(steps[-1], level), said, before, look, watch)
-        return self._made(Frame(level, canvas.window), canvas, before, watch)
+        last, look = steps[-1], self._looking(watch)
+        if not last.grow:
+            return self._amended(self._around(last, before.level), said, before, look, watch)
+        partly = self.partly and not last.closer  # a part of what was seen whole is worse
+        options = GrowOptions(chips=last.grow, partly=partly, watch=watch, logits=start.told)
+        if last.closer:
+            options = replace(options, watch=replace(watch, show=lambda *_: None))
+        frame, mask = start.frame, start.mask.array
+        canvas = grow(frame, mask, said, self.grid, look, self.chip_size, options)
+        return self._made(Frame(frame.level, canvas.window), canvas, before, watch)
 
     def _amended(
         self, frame: Frame, said: Prompts, before: Outcome, look: Look, watch: Watch

@@ -231,7 +231,7 @@ def _prompts(
     return PixelPrompts(points, signs, scribbles=own.scribbles)
 
 
-def said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
+def said_on(said: Prompts, frame: Frame, grid: Grid) -> Prompts:
     """Return the points and strokes that lie on a chip."""
     chip = frame.grid(grid)
     whole = chip.whole
@@ -241,7 +241,12 @@ def said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
         if isinstance(item, (Point, Scribble))
         and bool(whole.contains(Prompts((item,)).outline_pixels(chip)).all())
     )
-    return Prompts(kept).to_pixel(chip)
+    return Prompts(kept)
+
+
+def said_within(said: Prompts, frame: Frame, grid: Grid) -> PixelPrompts:
+    """Return the points and strokes that lie on a chip, in its pixels."""
+    return said_on(said, frame, grid).to_pixel(frame.grid(grid))
 
 
 def deep_points(region: BoolArray, most: int) -> NDArray[np.float64]:

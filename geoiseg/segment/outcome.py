@@ -43,6 +43,9 @@ class Step:
     its end; None for the first prompt."""
     onward: bool = False
     """Whether it goes on with sharpening that was stopped before more was said of the object."""
+    closer: bool = False
+    """Whether an object that was seen from further away is followed anew at ``gsd``, from what was
+    said first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

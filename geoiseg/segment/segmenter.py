@@ -21,6 +21,7 @@ from geoiseg.prompting import (
     PixelPrompts,
     Prompts,
     Region,
+    Text,
     around,
     holds,
     level_for_gsd,
@@ -32,6 +33,7 @@ from geoiseg.segment.beyond import Beyond
 from geoiseg.segment.canvas import Answer
 from geoiseg.segment.embeddings import EmbeddingCache, EmbeddingKey, Origin
 from geoiseg.segment.embeddings.entry import narrowed
+from geoiseg.segment.growing import said_on
 from geoiseg.segment.masks import (
     CleanOptions,
     Mask,
@@ -221,10 +223,29 @@ class Segmenter:
         if last.sharpen:
             return beyond.sharpened(steps, said, before, watch)
         start = before
-        if last.grow and before.grown is not None:  # as it was before it was followed
+        if last.closer:
+            start = self._from_nearby(last, said, watch)
+        elif last.grow and before.grown is not None:  # as it was before it was followed
             own = tuple(step for step in steps[:-1] if not step.grow and not step.sharpen)
             start = self.replay(own, watch) or before
         return beyond.followed(steps, said, before, start, watch)
+
+    def _from_nearby(self, last: Step, said: Prompts, watch: Watch) -> Outcome:
+        """Return the object on the chip around what was said first, at a step's own resolution.
+
+        Raises:
+            PromptError: That is larger than a chip there, or nothing is seen of the object.
+        """
+        grid, size = self.raster.grid, self.model.info.chip_size
+        level = level_for_gsd(grid, last.gsd)
+        first = next(one for one in said.items if one.positive and not isinstance(one, Text))
+        frame = place(grid, Prompts((first,)), size, level)
+        there = said_on(said, frame, grid)
+        if frame.level == level and there.has_positive:
+            found = self._decode(frame, there, None, watch)
+            if not found.mask.is_empty:
+                return found
+        raise PromptError("the object is not seen from nearby; sharpen it, or add a point on it")
 
     def _decided(
         self, frame: Frame, pixel: PixelPrompts, thought: NDArray[np.float32] | None, watch: Watch

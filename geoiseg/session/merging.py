@@ -183,7 +183,7 @@ def settings(base: Project, ours: Project, theirs: Project) -> dict[str, Any]:
 def steps_text(steps: Sequence[Step]) -> str:
     """Return steps as text: the same for the same ones."""
     return _text([[[prompt_to_dict(one) for one in step.prompts], step.gsd, step.grow, step.sharpen,
-                   step.middle, step.choice, step.onward]
+                   step.middle, step.choice, step.onward, step.closer]
                   for step in steps])  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def prompt_rows(
 def _said_in(step: Step, crs: Any) -> Iterator[tuple[str, bool, dict[str, Any], Any]]:
     """Yield kind, sign, definition and geometry of all that a step consists of."""
     if step.grow:
-        yield GROW, True, {"kind": GROW, "chips": step.grow}, None
+        closer = {"closer": True} if step.closer else {}
+        yield GROW, True, {"kind": GROW, "chips": step.grow, **closer}, None
     if step.sharpen:
         middle = {} if step.middle is None else {"middle": list(step.middle)}
         onward = {"onward": True} if step.onward else {}
@@ -94,7 +95,7 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
     if not 0 <= version <= VERSION:
         raise PromptError(f"a step was made with version {version} of all bands; upgrade geoiseg")
     chips = {GROW: 0, SHARPEN: 0}
-    prompts, choice, middle, onward = [], None, None, False
+    prompts, choice, middle, onward, closer = [], None, None, False, False
     for one in said:
         kind = one.get("kind") if isinstance(one, dict) else None
         if kind in chips:
@@ -105,13 +106,16 @@ def step_of(said: list[Any], gsd: float | None, spectral: Any = None) -> Step:
             chips[kind] = count
             middle = _middle(one) if kind == SHARPEN else middle
             onward = onward or (kind == SHARPEN and one.get("onward") is True)
+            closer = closer or (kind == GROW and one.get("closer") is True)
         elif kind == CHOOSE:
             choice = one.get("answer")
             if not isinstance(choice, int) or not 0 <= choice < MOST_ANSWERS:
                 raise PromptError(f"an answer is chosen by its number from 0: {one}")
         else:
             prompts.append(prompt_from_dict(one))
-    return Step(tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice, middle, onward)
+    return Step(
+        tuple(prompts), gsd, chips[GROW], version, chips[SHARPEN], choice, middle, onward, closer
+    )
 
 
 def _middle(said: dict[str, Any]) -> tuple[float, float] | None:

@@ -132,7 +132,9 @@ def _segment(
 def _go_beyond(session: Session, step: Step, watch: Watch) -> None:
     """Follow or sharpen the object in progress as a step says, through as many chips in all."""
     grown = session.outcome.grown if session.outcome else None
-    if step.grow > (grown.chips if grown else 0):
+    if step.closer:
+        session.grow(step.grow, closer=True, native=step.gsd is None, watch=_anew(watch))
+    elif step.grow > (grown.chips if grown else 0):
         session.grow(step.grow - (grown.chips if grown else 0), watch=_anew(watch))
     if step.sharpen:
         session.sharpen(

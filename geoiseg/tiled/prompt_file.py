@@ -249,7 +249,7 @@ def _object(
         scale, grow, spectral, sharp = gsd, 0, 0, 0
         choice: int | None = None
         middle: tuple[float, float] | None = None
-        onward = False
+        onward = closer = False
         for number, row in zip((group.index + 1).tolist(), _rows_of(group), strict=True):
             try:
                 own_gsd = _gsd(row.get("gsd")) if "gsd" in meant else None
@@ -265,9 +265,11 @@ def _object(
             spectral = max(spectral, step.spectral)
             choice = step.choice if choice is None else choice
             middle, onward = step.middle or middle, step.onward or onward
+            closer = step.closer or closer
         if said or grow or sharp or choice is not None:
             prompts = tuple(prompt for prompt, _ in said)
-            steps.append(Step(prompts, scale, grow, spectral, sharp, choice, middle, onward))
+            done = grow, spectral, sharp, choice, middle, onward, closer
+            steps.append(Step(prompts, scale, *done))
             origins.append(tuple(number for _, number in said))
     first = rows.iloc[0]
     label = plain_value(first.get("label"))

@@ -14,7 +14,7 @@ from typing import Any
 from geoiseg.errors import CancelledError
 from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray
-from geoiseg.segment import Mask, Outcome, Watch
+from geoiseg.segment import Mask, Outcome, Step, Watch
 from geoiseg.session.beyond import Detail
 from geoiseg.widget.choosing import Choosing
 from geoiseg.widget.looks import Looks
@@ -136,7 +136,7 @@ class Finishing(Choosing, Looks):
                 self.scene.forget_mask()
             self.refresh()
         if session.outcome is not begun:
-            self._say(_done(session.outcome, whole=whole))
+            self._say(_done(session.steps, session.outcome, whole=whole))
 
     def _draw_partly(self, frame: Frame, array: BoolArray) -> None:
         if self.session.outcome is None:
@@ -226,7 +226,7 @@ class Finishing(Choosing, Looks):
                 return
             middle = self._view_middle()
             whole = session.sharpen(native=self._native, middle=middle, watch=watch)
-            self._say(_done(session.outcome, whole=whole))
+            self._say(_done(session.steps, session.outcome, whole=whole))
 
         self._ask(change, wait=wait, stoppable=True)
 
@@ -253,8 +253,9 @@ class _Pictures:
         self._next = now + max(SHOWN_EVERY, (now - begun) / SHARE)
 
 
-def _done(outcome: Outcome | None, *, whole: bool) -> str:
+def _done(steps: tuple[Step, ...], outcome: Outcome | None, *, whole: bool) -> str:
     """Return what to tell of an object that was looked at chip by chip."""
     chips = outcome.grown.chips if outcome is not None and outcome.grown else 0
     rest = "" if whole else "; the rest is as it was seen: D sharpens all, F follows further"
-    return f"Looked at {chips} chips along the border{rest}"
+    where = "from nearby" if steps and steps[-1].closer else "along the border"
+    return f"Looked at {chips} chips {where}{rest}"

@@ -53,6 +53,7 @@ def at(session: Session, col: float, row: float) -> list[float]:
 
 def on_lake(path: Path) -> Session:
     session = Session(path, FloodModel())
+    session.follow = False  # its border is sharpened then
     session.add_point(*at(session, SIZE * 0.18, SIZE / 2))
     return session
 
@@ -168,6 +169,7 @@ def test_a_batch_tells_what_it_does_with_an_object_and_is_stopped(
     session.save(tmp_path / "lake.gpkg")
     objects = read_prompts(tmp_path / "lake.gpkg", session.raster.grid)
     other, told = Session(lake, FloodModel()), []
+    other.follow = False
     segment_objects(other, objects, sharpen=True, watch=Watch(told.append))
     assert any(one.startswith("sharpening, chip 2 of") for one in told)
     with pytest.raises(CancelledError, match="stopped amid object"):
@@ -241,13 +243,13 @@ def test_the_map_goes_on_by_itself(lake: Path) -> None:
         assert session.outcome is not None
         done(m)
         assert session.outcome.frame.level == 0
-        assert "chips along the border" in m.toolbar.status["note"]
+        assert "chips from nearby" in m.toolbar.status["note"]
         assert "phase" not in m.toolbar.status
         m.undo()
         assert session.outcome.frame.level > 0
         assert not m.finishing, "what was undone is not done again"
         m.accept("lake")
-        assert session.accepted[0].steps[-1].sharpen
+        assert session.accepted[0].steps[-1].closer
 
 
 def done(m: SegmentMap) -> None:
@@ -372,6 +374,7 @@ class Failing(FloodModel):
 
 def test_why_it_is_not_finished_is_told_and_what_is_there_is_kept(lake: Path) -> None:
     session = Session(lake, Failing())
+    session.follow = False
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
         m.add_point(*at(session, SIZE * 0.18, SIZE / 2))
         seen = session.geometry

@@ -45,7 +45,7 @@ def test_a_click_becomes_sharp_by_itself(open_map: Open, voila: Server) -> None:
     middle = lonlat(UTM, CRS, SIZE / 2, SIZE / 2)
     m.click(*middle)
     sharp = m.until(lambda s: s["level"] == 0 and not s["finishing"], patience=60)
-    assert "along the border" in sharp["status"]["note"]
+    assert "from nearby" in sharp["status"]["note"]
     radius = np.sqrt(sharp["area"] / np.pi) / 0.5
     assert abs(radius - SIZE * 0.3) < 6
     m.key("Control+z")

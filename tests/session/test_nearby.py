@@ -151,3 +151,13 @@ def test_chips_are_counted_where_the_object_is() -> None:
     mask[:64, :64] = mask[200, 200] = True
     assert chips_over(mask, 2, 256) == 5
     assert chips_over(~mask & False, 2, 256) == 0
+
+
+def test_following_what_was_sharpened_leaves_it_where_it_is(
+    two_lakes: tuple[Path, np.ndarray],
+) -> None:
+    session = on_it(two_lakes[0])
+    before = session.geometry
+    session.sharpen()
+    session.grow()
+    assert session.geometry.equals(before)

@@ -103,7 +103,7 @@ def _of_both_sides(chains: Chains) -> tuple[NDArray[np.float64], Index]:
     one = np.repeat(first, some)
     place = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
     place = np.where(turned[one], size[one] - 1 - place, place)
-    at = chains.start[one] + (place + turn[one]) % size[one]
+    at = chains.start[one] + _round(place + turn[one], size[one])
     start = np.append(0, np.cumsum(some))
     half = Chains(chains.middle[at], chains.right[at], start, chains.closed[first],
                   np.arange(len(first)))  # fmt: skip
@@ -179,7 +179,7 @@ def _chains(middle: Places, right: Places, ring: Index) -> Chains:
     size = end - begin
     full = size + some
     place = np.arange(full.sum()) - np.repeat(np.cumsum(full) - full, full)
-    at = np.repeat(begin, full) + (place + np.repeat(turn, full)) % np.repeat(size, full)
+    at = np.repeat(begin, full) + _round(place + np.repeat(turn, full), np.repeat(size, full))
     # A corner amid a ring is written twice: the end of one chain, the beginning of the next.
     inner = stays[at] & (place > 0) & (place < np.repeat(size, full))
     twice = np.repeat(np.arange(len(at)), 1 + inner)
@@ -223,35 +223,56 @@ def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
     number, size = chains.number, np.diff(chains.start)
     slot = np.arange(len(number)) + ROOM * (2 * number + 1)
     count = len(number) + 2 * ROOM * len(size)
-    middle, right = np.zeros(count, np.complex128), np.zeros(count, np.complex128)
-    middle[slot], right[slot] = chains.middle, chains.right
-    moved, pull = np.zeros(count), np.zeros(count)
-    moved[slot], pull[slot] = np.where(unknown, 0.0, shift), unknown * RATE
     rim, source = _repeated(chains, size)
-    middle[rim], right[rim] = middle[source], right[source]
-    across, down = right.real * pull, right.imag * pull
-    inside = np.arange(len(number)) - chains.start[number]
-    reach = np.minimum(inside, size[number] - 1 - inside)
-    near = np.flatnonzero(~chains.closed[number] & (reach < ROOM) & (reach > 0))
-    near_slot, near_reach = slot[near], reach[near]
+    near, near_reach = _near_ends(chains, size)
+    near_slot = slot[near]
+
+    def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values with room between the chains, closed ones going round in it."""
+        wide = np.zeros(count)
+        wide[slot] = values
+        wide[rim] = wide[source]
+        return wide
+
+    moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
+    axes = [(spread(middle), spread(right)) for middle, right in (
+        (chains.middle.real, chains.right.real), (chains.middle.imag, chains.right.imag))]  # fmt: skip
     for step in REACHES:
         moved[rim] = moved[source]
-        here = right * moved
-        here += middle
         k, core = 2 * step, slice(2 * step, count - 2 * step)
-        # The same sums from either side of a border, to the last bit.
-        way = here[k - step : count - k - step] + here[k + step : count - k + step]
-        way *= 4
-        way -= here[: count - 2 * k] + here[2 * k :]
-        way /= 6
-        way -= here[core]
         few = near_reach < k
         at, apart = near_slot[few], np.minimum(near_reach[few], step)
-        way[at - k] = (here[at - apart] + here[at + apart]) / 2 - here[at]
-        moved[core] += way.real * across[core] + way.imag * down[core]
+        goes = np.zeros(count - 2 * k)
+        for middle, right in axes:
+            here = right * moved
+            here += middle
+            # The same sums from either side of a border, to the last bit.
+            way = here[k - step : count - k - step] + here[k + step : count - k + step]
+            way *= 4
+            way -= here[: count - 2 * k] + here[2 * k :]
+            way *= 1 / 6
+            way -= here[core]
+            way[at - k] = (here[at - apart] + here[at + apart]) / 2 - here[at]
+            way *= right[core]
+            goes += way
+        goes *= pull[core]
+        moved[core] += goes
         np.clip(moved, -LIMIT, LIMIT, out=moved)
-    places: Places = (middle + moved * right)[slot]
+    kept = moved[slot]
+    places: Places = chains.right * kept
+    places += chains.middle
     return places
+
+
+def _near_ends(chains: Chains, size: Index) -> tuple[Index, Index]:
+    """Return the vertices near the ends of open chains, and how far from the nearer one."""
+    start, many = chains.start[:-1][~chains.closed, None], size[~chains.closed, None]
+    inside = np.arange(1, ROOM)
+    first = inside <= (many - 1) // 2  # of a short chain each belongs to one end
+    last = inside <= (many - 2) // 2
+    near = np.concatenate([(start + inside)[first], (start + many - 1 - inside)[last]])
+    reach = np.broadcast_to(inside, first.shape)
+    return near, np.concatenate([reach[first], reach[last]])
 
 
 def _repeated(chains: Chains, size: Index) -> tuple[Index, Index]:
@@ -274,14 +295,20 @@ def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index
     size = np.diff(chains.start)
     full = size + chains.closed
     chain = np.repeat(np.arange(len(size)), full)
-    place = np.arange(len(chain)) - np.repeat(np.cumsum(full) - full, full)
-    at = chains.start[chain] + place % size[chain]
+    at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
+    again = np.cumsum(full)[chains.closed] - 1
+    at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
     line = places[at].view(np.float64).reshape(-1, 2)
     thin = shapely.simplify(
         shapely.linestrings(line, indices=chain), SLACK, preserve_topology=False
     )
     xy, chain = shapely.get_coordinates(thin, return_index=True)
     return xy, chain
+
+
+def _round(place: Index, size: Index) -> Index:
+    """Return places below twice a size, counted round."""
+    return np.subtract(place, size, out=place, where=place >= size)
 
 
 def _way_round(chains: Chains) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:

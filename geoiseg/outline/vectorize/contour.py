@@ -235,8 +235,10 @@ def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
         return wide
 
     moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
-    axes = [(spread(middle), spread(right)) for middle, right in (
-        (chains.middle.real, chains.right.real), (chains.middle.imag, chains.right.imag))]  # fmt: skip
+    axes = [
+        (spread(chains.middle.real), spread(chains.right.real)),
+        (spread(chains.middle.imag), spread(chains.right.imag)),
+    ]
     for step in REACHES:
         moved[rim] = moved[source]
         k, core = 2 * step, slice(2 * step, count - 2 * step)

@@ -8,41 +8,28 @@ object as it was before is kept beside it: a prompt that means the whole of it g
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-from geoiseg.errors import CancelledError, PromptError, SessionError
-from geoiseg.models import ModelInfo
-from geoiseg.prompting import Box, Point, Prompt, Prompts, Region, Scribble, holds, level_for_gsd
-from geoiseg.segment import Outcome, Step, Watch, since_drawn, touched_border
+from geoiseg.errors import CancelledError, SessionError
+from geoiseg.prompting import Point, Prompt, Prompts, Scribble, holds, level_for_gsd
+from geoiseg.segment import Outcome, Step, Watch, since_drawn
 from geoiseg.segment.growing import MOST_CHIPS
 from geoiseg.segment.outcome import taken
 from geoiseg.session.core import Core, Seen, State
-from geoiseg.session.nearby import believed, chips_over
+from geoiseg.session.finishing import (
+    Finisher,
+    Pace,
+    after,
+    anew,
+    as_far,
+    ends_unsaid,
+    is_coarse,
+    is_cut,
+    sharpening,
+)
 
-LIGHT = 20_000_000
-"""Parameters below which a model takes tenths of a second for a chip on a processor."""
 Detail = Literal["native", "seen"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How many chips are looked at without being asked for.
-
-    Counted in chips, never in seconds, so that the same clicks give the same object anywhere.
-    """
-
-    at_once: int
-    """Chips that an object is followed through as part of a click."""
-    follow: int
-    """Chips that it is followed through in all, when it is finished."""
-    sharpen: int
-    """Chips along its border, when it is finished."""
-
-    @classmethod
-    def of(cls, model: ModelInfo) -> Pace:
-        """Return what keeps a click with a model under about a second on a processor."""
-        return cls(4, 100, 1000) if model.parameters < LIGHT else cls(1, 12, 60)
 
 
 class GoingOn(Core):
@@ -92,9 +79,9 @@ class GoingOn(Core):
             done = state.outcome.grown.chips if state.outcome.grown else 0
             said, seen = self._plain(state)
             if closer and not said[-1].closer:
-                step = _closer(said[-1], chips, native=native)
+                step = anew(said[-1], chips, native=native)
             else:
-                step = replace(_after(said), grow=done + chips, closer=said[-1].closer)
+                step = replace(after(said), grow=done + chips, closer=said[-1].closer)
             outcome = self.segmenter.run((*said, step), seen, watch)
             self._history.push(replace(state, steps=(*said, step), outcome=outcome))
             return outcome.grown is None or not outcome.grown.full
@@ -145,9 +132,9 @@ class GoingOn(Core):
                 return True
             else:
                 segmenter = self.segmenter
-                step = _sharpening(before[-1], chips, native=native, middle=middle)
+                step = sharpening(before[-1], chips, native=native, middle=middle)
             outcome = segmenter.run((*before, step), state.outcome, watch)
-            steps = (*before, _as_far(step, outcome))
+            steps = (*before, as_far(step, outcome))
             self._history.push(replace(state, steps=steps, outcome=outcome))
             return outcome.grown is None or not outcome.grown.full
 
@@ -184,7 +171,8 @@ class GoingOn(Core):
         if begun.outcome.unfinished is not None:
             made = self._resumed(begun, watch, middle)
         else:
-            made = self._finished(steps, outcome, watch, native=native, middle=middle)
+            finisher = Finisher(self.segmenter, self.follow, native, middle)
+            made = finisher.finish(steps, outcome, watch)
         done = made is None or made[1].grown is None or not made[1].grown.full
         if watch.cancelled():
             done = False
@@ -203,56 +191,6 @@ class GoingOn(Core):
                 self._history.push(now)
         return done
 
-    def _finished(
-        self, steps: tuple[Step, ...], outcome: Outcome, watch: Watch, *, native: bool,
-        middle: tuple[float, float] | None,
-    ) -> tuple[tuple[Step, ...], Outcome] | None:  # fmt: skip
-        """Return the object with the steps that finish it; None where nothing was to be done."""
-        pace, plain, said = Pace.of(self.model.info), outcome, steps
-        segmenter = replace(self.segmenter, partly=True)
-        try:
-            if self.follow and _ends_unsaid(steps) and self._cut(outcome):
-                step = replace(_after(steps), grow=pace.follow)
-                outcome = segmenter.run((*steps, step), outcome, watch)
-                steps = (*steps, _as_far(step, outcome))
-            near = self._from_nearby(said, outcome, watch, native=native)
-            if near is not None:
-                return near
-            if self._coarser(steps, outcome, native=native) and not watch.cancelled():
-                step = _sharpening(steps[-1], pace.sharpen, native=native, middle=middle)
-                outcome = segmenter.run((*steps, step), outcome, watch)
-                steps = (*steps, _as_far(step, outcome))
-        except CancelledError:
-            pass
-        return None if outcome is plain else (steps, outcome)
-
-    def _from_nearby(
-        self, said: tuple[Step, ...], seen: Outcome, watch: Watch, *, native: bool
-    ) -> tuple[tuple[Step, ...], Outcome] | None:
-        """Return the object followed anew at the resolution that is wanted, with its steps.
-
-        None where that is not to be done, takes too many chips, or is not to be believed.
-
-        Args:
-            said: What the user said.
-            seen: The object from afar.
-            watch: To follow or stop the work.
-            native: Whether the raster's own resolution is wanted.
-        """
-        step = _closer(said[-1], Pace.of(self.model.info).follow, native=native)
-        size, level = self.model.info.chip_size, level_for_gsd(self.raster.grid, step.gsd)
-        if not (self.follow and _ends_unsaid(said)) or seen.level <= level or self._cut(seen):
-            return None
-        if chips_over(seen.mask.array, seen.level - level, size) > step.grow or watch.cancelled():
-            return None
-        try:
-            found = self.segmenter.run((*said, step), seen, watch)
-        except PromptError:
-            return None
-        if not believed(found, seen, said, self.raster):
-            return None
-        return (*said, step), found
-
     def _resumed(
         self, begun: State, watch: Watch, middle: tuple[float, float] | None
     ) -> tuple[tuple[Step, ...], Outcome] | None:
@@ -265,15 +203,15 @@ class GoingOn(Core):
             outcome = segmenter.run((*before, step), begun.outcome, watch)
         except CancelledError:
             return None
-        return (*before, _as_far(step, outcome)), outcome
+        return (*before, as_far(step, outcome)), outcome
 
     def _followed(
         self, steps: tuple[Step, ...], outcome: Outcome | None, watch: Watch | None
     ) -> tuple[tuple[Step, ...], Outcome | None, Seen | None]:
         """Return steps and object after a click, followed as far as a click may take."""
-        if outcome is None or not _ends_unsaid(steps) or not self._cut(outcome):
+        if outcome is None or not ends_unsaid(steps) or not is_cut(outcome, self.raster.grid):
             return steps, outcome, None
-        step = replace(_after(steps), grow=Pace.of(self.model.info).at_once)
+        step = replace(after(steps), grow=Pace.of(self.model.info).at_once)
         found = self.segmenter.run((*steps, step), outcome, watch)
         return (*steps, step), found, Seen(steps, outcome, found)
 
@@ -322,27 +260,13 @@ class GoingOn(Core):
         state = self._state
         if state.outcome is None:
             return False
-        return self._coarser(state.steps, state.outcome, native=native)
-
-    def _coarser(self, steps: tuple[Step, ...], outcome: Outcome, *, native: bool) -> bool:
-        wanted = 0 if native else level_for_gsd(self.raster.grid, steps[-1].gsd)
-        return not outcome.mask.is_empty and (
-            outcome.level > wanted or outcome.unfinished is not None
-        )
+        return is_coarse(state.steps, state.outcome, self.raster.grid, native=native)
 
     @property
     def goes_on(self) -> bool:
         """Whether the object meets its chip's border where the raster goes on: see ``grow``."""
         outcome = self._state.outcome
-        return outcome is not None and self._cut(outcome)
-
-    def _cut(self, outcome: Outcome) -> bool:
-        if outcome.mask.is_empty:
-            return False
-        if outcome.grown is not None:
-            return outcome.grown.full
-        sides = outcome.frame.open_sides(self.raster.grid)
-        return touched_border(outcome.mask.array, sides) > 0
+        return outcome is not None and is_cut(outcome, self.raster.grid)
 
     def _is_given(self, state: State) -> bool:
         """Return whether the object is as somebody drew it, or as it was accepted."""
@@ -353,34 +277,9 @@ class GoingOn(Core):
         return bool(editing) and editing[0].steps == state.steps
 
 
-def _ends_unsaid(steps: tuple[Step, ...]) -> bool:
-    """Return whether nothing says where the object ends: no box, outline or choice."""
-    own = since_drawn(steps)
-    said = [item for step in own for item in step.prompts]
-    told = any(step.choice is not None or step.grow or step.sharpen for step in own)
-    return not told and not any(isinstance(item, (Box, Region)) for item in said)
-
-
 def _chips(steps: tuple[Step, ...]) -> int:
     """Return through how many chips an object was followed and sharpened."""
     return sum(step.grow + step.sharpen for step in steps)
-
-
-def _after(steps: tuple[Step, ...]) -> Step:
-    """Return a step at the scale of the last, to be filled in."""
-    return Step((), steps[-1].gsd, spectral=steps[-1].spectral)
-
-
-def _closer(last: Step, chips: int, *, native: bool) -> Step:
-    gsd = None if native else last.gsd
-    return Step((), gsd, chips, last.spectral, closer=True)
-
-
-def _sharpening(
-    last: Step, chips: int, *, native: bool, middle: tuple[float, float] | None
-) -> Step:
-    gsd = None if native else last.gsd
-    return Step((), gsd, spectral=last.spectral, sharpen=chips, middle=middle)
 
 
 def _going_on(
@@ -395,13 +294,3 @@ def _going_on(
         return steps[:-1], replace(last, sharpen=last.sharpen + chips)
     stopped = next(step for step in reversed(steps) if step.sharpen)
     return steps, replace(stopped, sharpen=chips, middle=middle, onward=True)
-
-
-def _as_far(step: Step, outcome: Outcome) -> Step:
-    """Return a step that does the same again at replay: as far as it came, where it was stopped."""
-    grown = outcome.grown
-    if grown is None or not grown.full:
-        return replace(step, middle=None)  # the order changes nothing of the whole
-    if step.grow:
-        return replace(step, grow=max(1, grown.chips))
-    return replace(step, sharpen=max(1, grown.chips))

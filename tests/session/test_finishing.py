@@ -17,7 +17,7 @@ from geoiseg.errors import CancelledError, ModelError, PromptError
 from geoiseg.models.registry import get_model
 from geoiseg.prompting import Box, Point
 from geoiseg.segment import Watch
-from geoiseg.session.beyond import Pace
+from geoiseg.session.finishing import Pace
 from geoiseg.session.prompt_rows import step_of
 from geoiseg.tiled.batch import segment_objects
 from geoiseg.tiled.prompt_file import read_prompts

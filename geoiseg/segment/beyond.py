@@ -29,6 +29,8 @@ from geoiseg.segment.watch import Watch
 
 SHOWN = 16_000_000
 """Pixels at which an object that is kept in tiles is shown, at most."""
+ANEW = 64_000_000
+"""Pixels of the box around an object that is followed anew, at most; else it is sharpened."""
 Decide = Callable[
     [Frame, PixelPrompts, NDArray[np.float32] | None, Watch], tuple[Answer, BoolArray]
 ]
@@ -71,7 +73,8 @@ class Beyond:
         partly = self.partly and not last.closer  # a part of what was seen whole is worse
         options = GrowOptions(chips=last.grow, partly=partly, watch=watch, logits=start.told)
         if last.closer:
-            options = replace(options, watch=replace(watch, show=lambda *_: None))
+            unseen = replace(watch, show=lambda *_: None)
+            options = replace(options, watch=unseen, pixels=ANEW)
         frame, mask = start.frame, start.mask.array
         canvas = grow(frame, mask, said, self.grid, look, self.chip_size, options)
         return self._made(Frame(frame.level, canvas.window), canvas, before, watch)

@@ -126,7 +126,12 @@ class Segmenter:
         outcome: Outcome | None = None
         for n in range(1, len(steps) + 1):
             if any(prompt.positive for step in steps[:n] for prompt in step.prompts):
-                outcome = self.run(steps[:n], outcome, watch)
+                try:
+                    outcome = self.run(steps[:n], outcome, watch)
+                except PromptError:
+                    if not steps[n - 1].closer or outcome is None:
+                        raise
+                    # This model sees nothing of it from nearby: it stays as it was seen.
         return outcome
 
     def _as_given(self, region: Region, gsd: float | None, watch: Watch) -> Outcome:
@@ -238,12 +243,12 @@ class Segmenter:
         """
         grid, size = self.raster.grid, self.model.info.chip_size
         level = level_for_gsd(grid, last.gsd)
-        first = next(one for one in said.items if one.positive and not isinstance(one, Text))
-        frame = place(grid, Prompts((first,)), size, level)
-        there = said_on(said, frame, grid)
-        if frame.level == level and there.has_positive:
-            found = self._decode(frame, there, None, watch)
-            if not found.mask.is_empty:
+        on = [one for one in said.items if one.positive and not isinstance(one, Text)]
+        frame = place(grid, Prompts((on[0],)), size, level) if on else None
+        if frame is not None and frame.level == level:
+            there = said_on(said, frame, grid)
+            found = self._decode(frame, there, None, watch) if there.has_positive else None
+            if found is not None and not found.mask.is_empty:
                 return found
         raise PromptError("the object is not seen from nearby; sharpen it, or add a point on it")
 

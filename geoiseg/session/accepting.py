@@ -59,7 +59,8 @@ class Accepting(Covering):
         Args:
             label: Class or name; when refining a feature, None keeps its label.
             watch: To follow or stop following and sharpening; stopped, nothing is accepted, the
-                object is as far as it came, and accepted again it goes on from there.
+                object is as far as it came, and accepted again it goes on from there,
+                or follows it anew from the beginning.
             **attributes: The user's own columns. One called ``watch`` is one if it is no Watch.
 
         Raises:

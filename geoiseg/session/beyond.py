@@ -77,11 +77,17 @@ class GoingOn(Core):
             if state.outcome is None:
                 raise SessionError("there is no object to follow yet: add a point or a box first")
             done = state.outcome.grown.chips if state.outcome.grown else 0
-            said, seen = self._plain(state)
-            if closer and not said[-1].closer:
+            near = state.steps[-1].closer
+            said, seen = (state.steps, state.outcome) if near else self._plain(state)
+            begun = [one for one in since_drawn(said) if one.closer]
+            if near and not is_cut(state.outcome, self.raster.grid):
+                return True
+            if begun and (near or not closer):
+                step = replace(begun[-1], grow=done + chips)
+            elif closer:
                 step = anew(said[-1], chips, native=native)
             else:
-                step = replace(after(said), grow=done + chips, closer=said[-1].closer)
+                step = replace(after(said), grow=done + chips)
             outcome = self.segmenter.run((*said, step), seen, watch)
             self._history.push(replace(state, steps=(*said, step), outcome=outcome))
             return outcome.grown is None or not outcome.grown.full
@@ -166,7 +172,7 @@ class GoingOn(Core):
         if begun.outcome is None or begun.outcome.mask.is_empty or self._is_given(begun):
             return True
         steps, outcome = self._plain(begun)
-        if outcome is None:
+        if outcome is None or self._is_finished(begun, native=native):
             return True
         if begun.outcome.unfinished is not None:
             made = self._resumed(begun, watch, middle)
@@ -179,7 +185,8 @@ class GoingOn(Core):
         if made is None or (watch.cancelled() and not keep()):
             return done
         with self._lock:
-            if self._state is not begun or _chips(made[0]) < _chips(begun.steps):
+            sooner = watch.cancelled() and _chips(made[0]) < _chips(begun.steps)
+            if self._state is not begun or sooner:
                 return False  # another object by now, or stopped before it was as far as before
             if begun.before is None and begun.outcome.unfinished is not None:
                 steps, outcome = begun.steps, begun.outcome
@@ -190,6 +197,14 @@ class GoingOn(Core):
             else:
                 self._history.push(now)
         return done
+
+    def _is_finished(self, state: State, *, native: bool) -> bool:
+        """Return whether an object was finished by itself before, to its end."""
+        outcome, before = state.outcome, state.before
+        if outcome is None or before is None or not before.apart:
+            return False
+        stopped = outcome.grown is not None and outcome.grown.full
+        return not stopped and not self.coarser(native=native)
 
     def _resumed(
         self, begun: State, watch: Watch, middle: tuple[float, float] | None
@@ -228,8 +243,9 @@ class GoingOn(Core):
         """Return the steps and the object that prompts given now go on from.
 
         Points and strokes on what was followed or sharpened by itself change their surroundings
-        alone, where they lie beyond the chip that the object was seen on, or are given at a finer
-        scale; else the object is seen again with all that was said.
+        alone, where they lie beyond the chip that the object was seen on, are given at a finer
+        scale, or take something of what was followed anew; else the object is seen again with all
+        that was said.
         """
         state = self._state
         steps, outcome = self._plain(state)
@@ -239,7 +255,9 @@ class GoingOn(Core):
         finer = gsd is not None and level_for_gsd(grid, gsd) < outcome.frame.level
         beyond = not holds(outcome.frame, grid, Prompts(prompts))
         local = all(isinstance(one, (Point, Scribble)) for one in prompts)
-        return (state.steps, state.outcome) if local and (finer or beyond) else (steps, outcome)
+        takes = state.steps[-1].closer and not any(one.positive for one in prompts)
+        here = local and (finer or beyond or takes)
+        return (state.steps, state.outcome) if here else (steps, outcome)
 
     @property
     def first_seen(self) -> Outcome | None:

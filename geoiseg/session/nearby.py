@@ -8,8 +8,9 @@ it holds what was seen, and what it adds looks like that and not like the surrou
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geoiseg.prompting import Point, Prompts
+from geoiseg.prompting import Point, Prompts, Scribble
 from geoiseg.raster import BoolArray, Grid, Raster
 from geoiseg.segment import Mask, Outcome, Step
 from geoiseg.segment.dates import Picture, shown
@@ -34,9 +35,10 @@ def chips_over(mask: BoolArray, levels: int, chip_size: int) -> int:
         levels: How many levels finer.
         chip_size: Side of a chip in pixels; it decides on the middle half.
     """
-    rows, cols = np.nonzero(mask)
     side = max(1, (chip_size // 2) >> levels)
-    return len(np.unique(rows // side * (mask.shape[1] // side + 1) + cols // side))
+    rows = np.add.reduceat(mask, np.arange(0, mask.shape[0], side), axis=0, dtype=np.int32)
+    cells = np.add.reduceat(rows, np.arange(0, mask.shape[1], side), axis=1)
+    return int(np.count_nonzero(cells))
 
 
 def believed(found: Outcome, seen: Outcome, said: tuple[Step, ...], raster: Raster) -> bool:
@@ -69,15 +71,24 @@ def believed(found: Outcome, seen: Outcome, said: tuple[Step, ...], raster: Rast
 
 
 def _is_as_said(mask: Mask, said: Prompts) -> bool:
-    """Return whether an object has the points that are on it, and none of those beside it."""
-    points = Prompts(tuple(item for item in said.items if isinstance(item, Point)))
-    pixel = points.to_pixel(mask.grid)
-    on = np.zeros(len(pixel.points), bool)
-    inside = mask.grid.whole.contains(pixel.points)
-    cols, rows = np.floor(pixel.points[inside]).astype(int).T
+    """Return whether an object has the points that are on it, and none of those beside it.
+
+    Of a stroke, most of its vertices.
+    """
+    spots = tuple(item for item in said.items if isinstance(item, (Point, Scribble)))
+    pixel = Prompts(spots).to_pixel(mask.grid)
+    strokes = [(float(_held(mask, way).mean()) > 0.5) == on for way, on in pixel.scribbles]
+    return bool((_held(mask, pixel.points) == pixel.positive).all()) and all(strokes)
+
+
+def _held(mask: Mask, places: NDArray[np.float64]) -> BoolArray:
+    """Return ``(n,)`` whether ``(n, 2)`` places in a mask's pixels lie on the object."""
+    on = np.zeros(len(places), bool)
+    inside = mask.grid.whole.contains(places)
+    cols, rows = np.floor(places[inside]).astype(int).T
     height, width = mask.array.shape
     on[inside] = mask.array[rows.clip(0, height - 1), cols.clip(0, width - 1)]
-    return bool((on == pixel.positive).all())
+    return on
 
 
 def _around(grid: Grid, raster: Raster) -> Picture | None:

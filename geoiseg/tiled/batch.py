@@ -132,15 +132,27 @@ def _segment(
 def _go_beyond(session: Session, step: Step, watch: Watch) -> None:
     """Follow or sharpen the object in progress as a step says, through as many chips in all."""
     grown = session.outcome.grown if session.outcome else None
+    done = grown.chips if grown else 0
     if step.closer:
-        session.grow(step.grow, closer=True, native=step.gsd is None, watch=_anew(watch))
-    elif step.grow > (grown.chips if grown else 0):
-        session.grow(step.grow - (grown.chips if grown else 0), watch=_anew(watch))
+        done = done if session.steps[-1].closer else 0
+        _follow_anew(session, step, step.grow - done, watch)
+    elif step.grow > done:
+        session.grow(step.grow - done, watch=_anew(watch))
     if step.sharpen:
         session.sharpen(
             step.sharpen, native=step.gsd is None, middle=step.middle, watch=_anew(watch),
             onward=step.onward,
         )  # fmt: skip
+
+
+def _follow_anew(session: Session, step: Step, chips: int, watch: Watch) -> None:
+    """Follow the object in progress anew; where nothing is seen of it so, sharpen its border."""
+    native = step.gsd is None
+    try:
+        if chips > 0:
+            session.grow(chips, closer=True, native=native, watch=_anew(watch))
+    except PromptError:
+        session.sharpen(native=native, watch=_anew(watch))
 
 
 def _anew(watch: Watch) -> Watch:

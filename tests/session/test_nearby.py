@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_where_it_is_not_believed_the_border_is_sharpened(
     assert (whole_of(session) == truth)[:700].mean() > 0.99
 
 
-def test_it_can_be_asked_for(two_lakes: tuple[Path, np.ndarray]) -> None:
+def test_it_can_be_asked_for(two_lakes: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     path, truth = two_lakes
     session = on_it(path)
     assert not session.grow(3, closer=True)
@@ -100,6 +101,47 @@ def test_it_can_be_asked_for(two_lakes: tuple[Path, np.ndarray]) -> None:
     assert session.grow(100)
     assert (whole_of(session) == truth).all()
     assert [step.grow for step in session.steps] == [0, 3, 103]
+    shape = session.geometry
+    assert session.grow(), "nothing is left to do"
+    assert len(session.steps) == 3
+    session.accept("lake")
+    session.save(tmp_path / "asked.gpkg")
+    other = Session(path, FloodModel())
+    segment_objects(other, read_prompts(tmp_path / "asked.gpkg", other.raster.grid))
+    assert other.accepted[0].geometry.equals(shape)
+    assert [step.grow for step in other.accepted[0].steps] == [0, 3, 103]
+
+
+def test_what_is_taken_from_it_leaves_the_rest(two_lakes: tuple[Path, np.ndarray]) -> None:
+    session = on_it(two_lakes[0])
+    assert session.finish()
+    assert session.finish(), "it is not done again"
+    session.add_point(*at(session, 20, 400), positive=False)
+    assert [step.closer for step in session.steps] == [False, True, False]
+    assert whole_of(session)[POND].all()
+
+
+class Tired(FloodModel):
+    """Sees what three first looks find, and nothing after that."""
+
+    looks = 0
+
+    def decode(self, embedding, prompts, previous=None):
+        found = super().decode(embedding, prompts, previous)
+        self.looks += 1
+        return found if self.looks <= 3 else replace(found, logits=-np.abs(found.logits))
+
+
+def test_a_model_that_sees_nothing_from_nearby_leaves_it_as_it_was_seen(
+    two_lakes: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    session = on_it(two_lakes[0])
+    seen = session.geometry
+    session.finish()
+    session.save(tmp_path / "near.gpkg")
+    again = Session.load(tmp_path / "near.gpkg", model=Tired())
+    assert again.outcome.level > 0
+    assert again.geometry.equals(seen)
 
 
 @pytest.mark.parametrize(

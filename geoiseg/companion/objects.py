@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import shapely
@@ -18,6 +18,7 @@ from geoiseg.companion.fields import Fields
 from geoiseg.companion.pipe import RequestError
 from geoiseg.companion.sent import SENT
 from geoiseg.companion.shapes import shape_of
+from geoiseg.errors import CancelledError
 from geoiseg.features import compactness
 from geoiseg.models import DEFAULT_MODEL, get_model
 from geoiseg.outline import outline
@@ -30,10 +31,13 @@ from geoiseg.segment import (
     Watch,
     default_cache,
     look,
+    since_drawn,
     suggest,
     touched_border,
 )
 from geoiseg.segment.alternatives import alike
+from geoiseg.segment.outcome import taken
+from geoiseg.session.finishing import Finisher
 
 REMEMBERED = 16
 """Answers that are kept, so that a click costs one step and undo none; some MB each."""
@@ -43,6 +47,15 @@ OPEN = 4
 Told = Callable[[float | None, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Follows and sharpens the object as far as that needs no asking: see ``Session.finish``."""
+
+    gsd: float | None = None
+    """Metres of a pixel at which the border is wanted; None for the raster's own resolution."""
+    prompts: tuple[()] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What is asked about an object."""
@@ -50,6 +63,9 @@ class View:
     key: tuple[Any, ...]
     segmenter: Segmenter
     steps: tuple[Step, ...]
+    """What was said, without what an object is finished by."""
+    given: tuple[Step | Finish, ...] = ()
+    """What was said."""
 
 
 class Objects:
@@ -58,6 +74,7 @@ class Objects:
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[Any, ...], Segmenter] = OrderedDict()
         self._answers: OrderedDict[tuple[Any, ...], Outcome | None] = OrderedDict()
+        self._ends: OrderedDict[tuple[Any, ...], tuple[Step, ...]] = OrderedDict()
 
     def open(self, fields: Fields, watch: Watch, tell: Told) -> dict[str, Any]:
         """Return facts about a raster, once it and the model are ready for the first click."""
@@ -86,6 +103,7 @@ class Objects:
         options = shape_of(fields)
         fields.done()
         watch.tell = lambda text: tell(None, text)
+        view = self._ended(view, watch)
         outcome = self._outcome(view, watch)
         if outcome is None:
             return {"wkb": None}
@@ -109,8 +127,7 @@ class Objects:
             "gsd": outcome.best.grid.pixel_size_metres(),
             "settled": outcome.settled,
             "goes_on": goes_on,
-            "coarse": outcome.level
-            > level_for_gsd(raster.grid, view.steps[-1].gsd if view.steps else None),
+            "coarse": outcome.level > 0 or outcome.unfinished is not None,
             "model": view.segmenter.model.info.name,
             "milliseconds": {name: round(t, 1) for name, t in outcome.milliseconds.items()},
         }
@@ -124,6 +141,7 @@ class Objects:
         options = shape_of(fields)
         fields.done()
         watch.tell = lambda text: tell(None, text)
+        view = self._ended(view, watch)
         outcome = self._outcome(view, watch)
         found = () if outcome is None else view.segmenter.alternatives(view.steps, outcome, watch)
         crs = view.segmenter.raster.grid.crs
@@ -144,6 +162,7 @@ class Objects:
         """Return where a click would help most, in the raster's CRS; None where none would."""
         view = self.view(fields)
         fields.done()
+        view = self._ended(view, watch)
         outcome = self._outcome(view, watch)
         if outcome is None or outcome.grown is not None or outcome.mask.is_empty:
             return {"at": None}
@@ -161,6 +180,7 @@ class Objects:
         view = self.view(fields)
         options = shape_of(fields)
         fields.done()
+        view = self._ended(view, watch)
         before = self._outcome(View(view.key, view.segmenter, view.steps[:-1]), watch)
         positive = any(item.positive for step in view.steps for item in step.prompts)
         if not view.steps or not positive:
@@ -186,13 +206,51 @@ class Objects:
                 self._open.popitem(last=False)
         self._open.move_to_end(key)
         segmenter = self._open[key]
-        steps = tuple(map(step_of, fields.items("steps"))) if with_steps else ()
+        given = tuple(map(step_of, fields.items("steps"))) if with_steps else ()
         raster = segmenter.raster
-        for step in steps:
+        for step in given:
             level_for_gsd(raster.grid, step.gsd)
             for prompt in step.prompts:
                 check_inside(prompt, raster.grid, raster.name)
-        return View(key, segmenter, steps)
+        steps = tuple(one for one in given if isinstance(one, Step))
+        return View(key, segmenter, steps, given)
+
+    def _ended(self, view: View, watch: Watch) -> View:
+        """Return what is asked, with the steps by which the object is finished in their places.
+
+        Raises:
+            CancelledError: The user has asked to stop.
+        """
+        steps: tuple[Step, ...] = ()
+        for one in view.given:
+            near = [step for step in steps if step.closer]
+            if isinstance(one, Step):
+                again = bool(one.grow and near)
+                steps = (*steps, replace(near[-1], grow=one.grow) if again else one)
+                continue
+            key = (view.key, steps, one.gsd)
+            if key not in self._ends:
+                self._ends[key] = self._finish(replace(view, steps=steps), one, watch)
+                while len(self._ends) > REMEMBERED:
+                    self._ends.popitem(last=False)
+            steps = self._ends[key]
+        return replace(view, steps=steps)
+
+    def _finish(self, view: View, end: Finish, watch: Watch) -> tuple[Step, ...]:
+        """Return the steps that led to an object, and those that finish it."""
+        outcome = self._outcome(view, watch)
+        if outcome is None or outcome.mask.is_empty:
+            return view.steps
+        if outcome.drawn is not None or taken(since_drawn(view.steps)) is not None:
+            return view.steps  # as somebody drew it
+        finisher = Finisher(view.segmenter, native=end.gsd is None)
+        made = finisher.finish(view.steps, outcome, watch)
+        if watch.cancelled():
+            raise CancelledError("stopped: the object is as it was")
+        if made is None:
+            return view.steps
+        self._answers[view.key, made[0]] = made[1]
+        return made[0]
 
     def _outcome(self, view: View, watch: Watch) -> Outcome | None:
         """Return the object after all steps, made from the longest beginning that is known."""
@@ -212,8 +270,10 @@ class Objects:
         return outcome
 
 
-def step_of(given: Any) -> Step:
+def step_of(given: Any) -> Step | Finish:
     """Return a step of an object: prompts given together, or how far to follow it.
+
+    ``{"finish": true}`` follows and sharpens it by itself.
 
     Raises:
         RequestError: It is no step.
@@ -223,13 +283,15 @@ def step_of(given: Any) -> Step:
     prompts = tuple(map(_prompt, fields.items("prompts")))
     gsd = fields.number("gsd", None)
     grow, sharp = fields.whole("grow", 0), fields.whole("sharpen", 0)
-    choice = fields.whole("choose", None)
+    choice, finish = fields.whole("choose", None), fields.flag("finish")
     fields.done()
-    if bool(prompts) + bool(grow) + bool(sharp) + (choice is not None) != 1:
+    if bool(prompts) + bool(grow) + bool(sharp) + (choice is not None) + finish != 1:
         raise RequestError(
-            "a step has prompts, or says how far to follow or to sharpen, or which answer to"
-            f" choose, got {given!r:.60}"
+            "a step has prompts, or says how far to follow or to sharpen, to finish, or which"
+            f" answer to choose, got {given!r:.60}"
         )
+    if finish:
+        return Finish(None if gsd is None else float(gsd))
     if choice is not None and choice < 0:
         raise RequestError(f"an answer is chosen by its number from 0, got {choice}")
     return Step(prompts, None if gsd is None else float(gsd), grow, sharpen=sharp, choice=choice)

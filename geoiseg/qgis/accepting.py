@@ -42,6 +42,7 @@ class Accepting:
 
     _iface: Any
     _waits_to_accept: bool
+    _finishes: bool
     work: ObjectInProgress
     finder: Finder
     shaping: Shaping
@@ -54,12 +55,19 @@ class Accepting:
         """Tell the user a line, and log it."""
         raise NotImplementedError
 
-    def accept(self) -> None:
-        """Put the object into the layer being edited, once its outline is there."""
+    def accept(self, *, as_it_is: bool = False) -> None:
+        """Put the object into the layer being edited, once its outline is there.
+
+        What was seen from afar, or goes on, is finished first; stopped, it is taken as it is.
+        """
         if self.work.busy:
             self._waits_to_accept = True
             return
         found = self.work.found
+        if not as_it_is and self.work.can_finish:
+            self._waits_to_accept = self._finishes = True
+            self.work.add(Mark("sharpen"))
+            return
         if found is None:
             text = tr("there is no object to accept: click on one first")
             self.say(text, Qgis.MessageLevel.Warning)

@@ -70,7 +70,7 @@ class Desk(Doing):
         self.credits = Credits()
         self.credits.changed.connect(self._about_layer)
         self.sketch = Sketch(self._canvas, self.work)
-        self._waits_to_accept = self._begun = False
+        self._waits_to_accept = self._finishes = self._begun = False
         self.setting_up = SettingUp(iface, self.channel, self._settle_preferences)
         self.dock = Dock(iface.mainWindow())
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -285,9 +285,10 @@ class Desk(Doing):
 
     def _settled(self) -> None:
         if self._waits_to_accept:
-            self._waits_to_accept = False
+            finished = self._finishes
+            self._waits_to_accept = self._finishes = False
             if self.work.found is not None:
-                self.accept()
+                self.accept(as_it_is=finished)
 
     def _candidates(self) -> None:
         finder = self.finder

@@ -26,8 +26,6 @@ from .words import tr
 
 FOLLOW_CHIPS = 300
 """Chips that an object is followed through at one keystroke."""
-SHARPEN_CHIPS = 1000
-"""Chips along its border that an object is sharpened by, at most."""
 
 
 class Mark(NamedTuple):
@@ -113,6 +111,13 @@ class ObjectInProgress(QObject):
     def busy(self) -> bool:
         """Whether the outline is not yet that of the marks."""
         return bool(self._asked)
+
+    @property
+    def can_finish(self) -> bool:
+        """Whether the object was seen from afar or goes on, and nobody said how far to go."""
+        if self.found is None or not self._marks or self._marks[-1].kind in ("follow", "sharpen"):
+            return False
+        return bool(self.found.facts.get("coarse") or self.found.facts.get("goes_on"))
 
     # -- what is done ----------------------------------------------------------------
 
@@ -247,7 +252,7 @@ class ObjectInProgress(QObject):
             before = sum(other.kind == "follow" for other in self._marks[:place])
             return {"prompts": [], "grow": FOLLOW_CHIPS * (before + 1)}
         if mark.kind == "sharpen":
-            return {"prompts": [], "sharpen": SHARPEN_CHIPS, "gsd": self._marks[0].gsd}
+            return {"prompts": [], "finish": True}
         if mark.kind == "choose":
             return {"prompts": [], "choose": mark.choice, "gsd": mark.gsd}
         move = self._to_raster(mark)

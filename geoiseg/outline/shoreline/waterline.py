@@ -53,8 +53,8 @@ class WaterlineOptions:
     method: str = "otsu"
     """``otsu`` parts the values near the border into the most compact halves; ``peaks`` takes the
     middle between the most frequent values of land and of water, each counted alike; ``half`` the
-    index of a pixel that is half of each, by their bands. ``wet`` looks where the index parts, and
-    draws where clean water ends: by the brighter of the near and the short-wave infrared."""
+    index of a pixel that is half of each, by their bands. ``wet`` knows pure water and land by
+    the index, and draws where clean water ends by the brighter of both infrareds."""
     reach: int = 5
     """Pixels on either side of the border within which the line is looked for."""
     clouds: int = 2
@@ -109,36 +109,23 @@ def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> W
     windows = list(_windows(raster.grid.shape, border))
     read = _reader(raster, options.index, options.clouds)
     if options.threshold is None:
-        level = _level(raster, windows, read, border, options)
+        cut, index = _level(raster, windows, read, border, options)
     else:
-        level = _Level(float(options.threshold), Cut(float(options.threshold)), options.index)
-    cut = level.cut
-    other = None if level.index == options.index else _reader(raster, level.index, options.clouds)
+        cut, index = Cut(float(options.threshold)), options.index
+    if index != options.index:
+        read = _reader(raster, index, options.clouds)
     pieces, moves = [], []
     for window in windows:
         values, known = read(window)
-        near = _near(values, known, window, border, level.where, options.reach)
-        if other is not None:
-            values, known = other(window)
-        lines, off = _drawn(values, near & known, window, cut)
+        near = _near(values, known, window, border, cut.value, options.reach)
+        lines, off = _drawn(values, near, window, cut)
         pieces += lines
         moves.append(off)
     merged = _merged(pieces)
     off = np.concatenate(moves) if moves else np.zeros(0)
     error = float(np.median(off)) if len(off) else float("nan")
     lines = shapely.transform(merged, raster.grid.to_crs)
-    return Waterline(lines, cut.value, error, cut.error, level.index)
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """What is drawn."""
-
-    where: float
-    """Of the index: near its border the line is looked for."""
-    cut: Cut
-    index: str
-    """What is cut: the index, or another."""
+    return Waterline(lines, cut.value, error, cut.error, index)
 
 
 class _Border:
@@ -208,8 +195,8 @@ def _near(
 def _level(
     raster: Raster, windows: list[Window], read: Read, border: _Border | None,
     options: WaterlineOptions,
-) -> _Level:  # fmt: skip
-    """Return where water and land part by a method."""
+) -> tuple[Cut, str]:  # fmt: skip
+    """Return where water and land part by a method, and of which index that is."""
     best, values = _parted(windows, read, border, options.reach)
     exact = options.method in ("half", "wet")
     some = windows if exact else windows[:: -(-len(windows) // SEEN)]
@@ -221,13 +208,12 @@ def _level(
         formula = darkness(raster)
         edge = wet_edge(raster, formula, sides(), len(some))
         if edge is not None:
-            return _Level(best.value, edge, formula)
+            return edge, formula
 
     def half() -> float | None:
         return half_water(raster, options.index, sides(), len(some))
 
-    cut = cut_of(values, best, options.method, half)
-    return _Level(cut.value, cut, options.index)
+    return cut_of(values, best, options.method, half), options.index
 
 
 def _parted(

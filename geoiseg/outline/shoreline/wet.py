@@ -2,9 +2,9 @@
 
 Water is dark in the near and in the short-wave infrared, and land is bright in one of them at
 least. So the brighter of both says how much land a pixel has in it, whatever the land is: plants,
-sand, built-up ground. Between pure water and pure land it rises by ten times and more, and its
-logarithm tells the first part of that best: the edge is drawn at a share of the way in it, where
-about an eighth of a pixel is land.
+sand, built-up ground. From pure water to pure land it rises to four to twenty times as much, and
+its logarithm tells the first part of that best: the edge is drawn at a share of the way in it,
+where an eighth to a fifth of a pixel is land.
 """
 
 from __future__ import annotations

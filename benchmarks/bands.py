@@ -218,13 +218,13 @@ def by_colour(raster: Raster, truth: Bool, known: Bool) -> Bool:
     return np.isin(near, good)
 
 
-def shore_error(raster: Raster, scene: Scene) -> tuple[float, float, float]:
+def shore_error(raster: Raster, scene: Scene, method: str = "otsu") -> tuple[float, float, float]:
     """Return the median distance in pixels of the line to the label's edge, and its own error.
 
     The second is that without what lies in the surf.
     """
     index = "mndwi" if "swir16" in raster.roles else "ndwi"
-    drawn = waterline(raster, WaterlineOptions(index=index))
+    drawn = waterline(raster, WaterlineOptions(index=index, method=method))
     true = shoreline_from_mask(scene.water, rasterio.Affine.identity(), scene.known)
     edge = shapely.union_all(true)
     lines = shapely.transform(drawn.lines, raster.grid.to_pixel)
@@ -284,6 +284,7 @@ def measured(scene: Scene, work: Path, given: argparse.Namespace) -> dict[str, A
         row[f"{index} Otsu"] = float("nan") if mask is None else iou(mask, water, known)
     row["k-means"] = iou(by_colour(full, water, known), water, known)
     row["shore px"], row["calm px"], row["own px"] = shore_error(full, scene)
+    row["wet px"], row["wet calm px"], _ = shore_error(full, scene, "wet")
     for band in ("nir", "swir16"):
         row[f"{band} at edge"] = at_edges(full, scene, band)
     return row

@@ -58,7 +58,7 @@ def drawn_from_raster(raster: Raster, options: RasterLineOptions) -> gpd.GeoData
     dated: dict[str, Any] = {} if options.when is None else {options.date: options.when}
     table = {
         **dated,
-        "index": options.drawing.index,
+        "index": found.index,
         "threshold": found.threshold,
         "error_px": error,
         "error_m": math.nan if size is None else error * size,

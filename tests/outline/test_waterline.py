@@ -138,6 +138,36 @@ def test_half_water_needs_pure_pixels_and_a_line_in_a_band_is_midway(tmp_path: P
     assert one.threshold == other.threshold
 
 
+@pytest.mark.parametrize("index", ["ndwi", "mndwi"])
+def test_the_wet_edge_lies_where_water_stops_being_clean(index: str, tmp_path: Path) -> None:
+    """By whatever index it is looked for; and it is a threshold that can be given again."""
+    path = mixed_disk(tmp_path / "a.tif", 300, 90.3)
+    out = tmp_path / "shore.gpkg"
+    given = ["shoreline", str(path), str(out), "--index", index, "--method", "wet"]
+    run = CliRunner().invoke(cli, given)
+    assert run.exit_code == 0, run.output
+    table = gpd.read_file(out)
+    assert list(table["index"]) == ["-max(nir,swir16)"]
+    line, threshold = table.geometry[0], table["threshold"][0]
+    assert threshold == pytest.approx(-(0.02**0.6 * 0.28**0.4), rel=0.01)
+    away = shapely.distance(shapely.points(shapely.get_coordinates(line)),
+                            shapely.Point(EAST + 1500, NORTH - 1500)) / PIXEL - 90.3  # fmt: skip
+    assert away.min() > 0.2
+    assert away.max() < 1.5
+    again = waterline(open_raster(path), WaterlineOptions("-max(nir,swir16)", threshold=threshold))
+    assert shapely.equals(shapely.normalize(again.lines[0]), shapely.normalize(line))
+
+
+def test_the_wet_edge_needs_infrared_and_pure_pixels(tmp_path: Path) -> None:
+    raster = open_raster(disk(tmp_path / "a.tif", 300, 90.0), {"green": 1, "red": 2})
+    with pytest.raises(RasterError, match="nir"):
+        waterline(raster, WaterlineOptions("(green-red)/(green+red)", method="wet"))
+    small = open_raster(mixed_disk(tmp_path / "b.tif", 60, 2.6))
+    one, other = (waterline(small, WaterlineOptions("ndwi", method=name)) for name in
+                  ("wet", "otsu"))  # fmt: skip
+    assert (one.index, one.threshold) == ("ndwi", other.threshold)
+
+
 def test_tides_move_distances_by_height_over_slope(tmp_path: Path) -> None:
     path = tmp_path / "tides.csv"
     path.write_text(

@@ -17,7 +17,7 @@ from geoiseg.segment.parting import Parting, parting_of
 
 FloatArray = NDArray[np.float32]
 
-METHODS = ("half", "otsu", "peaks")
+METHODS = ("half", "otsu", "peaks", "wet")
 """How a threshold is found."""
 STRETCHES = 12
 """Parts of the coast that are compared."""
@@ -41,7 +41,7 @@ def cut_of(values: FloatArray, parting: Parting, method: str, half: Callable[[],
     Args:
         values: ``(n,)`` near the border, in the order of places.
         parting: Of all of them, by Otsu's method.
-        method: One of :data:`METHODS`.
+        method: One of :data:`METHODS`; ``wet`` is as ``otsu``, where it has no edge of its own.
         half: Gives the index of half water; None where that can not be said.
     """
     mixed = half()

@@ -7,7 +7,7 @@ a line through the middle lies in the water, by a third of a short-wave band's p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -36,6 +36,35 @@ def pure(kind: BoolArray, near: BoolArray) -> BoolArray:
     return np.asarray((inside > 0) & near)
 
 
+def pure_values(
+    raster: Raster, bands: Sequence[int | str], sides: Iterable[Sides], windows: int
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return ``(bands, n)`` of water and of land, in the order of places; None where one is rare.
+
+    Args:
+        raster: With the bands.
+        bands: As ``Raster.read_bands`` takes them.
+        sides: Of windows near the border.
+        windows: How many they are.
+
+    Raises:
+        RasterError: The pixels can not be read.
+    """
+    room = max(1, SAMPLE // max(windows, 1))
+    samples: tuple[list[FloatArray], list[FloatArray]] = ([], [])
+    for window, *masks in sides:
+        if not any(mask.any() for mask in masks):
+            continue
+        values, valid = raster.read_bands(window, 0, list(bands))
+        for mask, sample in zip(masks, samples, strict=True):
+            own = values[:, mask & valid]
+            sample.append(own[:, :: max(1, own.shape[1] // room)])
+    if not samples[0]:
+        return None
+    water, land = (np.concatenate(sample, axis=1) for sample in samples)
+    return None if min(water.shape[1], land.shape[1]) < FEWEST else (water, land)
+
+
 def half_water(raster: Raster, index: str, sides: Iterable[Sides], windows: int) -> float | None:
     """Return the index of half water and half land; None where too little of one is pure.
 
@@ -50,17 +79,8 @@ def half_water(raster: Raster, index: str, sides: Iterable[Sides], windows: int)
     """
     (item,) = raster.select([index])
     numbers = sorted(item.numbers) if isinstance(item, Computed) else [item]
-    room = max(1, SAMPLE // max(windows, 1))
-    samples: tuple[list[FloatArray], list[FloatArray]] = ([], [])
-    for window, *masks in sides:
-        if not any(mask.any() for mask in masks):
-            continue
-        values, valid = raster.read_bands(window, 0, numbers)
-        for mask, sample in zip(masks, samples, strict=True):
-            own = values[:, mask & valid]
-            sample.append(own[:, :: max(1, own.shape[1] // room)])
-    kinds = [np.concatenate(sample, axis=1) for sample in samples if sample]
-    if len(kinds) < 2 or any(kind.shape[1] < FEWEST for kind in kinds):
+    kinds = pure_values(raster, numbers, sides, windows)
+    if kinds is None:
         return None
     half = np.mean([np.median(kind, axis=1) for kind in kinds], axis=0).astype(np.float32)
     if not isinstance(item, Computed):

@@ -23,8 +23,9 @@ from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.shoreline.clouds import clouds_of, hides_of
 from geoiseg.outline.shoreline.cut import FEWEST, METHODS, Cut, cut_of
 from geoiseg.outline.shoreline.mixture import PURE, Sides, half_water, pure
+from geoiseg.outline.shoreline.wet import darkness, wet_edge
 from geoiseg.raster import BoolArray, Raster, Window
-from geoiseg.segment.parting import near_border, parting_of
+from geoiseg.segment.parting import Parting, near_border, parting_of
 
 FloatArray = NDArray[np.float32]
 Read = Callable[[Window], tuple[FloatArray, BoolArray]]
@@ -52,7 +53,8 @@ class WaterlineOptions:
     method: str = "otsu"
     """``otsu`` parts the values near the border into the most compact halves; ``peaks`` takes the
     middle between the most frequent values of land and of water, each counted alike; ``half`` the
-    index of a pixel that is half of each, by their bands."""
+    index of a pixel that is half of each, by their bands. ``wet`` knows pure water and land by
+    the index, and draws where clean water ends by the brighter of both infrareds."""
     reach: int = 5
     """Pixels on either side of the border within which the line is looked for."""
     clouds: int = 2
@@ -83,6 +85,8 @@ class Waterline:
     move it, one standard deviation, in pixels; NaN where there is no line."""
     threshold_error: float = 0.0
     """One standard deviation of the threshold; 0 where it was given."""
+    index: str = ""
+    """What passes the threshold: the index asked for, or the formula that ``wet`` goes by."""
 
 
 def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> Waterline:
@@ -99,13 +103,17 @@ def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> W
         GeoreferenceError: No border lies on the raster.
     """
     raster.select([options.index])
+    if options.method == "wet" and options.threshold is None:
+        raster.select([darkness(raster)])
     border = None if water is None else _Border(shapely.boundary(water), raster)
     windows = list(_windows(raster.grid.shape, border))
-    read = _reader(raster, options)
+    read = _reader(raster, options.index, options.clouds)
     if options.threshold is None:
-        cut = _threshold(raster, windows, read, border, options)
+        cut, index = _level(raster, windows, read, border, options)
     else:
-        cut = Cut(float(options.threshold))
+        cut, index = Cut(float(options.threshold)), options.index
+    if index != options.index:
+        read = _reader(raster, index, options.clouds)
     pieces, moves = [], []
     for window in windows:
         values, known = read(window)
@@ -117,7 +125,7 @@ def waterline(raster: Raster, options: WaterlineOptions, water: Any = None) -> W
     off = np.concatenate(moves) if moves else np.zeros(0)
     error = float(np.median(off)) if len(off) else float("nan")
     lines = shapely.transform(merged, raster.grid.to_crs)
-    return Waterline(lines, cut.value, error, cut.error)
+    return Waterline(lines, cut.value, error, cut.error, index)
 
 
 class _Border:
@@ -152,14 +160,14 @@ def _windows(shape: tuple[int, int], border: _Border | None) -> Iterator[Window]
                 yield window
 
 
-def _reader(raster: Raster, options: WaterlineOptions) -> Read:
+def _reader(raster: Raster, index: str, clouds: int) -> Read:
     hides = hides_of(raster)
 
     def read(window: Window) -> tuple[FloatArray, BoolArray]:
-        values, valid = raster.read_bands(window, 0, [options.index])
+        values, valid = raster.read_bands(window, 0, [index])
         if hides is None:
             return values[0], valid
-        return values[0], valid & ~clouds_of(raster, window, hides, options.clouds)
+        return values[0], valid & ~clouds_of(raster, window, hides, clouds)
 
     return read
 
@@ -184,11 +192,34 @@ def _near(
     return np.asarray(near & known)
 
 
-def _threshold(
+def _level(
     raster: Raster, windows: list[Window], read: Read, border: _Border | None,
     options: WaterlineOptions,
-) -> Cut:  # fmt: skip
-    """Return where the pixels near the border part into water and land."""
+) -> tuple[Cut, str]:  # fmt: skip
+    """Return where water and land part by a method, and of which index that is."""
+    best, values = _parted(windows, read, border, options.reach)
+    exact = options.method in ("half", "wet")
+    some = windows if exact else windows[:: -(-len(windows) // SEEN)]
+
+    def sides() -> Iterator[Sides]:
+        return _sides(some, read, border, best.value, options.reach)
+
+    if options.method == "wet":
+        formula = darkness(raster)
+        edge = wet_edge(raster, formula, sides(), len(some))
+        if edge is not None:
+            return edge, formula
+
+    def half() -> float | None:
+        return half_water(raster, options.index, sides(), len(some))
+
+    return cut_of(values, best, options.method, half), options.index
+
+
+def _parted(
+    windows: list[Window], read: Read, border: _Border | None, reach: int
+) -> tuple[Parting, FloatArray]:
+    """Return where the pixels near the border part into water and land, and those."""
     room = max(1, SAMPLE // max(len(windows), 1))
     starts = STARTS if border is None else STARTS[:1]
     samples: list[list[FloatArray]] = [[] for _ in starts]
@@ -198,7 +229,7 @@ def _threshold(
             if border is None:
                 own = near_border(values, known, start)
             else:
-                own = values[_near(values, known, window, border, start, options.reach)]
+                own = values[_near(values, known, window, border, start, reach)]
             sample.append(own[:: max(1, len(own) // room)])
     near = [np.concatenate(sample) for sample in samples if sample]
     found = [(parting, values) for values in near
@@ -208,14 +239,7 @@ def _threshold(
         raise GeoreferenceError(
             f"only {most} known pixels lie near a border of water; give a threshold"
         )
-    best, values = max(found, key=lambda one: one[0].worth)
-    some = windows if options.method == "half" else windows[:: -(-len(windows) // SEEN)]
-
-    def half() -> float | None:
-        sides = _sides(some, read, border, best.value, options.reach)
-        return half_water(raster, options.index, sides, len(some))
-
-    return cut_of(values, best, options.method, half)
+    return max(found, key=lambda one: one[0].worth)
 
 
 def _sides(

@@ -22,7 +22,7 @@ from .base import LINES, POLYGONS, CompanionAlgorithm
 
 SIDES = ["both", "left", "right"]
 PICKS = ["nearest", "farthest"]
-METHODS = ["otsu", "peaks", "half"]
+METHODS = ["otsu", "peaks", "half", "wet"]
 
 
 class ExtractShoreline(CompanionAlgorithm):

@@ -9,7 +9,7 @@ network counts from pixel centres converts inside ``decode``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,6 +46,9 @@ class ModelInfo:
     dense: bool = False
     """Whether it says of all pixels at once what they are, without a prompt: a
     :class:`DenseModel`."""
+    reads_bytes: bool = field(default=False, compare=False)
+    """Whether a :class:`ReadingModel` reads in 8-bit integers here: what it says then differs a
+    little from what it says elsewhere."""
 
     @property
     def identity(self) -> str:
@@ -225,7 +228,7 @@ class ReadingModel(DenseModel, Protocol):
     """A dense model that reads a chip which nobody will prompt, for less than it embeds it."""
 
     def read(self, image: NDArray[np.uint8], valid: BoolArray) -> DenseMaps:
-        """Return the same as ``dense(embed(image, valid))``.
+        """Return the same as ``dense(embed(image, valid))``, or nearly: as the info says.
 
         Args:
             image: ``(y, x, 3)`` uint8, stretched.

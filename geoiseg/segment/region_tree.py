@@ -47,17 +47,22 @@ def region_tree(
     around = _neighbours(len(sizes), edges, strength, length)
     area: list[float] = sizes.astype(float).tolist()
     parent, height = [-1] * len(area), [0.0] * len(area)
-    heap = [
-        (total / long, a, b)
-        for a, beside in enumerate(around)
-        for b, (long, total) in beside.items()
-        if a < b
-    ]
-    heapq.heapify(heap)
     sums = [_whole(beside) for beside in around]
+    # Borders with regions that were there before, the weakest last. Each region has only its
+    # weakest in the heap, and the next one once that is gone.
+    left = [_weakest_last(beside, number) for number, beside in enumerate(around)]
+    heap = [(*below[-1], number) for number, below in enumerate(left) if below]
+    heapq.heapify(heap)
     while heap:
-        cost, a, b = heapq.heappop(heap)
-        if parent[a] >= 0 or parent[b] >= 0:
+        cost, a, b = heap[0]
+        if parent[b] >= 0 or parent[a] >= 0:
+            below = left[b] if parent[b] < 0 else []
+            while below and parent[below[-1][1]] >= 0:
+                below.pop()
+            if below:
+                heapq.heapreplace(heap, (*below[-1], b))
+            else:
+                heapq.heappop(heap)
             continue
         new = len(area)
         parent[a] = parent[b] = new
@@ -67,8 +72,11 @@ def region_tree(
         joined = _joined(around, a, b, new)
         around.append(joined)
         sums.append(_whole(joined))
-        for other, (long, total) in joined.items():
-            heapq.heappush(heap, (total / long, other, new))
+        left.append(_weakest_last(joined, new))
+        if left[new]:
+            heapq.heapreplace(heap, (*left[new][-1], new))
+        else:
+            heapq.heappop(heap)
     edge = [total / long if long else 0.0 for long, total in sums]
     outline = [long for long, _ in sums]
     return RegionTree(
@@ -88,6 +96,13 @@ def _neighbours(
     for (a, b), mean, long in rows:
         around[a][b] = around[b][a] = (long, mean * long)
     return around
+
+
+def _weakest_last(beside: dict[int, Border], number: int) -> list[tuple[float, int]]:
+    """Return mean strength and neighbour of a region's borders with those of lower numbers."""
+    found = [(total / long, other) for other, (long, total) in beside.items() if other < number]
+    found.sort(reverse=True)
+    return found
 
 
 def _joined(around: list[dict[int, Border]], a: int, b: int, new: int) -> dict[int, Border]:

@@ -23,7 +23,7 @@ from geoiseg.tiled.drivers import Dask, Driver, Serial
 from geoiseg.tiled.fingerprint import constants, prompted
 from geoiseg.tiled.judged import Judge, read_labels
 from geoiseg.tiled.ledger import CHOICE, CONSTANT, ledger_path
-from geoiseg.tiled.options import OWN_COLUMNS, SIDE, MapOptions
+from geoiseg.tiled.options import OWN_COLUMNS, SIDE, DenseOptions, MapOptions
 from geoiseg.tiled.outline_file import read_outlines
 from geoiseg.tiled.pilot import Choice
 from geoiseg.tiled.plan import WindowPlan
@@ -223,6 +223,8 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         values["words"] = _words(run)
         if run.choice is not None:
             values[CHOICE] = [list(run.choice.scales), run.choice.why]
+        if _reads_bytes(run):
+            values["reading"] = "8-bit integers"
         known = constants(work.automatic, words=work.words is not None)
     else:
         known = prompted(info)
@@ -238,6 +240,13 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         "level": run.level,
         "model": f"{info.name}@{info.weights_hash}",
     }
+
+
+def _reads_bytes(run: Run) -> bool:
+    """Return whether a model reads windows in 8-bit integers, as it does not on every machine."""
+    how = run.job.work.automatic if isinstance(run.job.work, WindowJob) else None
+    fast = isinstance(how, DenseOptions) and not how.best and not run.options.keep_embeddings
+    return fast and run.options.words is None and run.model.info.reads_bytes
 
 
 def _words(run: Run) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from geoiseg.errors import ModelError
-from geoiseg.models import get_model, load_model
+from geoiseg.models import load_model
+from geoiseg.models.tiny.graphs import Graphs
 from tests.conftest import needed
 
 needed("openvino")
@@ -23,7 +24,9 @@ def picture() -> np.ndarray:
 
 
 def test_in_fp32_it_reads_and_embeds_alike(picture):
-    model, other = get_model("tiny"), load_model("tiny", backend="openvino", precision="fp32")
+    model, other = (
+        load_model("tiny", backend=name, precision="fp32") for name in ("onnxruntime", "openvino")
+    )
     seen = np.ones(picture.shape[:2], bool)
     one, two = model.read(picture, seen), other.read(picture, seen)
     assert np.abs(one.border - two.border).max() < 0.02
@@ -35,6 +38,16 @@ def test_in_fp32_it_reads_and_embeds_alike(picture):
         assert array.shape == theirs.arrays[name].shape
         assert np.abs(array.astype(float) - theirs.arrays[name].astype(float)).max() < 0.1
     assert model.info == other.info
+
+
+def test_in_bytes_it_reads_alike(picture, monkeypatch):
+    monkeypatch.setattr(Graphs, "reads_bytes", True)
+    seen = np.ones(picture.shape[:2], bool)
+    one, two = (
+        load_model("tiny", backend=name).read(picture, seen) for name in ("onnxruntime", "openvino")
+    )
+    assert np.abs(one.border - two.border).mean() < 0.01
+    assert np.abs(one.interior - two.interior).mean() < 0.01
 
 
 def test_threads_have_requests_of_their_own(picture):

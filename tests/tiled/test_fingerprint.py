@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -40,6 +41,18 @@ def test_other_weights_are_refused_in_one_line_that_names_them(tmp_path, monkeyp
     monkeypatch.undo()
     monkeypatch.setattr(doubt, "ODDS", (0.0, 1.0))  # says nothing about the fast mode
     assert geoiseg.segment_raster(raster, out, **given, resume=True).complete
+
+
+def test_what_was_read_in_bytes_is_not_gone_on_with_in_floats(tmp_path):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128)
+    there, here = DenseFlood(), DenseFlood()
+    there.info = replace(there.info, reads_bytes=True)
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, model=there, options=options, progress=stopped)
+    with pytest.raises(LedgerError, match=r"with reading '?\"8-bit integers\""):
+        geoiseg.segment_raster(raster, out, model=here, options=options, resume=True)
+    assert geoiseg.segment_raster(raster, out, model=there, options=options, resume=True).complete
 
 
 @pytest.mark.parametrize("left_out", ["constant %", "scales"])

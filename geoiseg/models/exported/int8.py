@@ -106,7 +106,7 @@ def calibrated(source: Path, pixels: Iterator[NDArray[np.float32]]) -> Any:
     model = onnx.load(str(source), load_external_data=False)
     heavy = _heavy(model)
     wanted = [node.name for node in model.graph.node if set(node.input) & set(heavy)]
-    with tempfile.TemporaryDirectory(prefix="geoiseg-int8-") as scratch, _without_advice():
+    with tempfile.TemporaryDirectory(prefix="geoiseg-int8-") as scratch, without_advice():
         made = Path(scratch) / source.name
         quantization.quantize_static(
             str(source),
@@ -136,7 +136,7 @@ def save_graph(model: Any, path: Path) -> None:
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
+def without_advice() -> Iterator[None]:
     """Keep onnxruntime's advice out of the log, and the log as it is set up."""
     root, silent = logging.getLogger(), logging.NullHandler()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.tiny.dense import DENSE
 from geoiseg.models.tiny.padding import padded_within
+from geoiseg.models.tiny.quick import FILE as QUICK
+from geoiseg.models.tiny.quick import Codes, multiplies_bytes
 from geoiseg.quiet import quiet_onnxruntime
 
 THREADS_VARIABLE = "GEOISEG_THREADS"
@@ -44,11 +48,12 @@ class Graphs:
         )
         self._encoder = session(padded_within(encoder), threads)
         self._decoder = session(decoder, threads)
+        self._folder, self._threads, self._options = folder, threads, options or ModelOptions()
         self._faster = None
-        if options is not None and options.backend == "openvino":
+        if self._options.backend == "openvino":
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
 
-            self._faster = OpenVinoEncoder(encoder, options, threads)
+            self._faster = OpenVinoEncoder(encoder, self._options, threads)
         self.features = [output.name for output in self._encoder.get_outputs()]
         self._reads = {given.name for given in self._decoder.get_inputs()}
         told = {output.name for output in self._decoder.get_outputs()}
@@ -71,6 +76,28 @@ class Graphs:
         if only is not None:
             return {only: self._encoder.run([only], given, self._sparing)[0]}
         return dict(zip(self.features, self._encoder.run(None, given), strict=True))
+
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether the dense heads alone are computed in 8-bit integers, see :meth:`read`."""
+        exact = self._options.precision != "auto"
+        return not exact and QUICK in self.card["sha256"] and multiplies_bytes()
+
+    def read(self, given: Codes) -> NDArray[Any]:
+        """Return ``(1, heads, v, u)`` what the dense heads say, computed in 8-bit integers."""
+        return self._quick(given)
+
+    @cached_property
+    def _quick(self) -> Callable[[Codes], NDArray[Any]]:
+        """What runs the graph of 8-bit integers; loaded by the first map."""
+        graph = _checked(self._folder / QUICK, str(self.card["sha256"][QUICK]))
+        if self._faster is not None:
+            from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
+
+            faster = OpenVinoEncoder(graph, self._options, self._threads)
+            return lambda given: faster.run(given)[DENSE]
+        loaded = session(graph, self._threads)
+        return lambda given: loaded.run([DENSE], given)[0]
 
     def decode(self, given: Mapping[str, NDArray[Any]], *, others: bool) -> list[NDArray[Any]]:
         """Return what the decoder says, in the order of :data:`ANSWER` and :data:`OTHERS`.

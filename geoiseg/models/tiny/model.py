@@ -34,6 +34,7 @@ from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_i
 from geoiseg.models.tiny.look import Look
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
+from geoiseg.models.tiny.quick import codes
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
@@ -83,6 +84,7 @@ class TinyModel:
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),
             dense=DENSE in self._graphs.features,
+            reads_bytes=self._graphs.reads_bytes,
         )
 
     def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
@@ -331,7 +333,10 @@ class TinyModel:
         return dense_maps(embedding)
 
     def read(self, image: NDArray[np.uint8], valid: BoolArray) -> DenseMaps:
-        """Return what ``dense`` says of the embedding of a chip, which is not made.
+        """Return about what ``dense`` says of the embedding of a chip, which is not made.
+
+        Where the CPU multiplies bytes, and precision is left to the model, it is computed in
+        8-bit integers, see :mod:`geoiseg.models.tiny.quick`.
 
         Args:
             image: ``(y, x, 3)`` uint8, stretched, any size.
@@ -342,8 +347,12 @@ class TinyModel:
         """
         if not self.info.dense:
             raise ModelError(f"{self._name} has no dense heads; take another model")
-        given = encoder_inputs(image, valid, padded(valid))
-        logits = self._graphs.encode(given, only=DENSE)[DENSE].astype(np.float16)
+        if self._graphs.reads_bytes:
+            logits = self._graphs.read(codes(image, valid, padded(valid)))
+        else:
+            given = encoder_inputs(image, valid, padded(valid))
+            logits = self._graphs.encode(given, only=DENSE)[DENSE]
+        logits = logits.astype(np.float16)
         return dense_maps(
             Embedding(self._identity, (valid.shape[0], valid.shape[1]), {DENSE: logits})
         )

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from geoiseg.errors import GeoisegError
+from geoiseg.models import ModelOptions
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.segment import WEIGHTS, hierarchy
 from geoiseg.tiled import doubt
@@ -44,7 +45,13 @@ def main(data: Path, model: Path | None, write: bool, seed: int, threads: int) -
     cv2.setNumThreads(threads)
     started = time.process_time()
     try:
-        _run(TinyModel(model, threads), data, write=write, rng=np.random.default_rng(seed))
+        exact = ModelOptions(precision="fp32")
+        _run(
+            TinyModel(model, threads, options=exact),
+            data,
+            write=write,
+            rng=np.random.default_rng(seed),
+        )
     except GeoisegError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{time.process_time() - started:.0f} CPU-s")

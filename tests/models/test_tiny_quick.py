@@ -1,0 +1,70 @@
+"""The dense heads in 8-bit integers: what they read, what they say, and when they are taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import geoiseg
+from geoiseg.demo.scene import make_scene
+from geoiseg.models import load_model
+from geoiseg.models.tiny import quick
+from geoiseg.models.tiny.graphs import Graphs
+from geoiseg.models.tiny.model import TinyModel
+from geoiseg.models.tiny.quick import EVEN, RAW, STEP, ZERO, codes, multiplies_bytes
+from geoiseg.raster import Window
+
+
+@pytest.fixture
+def picture() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    image = rng.integers(40, 80, (200, 160, 3)).astype(np.uint8)
+    image[50:130, 30:110] += np.array([120, 90, 20], np.uint8)
+    valid = np.ones(image.shape[:2], bool)
+    valid[:40, :70] = False
+    return image, valid
+
+
+def test_codes_are_what_the_encoder_makes_of_the_pixels(picture):
+    image, valid = picture
+    found = {name: STEP[name] * (plane[0].astype(float) - ZERO[name])
+             for name, plane in codes(image, valid, (224, 160)).items()}  # fmt: skip
+    x, seen = image.transpose(2, 0, 1) / 255, valid[None].astype(float)
+    count = seen.sum() + 1
+    centred = (x - ((x * seen).sum((1, 2)) / count)[:, None, None]) * seen
+    spread = np.sqrt((centred**2).sum((1, 2)) / count + 0.03**2)[:, None, None]
+    even = np.concatenate([4 * (2 * x - 1) * seen, np.clip(centred / spread, -4, 4), 4 * seen])
+    assert np.abs(found[RAW][:, :200] - (image.transpose(2, 0, 1) - 127.0) / 128 * seen).max() == 0
+    assert np.abs(found[EVEN][:, :200] - even).max() <= STEP[EVEN] / 2 + 1e-9
+    assert not found[RAW][:, 200:].any()
+    assert not found[EVEN][:, 200:].any()
+
+
+def test_they_say_nearly_what_the_encoder_says(tmp_path, monkeypatch):
+    chip = geoiseg.open_raster(make_scene(tmp_path / "scene.tif", 400).path).chip(
+        Window(0, 0, 400, 380), 0
+    )
+    image, valid = chip.rgb, chip.valid
+    model = TinyModel()
+    exact = model.dense(model.embed(image, valid))
+    monkeypatch.setattr(Graphs, "reads_bytes", True)
+    said = model.read(image, valid)
+    assert said.border.shape == exact.border.shape == (100, 95)
+    pairs = [(said.border, exact.border), (said.interior, exact.interior),
+             *((said.classes[name], exact.classes[name]) for name in exact.classes)]  # fmt: skip
+    for one, other in pairs:
+        assert 0 < np.abs(one - other).mean() < 0.05
+
+
+def test_they_are_taken_where_they_are_quicker_and_nobody_wants_more(tmp_path, monkeypatch):
+    able, unable = tmp_path / "able", tmp_path / "unable"
+    able.write_text("processor : 0\nflags\t\t: fpu sse2 avx512_vnni\n")
+    unable.write_text("processor : 0\nflags\t\t: fpu sse2 avx2 no_avx_vnni\n")
+    told = {}
+    for path in (able, unable, tmp_path / "nowhere"):
+        monkeypatch.setattr(quick, "CPUINFO", path)
+        multiplies_bytes.cache_clear()
+        told[path.name] = (TinyModel().info.reads_bytes,
+                           load_model("tiny", precision="fp32").info.reads_bytes)  # fmt: skip
+    multiplies_bytes.cache_clear()
+    assert told == {"able": (True, False), "unable": (False, False), "nowhere": (False, False)}

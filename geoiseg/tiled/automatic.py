@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import BatchModel, Candidates, Embedding, Model
+from geoiseg.models import BatchModel, Candidates, Embedding, ListingModel, Model
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 from geoiseg.segment import choose
@@ -62,15 +62,6 @@ class Sight(Protocol):
         ...
 
 
-@runtime_checkable
-class Lister(Protocol):
-    """A model that has found all objects of a chip once it has seen it."""
-
-    def listed(self, embedding: Embedding) -> tuple[BoolArray, NDArray[np.float32]]:
-        """Return ``(n, y, x)`` masks and ``(n,)`` scores, the surest first."""
-        ...
-
-
 def find_objects(
     model: Model,
     view: Callable[[int], Sight],
@@ -92,7 +83,7 @@ def find_objects(
     found: list[Survivor] = []
     covered = ~allowed
     for factor in sorted(options.scales, reverse=True):
-        if isinstance(model, Lister):
+        if isinstance(model, ListingModel):
             found += _listed(model, view(factor), (allowed, covered), options)
             continue
         xy = grid_points(allowed.shape, origin, options.spacing * factor)
@@ -135,7 +126,7 @@ def _at_scale(
 
 
 def _listed(
-    model: Lister, view: Sight, ground: tuple[BoolArray, BoolArray], options: AutomaticOptions
+    model: ListingModel, view: Sight, ground: tuple[BoolArray, BoolArray], options: AutomaticOptions
 ) -> list[Survivor]:
     """Return what a model has found unasked at one reduction, as :func:`_at_scale` does."""
     allowed, covered = ground

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from geoiseg.models import Embedding
+from geoiseg.models.protocol import ModelInfo
 from geoiseg.tiled.automatic import View, find_objects
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.options import AutomaticOptions
@@ -25,12 +26,17 @@ def drawn(*box: int, side: int = 280) -> np.ndarray:
 class Listing:
     """Lists masks that were drawn, at any reduction that it is shown."""
 
+    info = ModelInfo("drawn", "yolo", "none", "drawn by hand")
+
     def __init__(self, *listed: tuple[np.ndarray, float]) -> None:
         self.masks = np.stack([mask for mask, _ in listed])
         self.scores = np.array([score for _, score in listed], np.float32)
 
     def embed(self, image: Any, valid: Any) -> Embedding:
         return Embedding("drawn:", valid.shape, {})
+
+    def decode(self, embedding: Embedding, prompts: Any, previous: Any = None) -> Any:
+        raise AssertionError("a grid of points was asked")
 
     def listed(self, embedding: Embedding) -> Any:
         step = self.masks.shape[1] // embedding.shape[0]

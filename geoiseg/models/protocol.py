@@ -191,6 +191,19 @@ class BatchModel(Model, Protocol):
 
 
 @runtime_checkable
+class ListingModel(Model, Protocol):
+    """A model that has found all objects of a chip once it has seen it."""
+
+    def listed(self, embedding: Embedding) -> tuple[BoolArray, NDArray[np.float32]]:
+        """Return ``(n, y, x)`` masks and ``(n,)`` scores in 0..1, the surest first.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+        """
+        ...
+
+
+@runtime_checkable
 class FollowingModel(Model, Protocol):
     """A model that follows an object from picture to picture by a memory of its own."""
 

@@ -52,7 +52,8 @@ class Finding(Accepting):
                 default. Changed later by ``threshold``, without looking again.
             within: ``xmin, ymin, xmax, ymax`` of where to look; all of the raster by default.
             crs: CRS of ``within`` where it is not the raster's.
-            engine: Name of the engine; by default the one that ships with the package.
+            engine: Name of the engine; by default the model itself where it takes words, else
+                the one that ships with the package.
             watch: To follow or stop the work.
 
         Raises:

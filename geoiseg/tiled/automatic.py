@@ -1,7 +1,8 @@
 """All objects of a window that the model finds by itself: a label image.
 
 A grid of points is asked in batches, widely spread points first. What was found spares
-the points on it. The grid is fixed to the raster, not to the window.
+the points on it. The grid is fixed to the raster, not to the window. A model that lists all
+objects of a chip unasked is taken at its word.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import BatchModel, Candidates, Embedding, Model
+from geoiseg.models import BatchModel, Candidates, Embedding, ListingModel, Model
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 from geoiseg.segment import choose
 from geoiseg.tiled.candidates import Placement, Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
 
+SURE = 8.0
+"""Logit of a pixel of a mask that a model gives without logits."""
 COARSEST = 4
 """The first points asked are every fourth of the grid in either direction."""
 
@@ -79,6 +83,9 @@ def find_objects(
     found: list[Survivor] = []
     covered = ~allowed
     for factor in sorted(options.scales, reverse=True):
+        if isinstance(model, ListingModel):
+            found += _listed(model, view(factor), (allowed, covered), options)
+            continue
         xy = grid_points(allowed.shape, origin, options.spacing * factor)
         xy = xy[_open(xy, covered)]
         if len(xy):
@@ -116,6 +123,44 @@ def _at_scale(
             covered[survivor.window.slices] |= survivor.mask
         xy = xy[_open(xy, covered)]
     return found
+
+
+def _listed(
+    model: ListingModel, view: Sight, ground: tuple[BoolArray, BoolArray], options: AutomaticOptions
+) -> list[Survivor]:
+    """Return what a model has found unasked at one reduction, as :func:`_at_scale` does."""
+    allowed, covered = ground
+    masks, scores = model.listed(view.embedding(model))
+    places = [_deepest(mask, view.place, allowed.shape) for mask in masks]
+    here = [n for n, place in enumerate(places) if place is not None]
+    found: list[Survivor] = []
+    for start in range(0, len(here), options.batch):
+        some = here[start : start + options.batch]
+        xy = np.array([places[n] for n in some], np.float64)
+        logits = np.where(masks[some], SURE, -SURE).astype(np.float32)
+        keep = np.flatnonzero(_open(xy, covered))
+        said = Candidates(logits[keep], scores[some][keep], np.arange(len(keep)), 1.0)
+        for survivor in survivors(said, xy[keep], allowed, view.place, options):
+            found.append(survivor)
+            covered[survivor.window.slices] |= survivor.mask
+    return found
+
+
+def _deepest(
+    mask: BoolArray, place: Placement, shape: tuple[int, ...]
+) -> tuple[float, float] | None:
+    """Return where a mask is deepest within a window, in the window's pixels; None if nowhere."""
+    corners = place.inside(np.array([(0.0, 0.0), (float(shape[1]), float(shape[0]))]))
+    left, top = np.maximum(np.floor(corners[0]).astype(int), 0)
+    right, bottom = np.ceil(corners[1]).astype(int)
+    part = np.pad(mask[top:bottom, left:right], 1)
+    if not part.any():
+        return None
+    depth = cv2.distanceTransform(part.view(np.uint8), cv2.DIST_L2, 3)
+    row, col = np.unravel_index(int(depth.argmax()), depth.shape)
+    xy = place.outside(np.array([(left + col - 0.5, top + row - 0.5)], np.float64))[0]
+    x, y = np.clip(xy, 0, np.nextafter(shape[1::-1], 0))
+    return float(x), float(y)
 
 
 def grid_points(shape: tuple[int, ...], origin: tuple[int, int], spacing: int

@@ -65,6 +65,8 @@ class AutomaticOptions:
         """Return the options that suit a family of models, but for those that are given."""
         if family.startswith(STRICT):
             given = {"min_score": 0.88, "min_stability": 0.92, **given}
+        if family == "yolo":  # its confidence, of which it returns none less
+            given = {"min_score": 0.25, **given}
         return cls(**given)
 
 

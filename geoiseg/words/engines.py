@@ -46,7 +46,8 @@ def get_engine(name: str, model: Model) -> WordEngine:
         PromptError: There is no such engine.
         ModelError: It is not ready; the message says what is missing and how to get it.
     """
-    takes_text = model.info.takes_text and hasattr(model, "concepts")
+    own = any(hasattr(model, name) for name in ("concepts", "classes"))
+    takes_text = model.info.takes_text and own
     if name == "" and takes_text:
         name = model.info.name
     key = (name or DEFAULT, "" if name in ("", DEFAULT) else _identity(model))
@@ -87,7 +88,7 @@ def _load(name: str, model: Model, *, takes_text: bool) -> WordEngine:
     if name == DEFAULT:
         return EmbeddedWords()
     if takes_text and name == model.info.name:
-        return _concepts(model)
+        return _concepts(model) if hasattr(model, "concepts") else _class_names(model)
     checkpoint = CATALOGUE.get(name)
     if checkpoint is None:
         return _from_path(name, model)
@@ -134,6 +135,11 @@ def _from_folder(name: str, folder: Path, model: Model) -> WordEngine:
 def _open_clip(name: str, path: Path, model: Model) -> WordEngine:
     module = importlib.import_module("geoiseg.words.open_clip")
     engine: WordEngine = module.OpenClipRanking(name, path, model)
+    return engine
+
+
+def _class_names(model: Any) -> WordEngine:
+    engine: WordEngine = importlib.import_module("geoiseg.words.naming").ClassNames(model)
     return engine
 
 

@@ -18,7 +18,7 @@ from geoiseg.models import get_model
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.yolo.checkpoint import check_plan
 from geoiseg.prompting.pixel import PixelPrompts
-from tests.conftest import Disk, needed
+from tests.conftest import UTM, Disk, needed, write_raster
 
 HERE = importlib.util.find_spec("ultralytics") is not None
 there = pytest.mark.skipif(not HERE, reason="ultralytics (AGPL-3.0) has an environment of its own")
@@ -48,6 +48,12 @@ def test_nothing_else_imports_it() -> None:
         assert "import ultralytics" not in path.read_text(encoding="utf-8")
 
 
+def branches(network: Any, name: str) -> list[Any]:
+    """Return what a head says at each level; YOLO26 has two heads, and its caller asks for one."""
+    head = network.model.model[-1]
+    return [*getattr(head, name), *getattr(head, f"one2one_{name}", ())]
+
+
 def made(path: Path, plan: str, classes: int) -> Any:
     """Write a network of random weights that finds something, and return it."""
     import torch
@@ -61,25 +67,29 @@ def made(path: Path, plan: str, classes: int) -> Any:
         file.write_text(json.dumps(plan_of))
         network = YOLO(str(file), task="segment")
         network.model.names = {0: "object"}
-    head = network.model.model[-1]
     with torch.no_grad():
-        for branch in head.cv3:
+        for branch in branches(network, "cv3"):
             branch[-1].bias[:] = -12
-            branch[-1].bias[:1] = -1.0
+            branch[-1].bias[:1] = 0.0
+        for branch in branches(network, "cv2"):
+            if len(branch[-1].bias) == 4:  # YOLO26 says distances outright: far enough for a box
+                branch[-1].bias[:] = 7.0
     noise = np.random.default_rng(0).integers(0, 255, (*SHAPE, 3), dtype=np.uint8)
     side = 1024 if classes == 1 else 640
     (result,) = network.predict(noise, imgsz=side, retina_masks=True, verbose=False, device="cpu")
     if result.masks is None or not len(result.masks):  # by chance all masks are inside out
         with torch.no_grad():
-            for branch in head.cv4:
+            for branch in branches(network, "cv4"):
                 branch[-1].weight.neg_()
                 branch[-1].bias.neg_()
+    if classes > 1:
+        network.model.names = {n: "boat" if n == 0 else f"thing {n}" for n in range(classes)}
     network.save(str(path))
     return network
 
 
-@pytest.fixture(scope="module", params=[("yolo11n-seg.yaml", 80), ("yolov8n-seg.yaml", 1)],
-                ids=["yolo11", "fastsam"])  # fmt: skip
+@pytest.fixture(scope="module", params=[("yolo11n-seg.yaml", 80), ("yolo26n-seg.yaml", 80),
+                ("yolov8n-seg.yaml", 1)], ids=["yolo11", "yolo26", "fastsam"])  # fmt: skip
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("yolo") / "net.pt"
     made(path, *request.param)
@@ -89,6 +99,12 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (*SHAPE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def noise(image: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("noise") / "noise.tif"
+    return write_raster(path, image.transpose(2, 0, 1))
 
 
 @there
@@ -147,6 +163,84 @@ def test_a_session_on_a_georeferenced_raster(checkpoint: Path, disk: Disk) -> No
     assert session.mask is not None
     if session.geometry is not None and not session.geometry.is_empty:
         assert session.geometry.intersects(session.raster.grid.footprint)
+
+
+@there
+def test_words_are_classes_on_a_georeferenced_raster(checkpoint: Path, noise: Path) -> None:
+    session = geoiseg.Session(noise, f"yolo:{checkpoint}")
+    model: Any = session.model
+    if len(model.classes) == 1:
+        assert not model.info.takes_text  # "object" is no word: what words mean is CLIP's
+        return
+    assert model.classes[:2] == ("boat", "thing 1")
+    found = session.add_text("Boat")
+    assert found
+    assert all(one.score >= 0.25 for one in found)
+    for one in found:
+        assert one.geometry.intersects(session.raster.grid.footprint)
+    number = session.accept_candidate(found[0].number, label="boat")
+    row = session.features.set_index("id").loc[number]
+    assert row["label"] == "boat"
+    assert row["words_engine"].startswith(f"yolo:{checkpoint}@")
+    assert session.add_text("thing 1") == ()  # biased against it
+    with pytest.raises(PromptError, match="80 classes by name, and 'lake' is none of them: boat"):
+        session.add_text("lake")
+    with pytest.raises(PromptError, match="takes words but no examples"):
+        session.more_like("boat", engine=model.info.name)
+
+
+@there
+def test_a_map_by_a_class_is_labelled_with_it(
+    checkpoint: Path, noise: Path, tmp_path: Path
+) -> None:
+    import geopandas as gpd
+    from click.testing import CliRunner
+
+    from geoiseg.cli.main import cli
+
+    model: Any = get_model(f"yolo:{checkpoint}")
+    out = tmp_path / "boats.gpkg"
+    given = ["map", str(noise), str(out), "--model", model.info.name, "--text", "boat"]
+    done = CliRunner().invoke(cli, given)
+    if len(model.classes) == 1:  # its words are those of the engine that ships
+        assert isinstance(done.exception, PromptError)
+        assert "'boat' is not in the vocabulary" in str(done.exception)
+        return
+    assert done.exit_code == 0, done.output
+    frame = gpd.read_file(out)
+    assert set(frame["label"]) == {"boat"}
+    assert frame.crs == UTM
+
+
+@there
+def test_everything_is_what_it_found(checkpoint: Path, image: np.ndarray) -> None:
+    from geoiseg.tiled.automatic import View, find_objects
+    from geoiseg.tiled.candidates import Placement
+    from geoiseg.tiled.options import AutomaticOptions
+
+    model: Any = get_model(f"yolo:{checkpoint}", ModelOptions("cpu"))
+    valid = np.ones(SHAPE, bool)
+    near = View(image, valid, Placement((1.0, 1.0), (0.0, 0.0)))
+    options = AutomaticOptions.for_family("yolo", scales=(1,))
+    labels, scores = find_objects(model, lambda _: near, valid, (0, 0), options)
+    found = model.objects(model.embed(image, valid))
+    assert len(scores) == labels.max() > 0
+    assert set(scores.round(5)) <= set(found.scores.astype(float).round(5))
+    union = found.masks.any(axis=0)
+    assert (union | (labels == 0)).mean() > 0.95  # borders are smoothed
+
+
+@there
+def test_clip_ranks_what_it_finds(checkpoint: Path, noise: Path, tmp_path: Path) -> None:
+    from tests.words.test_text_engines import save
+
+    session = geoiseg.Session(noise, f"yolo:{checkpoint}")
+    clip = save("clip", tmp_path / "clip")
+    found = session.add_text("a", engine=str(clip), threshold=0.0)
+    assert found
+    for one in found:
+        assert one.geometry.intersects(session.raster.grid.footprint)
+        assert 0 < one.score < 1
 
 
 @there

@@ -245,8 +245,8 @@ class PointEncoder(nn.Module):
 
     def positions(self) -> Tensor:
         """Return ``(1, grid * grid, channel)``: where each place of the map is."""
-        device = self.invalid_points.weight.device
-        at = (torch.arange(self._grid, device=device) + 0.5) / self._grid
+        like = self.invalid_points.weight
+        at = (torch.arange(self._grid, device=like.device, dtype=like.dtype) + 0.5) / self._grid
         y, x = torch.meshgrid(at, at, indexing="ij")
         return self.pe_layer(torch.stack([x, y], dim=-1)).flatten(0, 1)[None]
 

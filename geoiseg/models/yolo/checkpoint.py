@@ -91,7 +91,10 @@ def check_plan(layers: Mapping[str, Any], modules: Any, where: Path) -> None:
             raise WeightsError(f"{where} holds no network of ultralytics with its plan")
         for _, _, name, _ in rows:
             if not _is_layer(name, modules):
-                raise WeightsError(f"{where} was refused: {str(name)[:80]!r} is no layer")
+                raise WeightsError(
+                    f"{where} was refused: {str(name)[:80]!r} is no layer of the ultralytics that"
+                    " is installed"
+                )
 
 
 def _is_activation(said: Any) -> bool:

@@ -66,6 +66,11 @@ class YoloModel:
         """Name, licence, chip size and weights of the model."""
         return self._info
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it tells apart, by number."""
+        return tuple(str(name) for _, name in sorted(self.network.model.names.items()))
+
     def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
         """Return all masks of a chip: such a network finds them without being asked.
 
@@ -111,6 +116,11 @@ class YoloModel:
         names = self.network.model.names
         labels = tuple(str(names[int(number)]) for number in arrays["classes"][order])
         return Found(masks[order], arrays["scores"][order], labels)
+
+    def listed(self, embedding: Embedding) -> tuple[BoolArray, NDArray[np.float32]]:
+        """Return ``(n, y, x)`` masks and ``(n,)`` scores of all objects, the surest first."""
+        found = self.objects(embedding)
+        return found.masks, found.scores
 
     def decode(
         self,
@@ -232,6 +242,7 @@ def load_yolo(path: Path, name: str, options: ModelOptions) -> YoloModel:
         weights_hash=str(file_hash(path)),
         parameters=sum(int(weight.numel()) for weight in network.model.parameters()),
         exact_embedding=True,
+        takes_text=len(plan.names) > 1,  # FastSAM's one class is any object
     )
     device = "cpu" if options.device == "auto" else options.device
     return YoloModel(info, network, device)

@@ -1,8 +1,8 @@
 """``python -m geoiseg.training.readings``: fits how tiny weighs what a click may mean.
 
 Clicks on objects of labelled scenes, on the chip that a session would show of each; for every
-reading of a click, what is known of it and its IoU with the object. Fitted on the places that
-train, judged on those held out.
+reading of a click, what is known of it and its IoU with the object, drawn at the chip's
+resolution. Fitted on the places that train, judged on those held out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from tqdm import tqdm
 from geoiseg.errors import GeoisegError
 from geoiseg.evaluate.metrics import iou
 from geoiseg.evaluate.users import USERS, make_user
+from geoiseg.models.protocol import Embedding
 from geoiseg.models.tiny import afar
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import BoolArray
 from geoiseg.training.constants import line, put
 from geoiseg.training.cuts.fit import fitted
 from geoiseg.training.scene import Scene
@@ -38,14 +40,36 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clicked:
-    """All readings of one click."""
+class Judged:
+    """Readings of one click, and how good they are."""
 
-    family: str
     looks: Doubles
     """``(n, l)`` what is known of each; the first is the chip's own answer."""
     iou: Doubles
     """``(n,)`` with the object."""
+
+    def chosen(self, weights: Sequence[float]) -> float:
+        """Return the IoU of the likeliest reading by some weights."""
+        return float(self.iou[int(afar.expected(self.looks, weights).argmax())])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clicked:
+    """All readings of one click."""
+
+    family: str
+    deep: bool
+    """Whether tiny itself would look from further away."""
+    near: Judged
+    """Seen as it is and from afar."""
+    every: Judged
+    """Seen from further away, too."""
+
+    def chosen(self, weights: Sequence[float], further: Sequence[float]) -> float:
+        """Return the IoU of the likeliest reading by weights of two views, and of all."""
+        if self.deep:
+            return self.every.chosen(further)
+        return self.near.chosen(weights)
 
 
 @click.command()
@@ -73,13 +97,22 @@ def main(
         learnt = list(clicked(tiny, data, objects, seed, held_out=False))
     except GeoisegError as error:
         raise click.ClickException(str(error)) from error
-    weights = tuple(round(one, 2) for one in fit(learnt))
-    before, after = worth(held, afar.WEIGHTS), worth(held, weights)
     click.echo(f"the chip's own answer: IoU {own(held):.3f}; the best reading: {best(held):.3f}")
-    click.echo(f"as they are {line(afar.WEIGHTS)}: IoU {before:.3f}")
-    click.echo(f"fitted {line(weights)}: IoU {after:.3f}")
-    if write and after > before:
-        put(Path(afar.__file__), "WEIGHTS", weights)
+    click.echo(f"without a look from further away: IoU {worth_near(held, afar.WEIGHTS):.3f}")
+    kept: dict[str, tuple[float, ...]]
+    kept = {"WEIGHTS": afar.WEIGHTS, "FURTHER_WEIGHTS": afar.FURTHER_WEIGHTS}
+    known = worth(held, *kept.values())
+    click.echo(f"as they are {', '.join(map(line, kept.values()))}: IoU {known:.3f}")
+    for name, parts in (
+        ("WEIGHTS", [(one.family, one.near) for one in learnt]),
+        ("FURTHER_WEIGHTS", [(one.family, one.every) for one in learnt]),
+    ):
+        weights = tuple(round(one, 2) for one in fit(parts))
+        found = worth(held, *(kept | {name: weights}).values())
+        click.echo(f"{name} fitted {line(weights)}: IoU {found:.3f}")
+        if write and found > known:
+            put(Path(afar.__file__), name, weights)
+            kept[name], known = weights, found
     click.echo(f"{time.process_time() - started:.0f} CPU-s")
 
 
@@ -135,12 +168,40 @@ def _clicked(model: TinyModel, scene: Scene, number: int, seed: int) -> Clicked 
     if said is None or not said.positive:
         return None
     prompts = PixelPrompts(points=np.array([said.xy_pixel]), positive=np.array([True]))
-    found = model.readings(model.embed(image, valid), prompts)
-    found = [reading for reading in found if (reading.logits > 0).any()]
-    if not found:
+    return _judged(model, model.embed(image, valid), prompts, scene.family, truth, known)
+
+
+def _judged(
+    model: TinyModel,
+    embedding: Embedding,
+    prompts: PixelPrompts,
+    family: str,
+    truth: BoolArray,
+    known: BoolArray,
+) -> Clicked | None:
+    """Return the readings of a click on a chip; None where none holds anything.
+
+    Args:
+        model: The network.
+        embedding: Of the chip.
+        prompts: The click.
+        family: Of its object.
+        truth: ``(y, x)`` the object.
+        known: ``(y, x)`` where labels tell of it.
+    """
+    xy = prompts.points[0]
+    every = afar.holding(model.readings(embedding, prompts, all_views=True))
+    near = [reading for reading in every if reading.times <= afar.TIMES]
+    if not near:
         return None
-    ious = [iou(reading.logits > 0, truth, known) for reading in found]
-    return Clicked(scene.family, afar.looks(found, prompts.points[0]), np.array(ious))
+    drawn = [model.drawn(embedding, prompts, reading) for reading in every]
+    ious = np.array([iou(reading.logits > 0, truth, known) for reading in drawn])
+    return Clicked(
+        family,
+        len(near) < len(every) and afar.is_deep(near, xy),
+        Judged(afar.looks(near, xy), ious[: len(near)]),
+        Judged(afar.looks(every, xy), ious),
+    )
 
 
 def _shown(
@@ -159,36 +220,45 @@ def _shown(
     return reduced(scene.image[window]), valid, known & valid, truth & known & valid
 
 
-def fit(clicks: Sequence[Clicked]) -> tuple[float, ...]:
-    """Return log-odds of the IoU of a reading, every family weighing the same."""
+def fit(parts: Sequence[tuple[str, Judged]]) -> tuple[float, ...]:
+    """Return log-odds of the IoU of a reading, every family weighing the same.
+
+    Args:
+        parts: Family and readings of each click.
+    """
     counts: dict[str, int] = defaultdict(int)
-    for one in clicks:
-        counts[one.family] += len(one.iou)
-    weight = np.concatenate([np.full(len(one.iou), 1 / counts[one.family]) for one in clicks])
-    looks = np.concatenate([one.looks for one in clicks])
-    return fitted(looks, np.concatenate([one.iou for one in clicks]), weight)
+    for family, one in parts:
+        counts[family] += len(one.iou)
+    weight = np.concatenate([np.full(len(one.iou), 1 / counts[family]) for family, one in parts])
+    looks = np.concatenate([one.looks for _, one in parts])
+    return fitted(looks, np.concatenate([one.iou for _, one in parts]), weight)
 
 
-def worth(clicks: Sequence[Clicked], weights: Sequence[float]) -> float:
+def worth(clicks: Sequence[Clicked], weights: Sequence[float], further: Sequence[float]) -> float:
     """Return the IoU of the likeliest readings by some weights, the mean of the families."""
-    return _mean(clicks, [int(afar.expected(one.looks, weights).argmax()) for one in clicks])
+    return _mean(clicks, [one.chosen(weights, further) for one in clicks])
+
+
+def worth_near(clicks: Sequence[Clicked], weights: Sequence[float]) -> float:
+    """Return the IoU of the likeliest readings of two views, the mean of the families."""
+    return _mean(clicks, [one.near.chosen(weights) for one in clicks])
 
 
 def own(clicks: Sequence[Clicked]) -> float:
     """Return the IoU of the chip's own answers, the mean of the families."""
-    return _mean(clicks, [0] * len(clicks))
+    return _mean(clicks, [float(one.near.iou[0]) for one in clicks])
 
 
 def best(clicks: Sequence[Clicked]) -> float:
     """Return the IoU of the best readings, the mean of the families."""
-    return _mean(clicks, [int(one.iou.argmax()) for one in clicks])
+    return _mean(clicks, [float(one.every.iou.max()) for one in clicks])
 
 
-def _mean(clicks: Sequence[Clicked], chosen: Sequence[int]) -> float:
+def _mean(clicks: Sequence[Clicked], ious: Sequence[float]) -> float:
     families: dict[str, list[float]] = defaultdict(list)
-    for one, number in zip(clicks, chosen, strict=True):
-        families[one.family].append(float(one.iou[number]))
-    return float(np.mean([np.mean(ious) for ious in families.values()]))
+    for one, value in zip(clicks, ious, strict=True):
+        families[one.family].append(value)
+    return float(np.mean([np.mean(own) for own in families.values()]))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ def disk(row, col, radius):
     return np.hypot(Y - row, X - col) < radius
 
 
-def reading(mask, score=0.8, *, far=False):
-    return Reading(np.where(mask, 6, -6).astype(np.float32), score, far)
+def reading(mask, score=0.8, times=1):
+    return Reading(np.where(mask, 6, -6).astype(np.float32), score, times)
 
 
 def click(x, y):
@@ -58,8 +58,8 @@ def test_logits_from_afar_lie_where_they_were_seen():
 def test_readings_that_agree_outweigh_one_that_scores_more():
     whole, corner = disk(150, 200, 90), disk(150, 200, 30)
     readings = [
-        reading(corner, 0.85), reading(whole, 0.8), reading(disk(150, 202, 91), 0.8, far=True),
-        reading(disk(152, 200, 88), 0.7, far=True),
+        reading(corner, 0.85), reading(whole, 0.8), reading(disk(150, 202, 91), 0.8, 2),
+        reading(disk(152, 200, 88), 0.7, 2),
     ]  # fmt: skip
     first, second = afar.weighed(readings, np.array([200.0, 150.0]))
     assert iou(first.logits > 0, whole) > 0.9
@@ -70,8 +70,8 @@ def test_readings_that_agree_outweigh_one_that_scores_more():
 def test_a_view_has_one_vote_however_many_of_its_readings_say_the_same():
     """Three readings from afar of a pair of disks are no three witnesses against one disk."""
     one, pair = disk(150, 120, 40), disk(150, 120, 40) | disk(150, 300, 40)
-    readings = [reading(one, 0.9), *(reading(pair, 0.85, far=True) for _ in range(3)),
-                reading(one, 0.85, far=True)]  # fmt: skip
+    readings = [reading(one, 0.9), *(reading(pair, 0.85, 2) for _ in range(3)),
+                reading(one, 0.85, 2)]  # fmt: skip
     best, *_ = afar.weighed(readings, np.array([120.0, 150.0]))
     np.testing.assert_array_equal(best.logits > 0, one)
 
@@ -83,13 +83,15 @@ def test_what_holds_nothing_is_no_reading():
     assert len(kept) == 1
 
 
-def test_a_click_is_answered_by_both_views_and_drawn_at_the_chips_resolution(model):
+def test_a_click_on_what_is_large_is_answered_by_three_views_and_drawn_at_the_chips_resolution(
+    model,
+):
     truth = disk(150, 200, 60)
     noise = np.random.default_rng(5).normal(0, 6, (*SHAPE, 3))
     colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)) + noise
     embedding = model.embed(np.clip(colours, 0, 255).astype(np.uint8), np.ones(SHAPE, bool))
     readings = model.readings(embedding, click(200, 150))
-    assert {one.far for one in readings} == {False, True}
+    assert {one.times for one in readings} == {1, 2, 4}
     masks = model.decode(embedding, click(200, 150))
     assert len(masks.logits) <= afar.MOST
     assert (np.diff(masks.scores) <= 0).all()
@@ -101,12 +103,34 @@ def test_what_was_seen_from_afar_is_drawn_at_the_chips_resolution(model, monkeyp
     truth = disk(150, 200, 60)
     colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)).astype(np.uint8)
     embedding = model.embed(colours, np.ones(SHAPE, bool))
-    coarse = reading(disk(152, 203, 58), far=True)
+    coarse = reading(disk(152, 203, 58), times=2)
     others = [reading(disk(150, 200, 61), 0.5), reading(disk(150, 200, 20), 0.4)]
     monkeypatch.setattr(afar, "weighed", lambda *_: [coarse, *others])
     masks = model.decode(embedding, click(200, 150))
     assert iou(coarse.logits > 0, truth) < 0.95 < iou(masks.logits[0] > 0, truth)
     assert len(masks.logits) == 2, "what is as the answer is drawn now is no other"
+
+
+def test_what_is_small_from_afar_is_not_looked_at_from_further_away(model):
+    """Sixteen pixels of the chip are eight of the view from afar."""
+    for radius, deep in ((13, False), (22, True)):
+        found = [reading(disk(150, 200, radius), times=times) for times in (1, 2)]
+        assert afar.is_deep(found, np.array([200.0, 150.0])) == deep
+    assert not afar.is_deep([reading(np.zeros(SHAPE, bool))], np.array([9.0, 9.0]))
+    truth = disk(150, 200, 12)
+    colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)).astype(np.uint8)
+    embedding = model.embed(colours, np.ones(SHAPE, bool))
+    readings = model.readings(embedding, click(200, 150))
+    assert {one.times for one in readings} == {1, 2}
+    every = model.readings(embedding, click(200, 150), all_views=True)
+    assert {one.times for one in every} == {1, 2, 4}
+
+
+def test_what_was_seen_from_further_away_is_weighed_in_its_own_way():
+    near = [reading(disk(150, 200, 60)), reading(disk(150, 200, 62), times=2)]
+    every = [*near, reading(disk(150, 200, 58), times=4)]
+    assert afar.weights_of(near) == afar.WEIGHTS
+    assert afar.weights_of(every) == afar.FURTHER_WEIGHTS
 
 
 def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(model, monkeypatch):
@@ -122,6 +146,10 @@ def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(mo
 
 def test_the_page_weighs_readings_alike():
     """The twin of the module in JavaScript has the same numbers."""
-    page = resources.files("geoiseg.web") / "page" / "engine" / "afar.js"
-    (found,) = re.findall(r"^const WEIGHTS = \[(.*)\];$", page.read_text("utf-8"), re.MULTILINE)
-    assert tuple(float(one) for one in found.split(",")) == afar.WEIGHTS
+    page = (resources.files("geoiseg.web") / "page" / "engine" / "afar.js").read_text("utf-8")
+    for name in ("WEIGHTS", "FURTHER_WEIGHTS"):
+        (found,) = re.findall(rf"^const {name} = \[(.*)\];$", page, re.MULTILINE)
+        assert tuple(float(one) for one in found.split(",")) == getattr(afar, name)
+    for name in ("DEEP", "NARROWEST", "TIMES", "VIEWS"):
+        (found,) = re.findall(rf"^(?:export )?const {name} = (.*);$", page, re.MULTILINE)
+        assert float(found) == getattr(afar, name)

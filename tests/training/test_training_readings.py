@@ -6,29 +6,37 @@ import json
 
 import geopandas as gpd
 import numpy as np
+import pytest
 import rasterio
 import shapely
 
 from geoiseg.models.tiny import afar
 from geoiseg.models.tiny.model import TinyModel
-from geoiseg.training.readings import Clicked, best, clicked, fit, own, worth
+from geoiseg.training.readings import Clicked, Judged, best, clicked, fit, own, worth, worth_near
 
 
 def made(seed):
-    """Return a click whose right reading is the one that others agree with."""
+    """Return a click whose right reading is the one that others agree with.
+
+    Of every other click it is seen from further away alone.
+    """
     rng = np.random.default_rng(seed)
     iou = rng.permutation([0.2, 0.5, 0.9])
     looks = rng.uniform(0.3, 0.9, (3, len(afar.LOOKS)))
     looks[:, -1] = 0.2 + 0.6 * iou
-    return Clicked("field" if seed % 2 else "lake", looks, iou)
+    every = Judged(looks, iou)
+    if seed % 2:
+        return Clicked("field", False, every, every)
+    return Clicked("lake", True, Judged(looks[iou < 0.9], iou[iou < 0.9]), every)
 
 
 def test_what_tells_the_right_reading_is_found():
     clicks = [made(seed) for seed in range(60)]
-    weights = fit(clicks)
+    weights = fit([(one.family, one.every) for one in clicks])
     assert len(weights) == 1 + len(afar.LOOKS)
     assert weights[-1] > max(abs(one) for one in weights[1:-1])
-    assert worth(clicks, weights) > 0.89
+    assert worth(clicks, weights, weights) > 0.89
+    assert worth_near(clicks, weights) == pytest.approx(0.7, abs=0.01), "0.5 of the lakes"
     assert own(clicks) < 0.7 < best(clicks)
 
 
@@ -58,6 +66,9 @@ def test_clicks_on_labelled_scenes_are_answered_and_judged(tmp_path):
     assert len(found) == 2
     for one in found:
         assert one.family == "building"
-        assert one.looks.shape == (len(one.iou), len(afar.LOOKS))
-        assert one.iou.max() > 0.9
-    assert worth(found, afar.WEIGHTS) > 0.9
+        assert one.deep, "a roof of 60 px is 30 px deep"
+        for part in (one.near, one.every):
+            assert part.looks.shape == (len(part.iou), len(afar.LOOKS))
+        assert len(one.every.iou) > len(one.near.iou)
+        assert one.every.iou.max() > 0.9
+    assert worth(found, afar.WEIGHTS, afar.FURTHER_WEIGHTS) > 0.9

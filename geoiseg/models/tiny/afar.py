@@ -2,9 +2,9 @@
 
 A click in a field of 300 pixels gives a corner of it as often as the field: the network knows
 objects of the sizes that its training showed it. At half the resolution, a quarter of the work,
-it sees the same ground as one that is half as large. Each view gives up to four readings of the
-click. Which of them is meant shows in what they have in common, as much as in what the network
-expects of each.
+it sees the same ground as one that is half as large; what is large there, too, is looked at once
+more, at a quarter of the resolution. Each view gives up to four readings of the click. Which of
+them is meant shows in what they have in common, as much as in what the network expects of each.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ FloatArray = NDArray[np.float32]
 
 TIMES = 2
 """Pixels of the chip, across and down, for each of the view from afar."""
+VIEWS = 2
+"""Views from afar, each from twice as far as the one before."""
 NARROWEST = 128
-"""Least sides in pixels of a chip that is looked at from afar."""
+"""Least sides in pixels of a chip, or of a view of it, that is looked at from afar."""
+DEEP = 8.0
+"""Depth of the likeliest reading, in pixels of the view from afar, from which on a click is
+looked at from further away: there, what is less deep is too small to be told."""
 MOST = 4
 """Readings that are told, the likeliest first."""
 LOOKS = ("score", "probability", "depth", "middle", "agreed")
@@ -38,6 +43,8 @@ view together one vote, each as much of it as it scores."""
 WEIGHTS = (-5.05, 1.02, 3.11, -0.26, 1.37, 3.06)
 """Log-odds of the IoU to be expected of a reading: a constant, then of each of :data:`LOOKS`.
 ``python -m geoiseg.training.readings`` fits them."""
+FURTHER_WEIGHTS = (-2.36, 0.78, 0.4, -0.35, 1.5, 3.33)
+"""The same where a click was looked at from further away, too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +55,8 @@ class Reading:
     """``(y, x)`` of the chip."""
     score: float
     """The IoU that the network expects."""
-    far: bool
-    """Whether it was seen from afar."""
+    times: int = 1
+    """Pixels of the chip, across and down, for each of the view in which it was seen."""
 
 
 def halved(pixels: NDArray[np.uint8], valid: BoolArray) -> tuple[NDArray[np.uint8], BoolArray]:
@@ -98,9 +105,10 @@ def looks(readings: Sequence[Reading], xy: NDArray[np.float64]) -> NDArray[np.fl
     both = (flat @ flat.T).astype(np.float64)
     alike = both / (areas[:, None] + areas - both)
     scores = np.array([reading.score for reading in readings])
-    far = np.array([reading.far for reading in readings])
+    times = np.array([reading.times for reading in readings])
     # Each view has one vote, however many of its readings say nearly the same.
-    votes = [alike[:, view] @ shares(scores[view]) for view in (~far, far) if view.any()]
+    views = [times == one for one in np.unique(times)]
+    votes = [alike[:, view] @ shares(scores[view]) for view in views]
     agreed = np.mean(votes, axis=0)
     rows = []
     column, row = np.clip(xy / TIMES, 0, np.array(masks[0].shape[::-1]) - 1).astype(int)
@@ -115,13 +123,39 @@ def looks(readings: Sequence[Reading], xy: NDArray[np.float64]) -> NDArray[np.fl
     return np.array(rows, np.float64)
 
 
+def is_deep(readings: Sequence[Reading], xy: NDArray[np.float64]) -> bool:
+    """Return whether what a click likely means is so large that it should be seen further away.
+
+    Args:
+        readings: All of one click, of the chip and of the view from afar.
+        xy: Where that is, in the pixel frame of the chip.
+    """
+    readings = holding(readings)
+    if not readings:
+        return False
+    found = looks(readings, xy)
+    likeliest = found[int(expected(found, WEIGHTS).argmax())]
+    return bool(likeliest[LOOKS.index("depth")] > np.log1p(DEEP))
+
+
+def holding(readings: Sequence[Reading]) -> list[Reading]:
+    """Return the readings that hold anything."""
+    return [reading for reading in readings if (reading.logits > 0).any()]
+
+
+def weights_of(readings: Sequence[Reading]) -> tuple[float, ...]:
+    """Return the log-odds that go with the views in which readings were seen."""
+    further = any(reading.times > TIMES for reading in readings)
+    return FURTHER_WEIGHTS if further else WEIGHTS
+
+
 def shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(n,)`` what each of some readings counts for: as much as it scores, together 1."""
     least = np.maximum(scores, 1e-3)
     return np.asarray(least / least.sum(), np.float64)
 
 
-def expected(look: NDArray[np.float64], weights: Sequence[float] = WEIGHTS) -> NDArray[np.float64]:
+def expected(look: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
     """Return ``(n,)`` the IoU that each reading is expected to have with what was meant.
 
     Args:
@@ -132,9 +166,7 @@ def expected(look: NDArray[np.float64], weights: Sequence[float] = WEIGHTS) -> N
     return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
 
 
-def weighed(
-    readings: Sequence[Reading], xy: NDArray[np.float64], weights: Sequence[float] = WEIGHTS
-) -> list[Reading]:
+def weighed(readings: Sequence[Reading], xy: NDArray[np.float64]) -> list[Reading]:
     """Return readings with the IoU to be expected of each, the likeliest first.
 
     At most :data:`MOST`, without those that are nearly a likelier one.
@@ -142,9 +174,8 @@ def weighed(
     Args:
         readings: All of one click; those that hold nothing are left out.
         xy: Where that is, in the pixel frame of the chip.
-        weights: Log-odds, a constant first.
     """
-    readings = [reading for reading in readings if (reading.logits > 0).any()]
+    weights, readings = weights_of(readings), holding(readings)
     if not readings:
         return []
     likely = expected(looks(readings, xy), weights)

@@ -118,7 +118,8 @@ class TinyModel:
         """Return candidate masks, best first: one, or after a single click some more.
 
         One click may mean a part, the whole or a group. So it is looked at from twice as far,
-        too, all readings of both views are weighed, and those that differ follow the likeliest.
+        too, and from four times as far if it means something large; all readings of the views
+        are weighed, and those that differ follow the likeliest.
 
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
@@ -142,38 +143,70 @@ class TinyModel:
             found = afar.weighed(self.readings(embedding, prompts), prompts.points[0])
             if not found:
                 return empty_masks(valid.shape)
-            best = self._drawn(embedding, prompts, found[0])
+            best = self.drawn(embedding, prompts, found[0])
             return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
         return self._decided(embedding, prompts, previous)
 
-    def readings(self, embedding: Embedding, prompts: PixelPrompts) -> list[Reading]:
-        """Return all that a single click may mean, seen as it is and from afar.
+    def readings(
+        self, embedding: Embedding, prompts: PixelPrompts, *, all_views: bool = False
+    ) -> list[Reading]:
+        """Return all that a single click may mean, seen as it is, from afar and from further.
 
         Args:
             embedding: What ``embed`` returned for this chip.
             prompts: One click on the object.
+            all_views: Whether to look from further away at what is small, too.
         """
-        valid = validity(embedding)
         masks = self._decided(embedding, prompts, None)
         found = [
-            Reading(logits, float(score), far=False)
+            Reading(logits, float(score))
             for logits, score in zip(masks.logits, masks.scores, strict=True)
         ]
-        if min(valid.shape) < afar.NARROWEST:
-            return found
-        view, seeds = self._from_afar(embedding), draw_seeds(prompts, valid)
-        look = self._look(view, afar.seen(prompts), None, None)
-        for one in (look, *look.others):
-            whole = afar.enlarged(one.masks(validity(view)).logits[0], valid.shape)
-            found.append(Reading(obedient(whole, seeds, valid), one.score, far=True))
+        views, said = [embedding], prompts
+        for _ in range(afar.VIEWS):
+            if min(validity(views[-1]).shape) < afar.NARROWEST:
+                break
+            if len(views) > 1 and not (all_views or afar.is_deep(found, prompts.points[0])):
+                break
+            views.append(self._from_afar(views[-1]))
+            said = afar.seen(said)
+            found += self._seen(views, said, prompts)
         return found
 
-    def _drawn(self, embedding: Embedding, prompts: PixelPrompts, reading: Reading) -> Reading:
-        """Return a reading as it is; at the chip's resolution what was seen from afar."""
-        if not reading.far:
+    def _seen(
+        self, views: Sequence[Embedding], said: PixelPrompts, prompts: PixelPrompts
+    ) -> list[Reading]:
+        """Return the readings of a click in the last of some views of a chip, as those of it.
+
+        Args:
+            views: The chip, and each view from twice as far as the one before.
+            said: The click in the last view.
+            prompts: The click on the chip.
+        """
+        valids = [validity(view) for view in views]
+        seeds = draw_seeds(prompts, valids[0])
+        look = self._look(views[-1], said, None, None)
+        found = []
+        for one in (look, *look.others):
+            logits = one.masks(valids[-1]).logits[0]
+            for valid in valids[-2::-1]:
+                logits = afar.enlarged(logits, valid.shape)
+            times = afar.TIMES ** (len(views) - 1)
+            found.append(Reading(obedient(logits, seeds, valids[0]), one.score, times))
+        return found
+
+    def drawn(self, embedding: Embedding, prompts: PixelPrompts, reading: Reading) -> Reading:
+        """Return a reading as it is; at the chip's resolution what was seen from afar.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: One click on the object.
+            reading: Of that click.
+        """
+        if reading.times == 1:
             return reading
         masks = self._decided(embedding, prompts, reading.logits)
-        return Reading(masks.logits[0], reading.score, far=False)
+        return Reading(masks.logits[0], reading.score)
 
     def _from_afar(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip at half its resolution, made now if it is not kept."""

@@ -9,9 +9,16 @@ import { above, any, bits, clamped, cut, iou, plane } from "../planes.js";
 import { depths, resized } from "./vision.js";
 
 /** Pixels of the chip, across and down, for each of the view from afar. */
-const TIMES = 2;
-/** Least sides of a chip that is looked at from afar. */
+export const TIMES = 2;
+/** Views from afar, each from twice as far as the one before. */
+export const VIEWS = 2;
+/** Least sides of a chip, or of a view of it, that is looked at from afar. */
 export const NARROWEST = 128;
+/**
+ * Depth of the likeliest reading, in pixels of the view from afar, from which on a click is
+ * looked at from further away.
+ */
+const DEEP = 8;
 /** IoU of two masks from which on they say the same. */
 const SAME = 0.85;
 /** By how much another reading scores less than the answer at least. */
@@ -22,8 +29,13 @@ const LESS = 0.01;
  * of that, and the mean IoU with all readings.
  */
 const WEIGHTS = [-5.05, 1.02, 3.11, -0.26, 1.37, 3.06];
+/** The same where a click was looked at from further away, too. */
+const FURTHER_WEIGHTS = [-2.36, 0.78, 0.4, -0.35, 1.5, 3.33];
 
-/** @typedef {{logits: Plane, score: number, far: boolean}} Reading what a click may mean */
+/**
+ * What a click may mean, and how many pixels of the chip each of the view has, across and down.
+ * @typedef {{logits: Plane, score: number, times: number}} Reading
+ */
 
 /**
  * A chip as it is seen from afar, and where there is data.
@@ -97,7 +109,7 @@ export function enlargedLogits(logits, rows, cols) {
  */
 export function withOthers(first, others) {
   /** @type {Reading[]} */
-  const kept = [{ ...first, far: false }];
+  const kept = [{ ...first, times: 1 }];
   const seen = [above(first.logits)];
   for (const { logits, score } of sortedByScore(others)) {
     const mask = above(logits);
@@ -105,7 +117,7 @@ export function withOthers(first, others) {
       continue;
     }
     const told = Math.max(Math.min(score, first.score - LESS), 0);
-    kept.push({ logits, score: told, far: false });
+    kept.push({ logits, score: told, times: 1 });
     seen.push(mask);
   }
   return kept;
@@ -115,13 +127,16 @@ export function withOthers(first, others) {
  * The reading that is likeliest meant, with the IoU to be expected; null where none holds anything.
  * @param {Reading[]} readings all of one click
  * @param {Point} click
- * @returns {Reading | null}
+ * @returns {(Reading & {depth: number}) | null} depth in pixels of the view from afar
  */
 export function likeliest(readings, click) {
   const held = readings.filter(({ logits }) => any(above(logits)));
+  const weights = readings.some(({ times }) => times > TIMES)
+    ? FURTHER_WEIGHTS
+    : WEIGHTS;
   const small = held.map(({ logits }) => shrunk(logits));
   const masks = small.map(above);
-  /** @type {Reading | null} */
+  /** @type {(Reading & {depth: number}) | null} */
   let best = null;
   held.forEach((reading, number) => {
     const [mask, { data }] = [masks[number], small[number]];
@@ -131,26 +146,33 @@ export function likeliest(readings, click) {
       likely += 1 / (1 + Math.exp(-value));
       pixels += 1;
     });
-    const depth = depths(mask);
-    const deepest = depth.data.reduce(
-      (most, value) => Math.max(most, value),
-      0,
-    );
+    const inside = depths(mask);
+    const depth = inside.data.reduce((most, one) => Math.max(most, one), 0);
     const x = Math.floor(clamped(click.x / TIMES, 0, mask.cols - 1));
     const y = Math.floor(clamped(click.y / TIMES, 0, mask.rows - 1));
     const looks = [
       1,
       reading.score,
       pixels ? likely / pixels : 0,
-      Math.log1p(deepest),
-      depth.data[y * mask.cols + x] / Math.max(deepest, 1),
+      Math.log1p(depth),
+      inside.data[y * mask.cols + x] / Math.max(depth, 1),
       agreed(number, held, masks),
     ];
-    const odds = looks.reduce((sum, look, k) => sum + WEIGHTS[k] * look, 0);
+    const odds = looks.reduce((sum, look, k) => sum + weights[k] * look, 0);
     const score = 1 / (1 + Math.exp(-odds));
-    if (!best || score > best.score) best = { ...reading, score };
+    if (!best || score > best.score) best = { ...reading, score, depth };
   });
   return best;
+}
+
+/**
+ * Whether what a click likely means is so large that it should be seen from further away.
+ * @param {Reading[]} readings of the chip and of the view from afar
+ * @param {Point} click
+ */
+export function isDeep(readings, click) {
+  const best = likeliest(readings, click);
+  return best !== null && best.depth > DEEP;
 }
 
 /**
@@ -161,16 +183,17 @@ export function likeliest(readings, click) {
  * @param {Bits[]} masks
  */
 function agreed(number, readings, masks) {
-  const votes = [false, true].flatMap((far) => {
+  const views = [...new Set(readings.map(({ times }) => times))];
+  const votes = views.map((times) => {
     let [sum, weights] = [0, 0];
     readings.forEach((reading, other) => {
-      if (reading.far !== far) return;
+      if (reading.times !== times) return;
       const weight = Math.max(reading.score, 1e-3);
       // What is too thin to be seen at this size agrees with nothing, itself neither.
       if (any(masks[number])) sum += weight * iou(masks[number], masks[other]);
       weights += weight;
     });
-    return weights ? [sum / weights] : [];
+    return sum / weights;
   });
   return votes.reduce((sum, vote) => sum + vote, 0) / votes.length;
 }

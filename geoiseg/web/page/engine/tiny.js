@@ -7,8 +7,11 @@
 import { above, any, bits, clamped, cut, paste, plane } from "../planes.js";
 import {
   NARROWEST,
+  TIMES,
+  VIEWS,
   enlargedLogits,
   halvedChip,
+  isDeep,
   likeliest,
   seenFromAfar,
   withOthers,
@@ -91,30 +94,56 @@ export class Tiny {
       const best = likeliest(readings, prompts.points[0]);
       if (!best)
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
-      return best.far ? this.drawnNear(embedding, prompts, best) : best;
+      return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
     }
     return (await this.decided(embedding, prompts, previous))[0];
   }
 
   /**
-   * All that a single click may mean, seen as it is and from afar.
+   * All that a single click may mean, seen as it is, from afar and from further.
    * @param {Embedding} embedding
    * @param {Prompts} prompts
    * @returns {Promise<Reading[]>}
    */
   async readings(embedding, prompts) {
-    const { valid } = embedding;
     const found = await this.decided(embedding, prompts, null);
-    if (Math.min(valid.rows, valid.cols) < NARROWEST) return found;
-    const view = await this.fromAfar(embedding);
-    const said = seenFromAfar(prompts);
-    const look = await this.look(view, said, null, null, LEAST);
-    const seeds = drawSeeds(prompts, valid, null);
-    for (const { logits, score } of [whole(look, view.valid), ...look.others]) {
-      const large = enlargedLogits(logits, valid.rows, valid.cols);
-      found.push({ logits: obedient(large, seeds, valid), score, far: true });
+    const views = [embedding];
+    let said = prompts;
+    for (let number = 0; number < VIEWS; number++) {
+      const { rows, cols } = views[number].valid;
+      if (Math.min(rows, cols) < NARROWEST) break;
+      if (number && !isDeep(found, prompts.points[0])) break;
+      views.push(await this.fromAfar(views[number]));
+      said = seenFromAfar(said);
+      found.push(...(await this.seen(views, said, prompts)));
     }
     return found;
+  }
+
+  /**
+   * The readings of a click in the last of some views of a chip, as those of it.
+   * @param {Embedding[]} views the chip, and each view from twice as far as the one before
+   * @param {Prompts} said the click in the last view
+   * @param {Prompts} prompts the click on the chip
+   * @returns {Promise<Reading[]>}
+   */
+  async seen(views, said, prompts) {
+    const [{ valid }] = views;
+    const view = views[views.length - 1];
+    const look = await this.look(view, said, null, null, LEAST);
+    const seeds = drawSeeds(prompts, valid, null);
+    const times = TIMES ** (views.length - 1);
+    return [whole(look, view.valid), ...look.others].map((one) => {
+      let { logits } = one;
+      for (const { valid: larger } of views.slice(0, -1).reverse()) {
+        logits = enlargedLogits(logits, larger.rows, larger.cols);
+      }
+      return {
+        logits: obedient(logits, seeds, valid),
+        score: one.score,
+        times,
+      };
+    });
   }
 
   /**

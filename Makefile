@@ -44,13 +44,17 @@ qgis-bundle:
 	$(PYTHON) -m geoiseg.companion.bundle $(BUNDLE_ZIP) $(BUNDLE)
 
 QUIET = --quiet --disable-pip-version-check --no-compile
-# uv does it in a third of the time; pip does where it is too old for --python, or uv can not be had
+# uv does it in a third of the time; pip does where it is too old for --python, or uv can not be had.
+# --editable: what is pulled later runs at once, and no wheel has to be packed
 $(DEMO_ENV)/core: pyproject.toml
 	{ $(PYTHON) -m venv --without-pip $(DEMO_ENV) \
-	  && $(PYTHON) -m pip --python $(DEMO_ENV)/bin/python install $(QUIET) --only-binary :all: uv \
-	  && $(DEMO_ENV)/bin/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
-	    --python $(DEMO_ENV)/bin/python pip . ; } 2>/dev/null \
-	|| { $(PYTHON) -m venv $(DEMO_ENV) && $(DEMO_ENV)/bin/pip install $(QUIET) . ; }
+	  && { command -v uv || $(PYTHON) -m pip --python $(DEMO_ENV)/bin/python \
+	    install $(QUIET) --only-binary :all: uv ; } \
+	  && PATH="$$PATH:$(abspath $(DEMO_ENV))/bin" uv pip install --quiet \
+	    $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
+	    --python $(DEMO_ENV)/bin/python pip --editable . ; } >/dev/null 2>&1 \
+	|| { $(PYTHON) -m venv $(DEMO_ENV) \
+	  && $(DEMO_ENV)/bin/pip install $(QUIET) --editable . ; }
 	touch $@
 
 # uv takes torch and torchvision from one place; a pair that does not match breaks both

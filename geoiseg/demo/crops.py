@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from geoiseg.demo.noise import TILE, Field, grain, tramlines, waves
+from geoiseg.demo.noise import TILE, Field, grain, skip_grain, tramlines, waves
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,12 @@ def row_tile(crop: Crop, rng: np.random.Generator, metres_per_pixel: float) -> F
     px = 1.0 / metres_per_pixel
     streaks = grain(rng, 70.0 * px, 1.5 * px) * 0.7 + grain(rng, 160.0 * px, 7.0 * px) * 0.4
     tile = crop.streak * streaks + 0.022 * grain(rng, 1.4 * px, 1.2 * px)
-    if crop.row:
+    rows = waves(crop.row * px) if crop.row else None
+    if rows is not None and rows.any():
         vigour = 1.0 + 0.35 * grain(rng, 26.0 * px, 10.0 * px)
-        tile += crop.row_contrast * 0.7 * waves(crop.row * px) * vigour
+        tile += crop.row_contrast * 0.7 * rows * vigour
+    elif rows is not None:
+        skip_grain(rng)
     if crop.tram and metres_per_pixel < 4:
         worn = np.clip(0.75 + 0.4 * grain(rng, 60.0 * px, 1.0), 0.0, 1.5)
         strength = min(1.0, 1.0 * px)

@@ -62,11 +62,12 @@ class Drawing:
             shift=4,
         )
 
-    def tree(self, xy_ground: XY, radius: float) -> None:
-        """Plant a tree with a crown of ``radius`` metres."""
-        x, y = fixed(xy_ground, self.scale)
-        r = max(4, round(radius * self.scale * 16))
-        cv2.circle(self.labels, (int(x), int(y)), r, int(Land.WOOD), -1, cv2.LINE_8, 4)
+    def trees(self, xy_ground: XY, radii: NDArray[np.float64]) -> None:
+        """Plant ``(n, 2)`` trees with crowns of ``(n,)`` radii, metres."""
+        crowns = np.maximum(4, np.round(radii * self.scale * 16)).astype(np.int32)
+        places = fixed(xy_ground, self.scale).tolist()
+        for xy, radius in zip(places, crowns.tolist(), strict=True):
+            cv2.circle(self.labels, xy, radius, int(Land.WOOD), -1, cv2.LINE_8, 4)
 
     def upsample(self, coarse: Field) -> Field:
         """Return a ``(COARSE, COARSE)`` field at the size of the labels."""
@@ -80,8 +81,8 @@ def hedge(rng: np.random.Generator, drawing: Drawing, line: XY, density: float) 
     knots = np.arange(0, len(trees) + 12, 12)
     clump = np.interp(np.arange(len(trees)), knots, rng.random(len(knots)))
     kept = trees[clump < density]
-    for xy, size in zip(kept, rng.uniform(1.6, 4.4, len(kept)), strict=True):
-        drawing.tree(xy + rng.normal(0, 1.2, 2), size)
+    radii = rng.uniform(1.6, 4.4, len(kept))
+    drawing.trees(kept + rng.normal(0, 1.2, kept.shape), radii)
 
 
 def divisions(rng: np.random.Generator, drawing: Drawing, lines: list[tuple[XY, int]]) -> None:

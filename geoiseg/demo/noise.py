@@ -66,9 +66,17 @@ def grain(rng: np.random.Generator, along: float, across: float) -> Field:
     spectrum = fft.rfft2(rng.standard_normal((TILE, TILE), dtype=np.float32))
     fx = (fft.rfftfreq(TILE)[None, :] * along).astype(np.float32)
     fy = (fft.fftfreq(TILE)[:, None] * across).astype(np.float32)
-    spectrum *= np.exp(-0.5 * math.pi**2 * fx**2) * np.exp(-0.5 * math.pi**2 * fy**2)
-    image = fft.irfft2(spectrum, s=(TILE, TILE))
-    return np.asarray(image / (image.std() + 1e-9), dtype=np.float32)
+    kept = np.exp(-0.5 * math.pi**2 * fx**2) * np.exp(-0.5 * math.pi**2 * fy**2)
+    spectrum.real *= kept
+    spectrum.imag *= kept
+    image = np.asarray(fft.irfft2(spectrum, s=(TILE, TILE)), dtype=np.float32)
+    image /= image.std() + 1e-9
+    return image
+
+
+def skip_grain(rng: np.random.Generator) -> None:
+    """Draw what `grain` would, so that whatever is drawn later stays the same."""
+    rng.standard_normal((TILE, TILE), dtype=np.float32)
 
 
 def waves(period: float, phase: float = 0.0) -> Field:

@@ -28,9 +28,12 @@ BLOCK = TILE
 
 def _tile(base: tuple[int, int, int], other: tuple[int, int, int], mix: Field, shade: Field) -> RGB:
     """Return a ``(TILE, TILE, 3)`` texture between two colours, times a brightness."""
-    t = np.clip(mix, 0.0, 1.0)[..., None]
-    colour = np.array(base, np.float32) * (1 - t) + np.array(other, np.float32) * t
-    return np.clip(colour * shade[..., None], 0, 255).astype(np.uint8)
+    t = np.clip(mix, 0.0, 1.0)
+    colours = [
+        np.float32(a) * (1 - t) + np.float32(b) * t for a, b in zip(base, other, strict=True)
+    ]
+    lit = [np.clip(colour * shade, 0, 255).astype(np.uint8) for colour in colours]
+    return np.asarray(cv2.merge(lit))
 
 
 def _tiles(rng: np.random.Generator, px: float) -> dict[int, RGB]:
@@ -167,12 +170,12 @@ def _expose(image: RGB, plan: Plan, rng: np.random.Generator, mottle: Field) -> 
             down = np.linspace(y / side, (y + h) / side, h, dtype=np.float32)[:, None]
             veil = 0.045 + 0.05 * (1.0 - down) + 0.02 * mottle[block] * (1 - down)
             light = clouds[block] * (1.0 + 0.03 * mottle[block])
-            part = image[block].astype(np.float32)
             dark = shadow[block].astype(np.float32) / 255.0
-            for c in range(3):
-                lit = part[..., c] * light * (1.0 - float(dim[c]) * dark)
-                part[..., c] = lit + veil * (float(haze[c]) - lit)
-            soft = cv2.GaussianBlur(part, (3, 3), 0.55) + noise[:h, :w]
+            seen = []
+            for c, ground in enumerate(cv2.split(image[block])):
+                lit = ground * light * (1.0 - float(dim[c]) * dark)
+                seen.append(lit + veil * (float(haze[c]) - lit))
+            soft = cv2.GaussianBlur(cv2.merge(seen), (3, 3), 0.55) + noise[:h, :w]
             image[block] = cv2.convertScaleAbs(np.maximum(soft, 0))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +17,6 @@ from geoiseg.demo.drawing import Drawing, Land, divisions, hedge
 from geoiseg.demo.noise import Field, fractal
 from geoiseg.demo.parcels import EXTENT, XY, Bend, Cut, densify, divide, meander
 from geoiseg.demo.settlement import Settlement, farm, village
-from geoiseg.errors import require
 
 COARSE = 2048
 """Pixels on a side of the rasters that shape coast, lake and woods: 2 m whatever the scene."""
@@ -45,9 +43,20 @@ class Plan:
 
     def field_boxes(self) -> list[tuple[int, tuple[slice, slice]]]:
         """Return the label and the bounding rows and columns of every field."""
-        ndimage: Any = require("scipy.ndimage")
-        boxes = ndimage.find_objects(self.labels.astype(np.int32))
-        return [(k, box) for k, box in enumerate(boxes, 1) if k >= Land.FIELD and box is not None]
+        begins = np.ones(self.labels.shape, dtype=bool)
+        begins[:, 1:] = self.labels[:, 1:] != self.labels[:, :-1]
+        top, left = np.nonzero(begins)  # of runs along the rows
+        ends = np.append(np.flatnonzero(begins)[1:], begins.size)
+        owner, right = self.labels[begins], ends - top * begins.shape[1]
+        order = np.argsort(owner, kind="stable")
+        order = order[np.searchsorted(owner[order], Land.FIELD) :]
+        labels, first = np.unique(owner[order], return_index=True)
+        if not labels.size:
+            return []
+        rows = np.minimum.reduceat(top[order], first), np.maximum.reduceat(top[order], first) + 1
+        cols = np.minimum.reduceat(left[order], first), np.maximum.reduceat(right[order], first)
+        bounds = np.column_stack([labels, *rows, *cols]).tolist()
+        return [(label, (slice(y0, y1), slice(x0, x1))) for label, y0, y1, x0, x1 in bounds]
 
 
 def signed_distance(inside: NDArray[np.bool_]) -> Field:
@@ -59,12 +68,24 @@ def signed_distance(inside: NDArray[np.bool_]) -> Field:
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the largest connected part of a mask, with its holes filled."""
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    """Return the largest connected part of a mask, with its holes filled.
+
+    Only a window around the mask is looked at; what goes on beyond it is no hole.
+    """
+    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+    window = np.s_[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]
+    inner = mask[window]
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(inner.astype(np.uint8), connectivity=4)
     part = parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     _, rest, stats, _ = cv2.connectedComponentsWithStats((~part).astype(np.uint8), connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < 0.02 * mask.size
-    return np.asarray(part | (small[rest] & ~part))
+    edges = (rest[0], rest[-1], rest[:, 0], rest[:, -1])
+    goes_on = (y > 0, y + h < mask.shape[0], x > 0, x + w < mask.shape[1])
+    for edge, open_ in zip(edges, goes_on, strict=True):
+        small[edge] &= not open_
+    found = np.zeros(mask.shape, dtype=bool)
+    found[window] = part | (small[rest] & ~part)
+    return found
 
 
 def _mesh() -> tuple[Field, Field]:
@@ -85,17 +106,24 @@ def _blob(
     rng: np.random.Generator, xy: XY, radii: tuple[float, float], roughness: float
 ) -> NDArray[np.bool_]:
     """Return a ragged ellipse as a ``(COARSE, COARSE)`` mask."""
-    x, y = _mesh()
     turn = rng.uniform(0, math.pi)
-    x, y = x - float(xy[0]), y - float(xy[1])
+    ragged = fractal(rng, COARSE, (10, 640), roughness)
+    # beyond it the noise is too weak to make anything a part of it
+    farthest = max(radii) * (1.0 + 0.3 * float(ragged.max() - ragged.min()))
+    near, far = (np.clip((xy + d) * COARSE / EXTENT, 0, COARSE) for d in (-farthest, farthest))
+    (left, top), (right, bottom) = near.astype(int), np.ceil(far).astype(int)
+    window = np.s_[top:bottom, left:right]
+    x, y = _mesh()
+    x, y = x[:, left:right] - float(xy[0]), y[top:bottom] - float(xy[1])
     u = x * math.cos(turn) + y * math.sin(turn)
     v = y * math.cos(turn) - x * math.sin(turn)
-    reach = np.hypot(u / radii[0], v / radii[1])
-    ragged = fractal(rng, COARSE, (10, 640), roughness)
+    reach, noise = np.hypot(u / radii[0], v / radii[1]), ragged[window]
     # about its mean in the ellipse: noise is wide enough to swallow a small one whole
-    near = reach < 1.0
-    ragged -= ragged[near].mean() if near.any() else 0.0
-    return _largest(reach + 0.3 * ragged < 1.0)
+    inner = reach < 1.0
+    noise = noise - (noise[inner].mean() if inner.any() else 0.0)
+    found = np.zeros((COARSE, COARSE), dtype=bool)
+    found[window] = reach + 0.3 * noise < 1.0
+    return _largest(found)
 
 
 def _woods(rng: np.random.Generator, drawing: Drawing, inland: Field) -> None:
@@ -238,8 +266,7 @@ def make_plan(rng: np.random.Generator, size: int) -> Plan:
     for settlement in plan.settlements:
         for xy_ground, label in settlement.ground:
             drawing.fill(xy_ground, Land[label])
-        for xy, radius in settlement.trees:
-            drawing.tree(xy, radius)
+        drawing.trees(*settlement.trees)
         for roof in settlement.roofs:
             drawing.fill(roof.xy_ground, Land.BUILDING)
     plan.ashore = _water(rng, drawing, coast)

@@ -153,8 +153,13 @@ def _umask() -> int:
 def _outline(mask: NDArray[Any], transform: Affine) -> shapely.Geometry:
     """Return the (multi)polygon of the set pixels of a mask, vertices on pixel corners."""
     shapes = rasterio.features.shapes(mask, mask=mask > 0, connectivity=4, transform=transform)
-    parts = [shapely.geometry.shape(geometry) for geometry, _ in shapes]
+    parts = [_polygon(geometry["coordinates"]) for geometry, _ in shapes]
     return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _polygon(rings: list[list[tuple[float, float]]]) -> shapely.Polygon:
+    shell, *holes = (shapely.linearrings(ring) for ring in rings)
+    return shapely.polygons(shell, holes or None)
 
 
 def _truth(plan: Plan, crops: dict[int, str]) -> tuple[TruthRow, ...]:

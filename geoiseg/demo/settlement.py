@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from geoiseg.demo.parcels import XY
 
@@ -31,8 +32,8 @@ class Settlement:
 
     ground: tuple[tuple[XY, str], ...]
     """Outlines with the name of their land cover."""
-    trees: tuple[tuple[XY, float], ...]
-    """Centres and radii, metres."""
+    trees: tuple[XY, NDArray[np.float64]]
+    """``(n, 2)`` centres and ``(n,)`` radii, metres."""
     roofs: tuple[Roof, ...]
 
 
@@ -139,7 +140,7 @@ def village(rng: np.random.Generator, xy: XY, angle: float, roads: list[XY]) -> 
     ]
     roofs.append(Roof(frame.rectangle(church, 30.0, 12.0, 0.3), ROOFS[3]))
     roofs.append(Roof(frame.rectangle(church - [15.0, 4.6], 8.0, 8.0, 0.3), ROOFS[2]))
-    return Settlement((*gardens, *streets), tuple(trees), tuple(roofs))
+    return Settlement((*gardens, *streets), _planted(trees), tuple(roofs))
 
 
 def farm(rng: np.random.Generator, xy: XY, angle: float) -> Settlement:
@@ -174,4 +175,9 @@ def farm(rng: np.random.Generator, xy: XY, angle: float) -> Settlement:
         )
         for a in np.concatenate([rng.uniform(0, 2.4, 10) * side, rng.uniform(0, 6.3, 5)])
     ]
-    return Settlement(tuple(ground), tuple(trees), tuple(roofs))
+    return Settlement(tuple(ground), _planted(trees), tuple(roofs))
+
+
+def _planted(trees: list[tuple[XY, float]]) -> tuple[XY, NDArray[np.float64]]:
+    xy = np.array([centre for centre, _ in trees]).reshape(-1, 2)
+    return xy, np.array([radius for _, radius in trees])

@@ -47,18 +47,19 @@ FOAM = np.array([236, 238, 232], np.float32)
 
 
 def _blend(stops: Stops, at: Field) -> NDArray[np.float32]:
-    """Return ``(y, x, 3)`` colours interpolated between stops."""
+    """Return ``(3, y, x)`` colours interpolated between stops."""
     where = [stop for stop, _ in stops]
     index = np.clip((at - where[0]) / (where[-1] - where[0]) * 1023, 0, 1023).astype(np.uint16)
     axis = np.linspace(where[0], where[-1], 1024)
-    columns = [np.interp(axis, where, [rgb[c] for _, rgb in stops]) for c in range(3)]
-    return np.asarray(np.column_stack(columns).astype(np.float32)[index])
+    channels = [np.interp(axis, where, [rgb[c] for _, rgb in stops]) for c in range(3)]
+    return np.stack([channel.astype(np.float32)[index] for channel in channels])
 
 
 def _put(image: RGB, colour: Field, labels: NDArray[np.uint16], land: Land) -> None:
-    """Copy colours in place to the pixels of one kind of land."""
+    """Copy ``(3, y, x)`` colours in place to the pixels of one kind of land."""
     mask = cv2.inRange(labels, int(land), int(land))
-    cv2.copyTo(cv2.convertScaleAbs(np.maximum(colour, 0)), mask, image)
+    channels = [cv2.convertScaleAbs(np.maximum(channel, 0)) for channel in colour]
+    cv2.copyTo(cv2.merge(channels), mask, image)
 
 
 def _blocks(plan: Plan) -> list[tuple[int, int]]:
@@ -104,13 +105,13 @@ def paint_sea(image: RGB, plan: Plan, rng: np.random.Generator, mottle: Field) -
         x = (np.arange(column, column + w, dtype=np.float32)[None, :]) / px
         glint = np.exp(-((x + 500.0) ** 2 + (y - EXTENT - 200.0) ** 2) / 1900.0**2)
         sea = _blend(DEPTHS, inland * (1.0 + 0.22 * bottom))
-        sea *= (1.0 + ripple * (1.0 + 0.6 * glint))[..., None]
-        sea += (glint * (24.0 + 160.0 * ripple))[..., None]
+        sea *= 1.0 + ripple * (1.0 + 0.6 * glint)
+        sea += glint * (24.0 + 160.0 * ripple)
         white = _surf(inland, foam[:h, :w], bottom)
-        sea += (0.72 * white)[..., None] * (FOAM - sea)
+        sea += 0.72 * white * (FOAM[:, None, None] - sea)
         _put(image[block], sea, labels, Land.SEA)
         sand = _blend(SANDS, inland + 3.0 * foam[:h, :w])
-        sand *= (1.0 + 0.022 * fine[:h, :w])[..., None]
+        sand *= 1.0 + 0.022 * fine[:h, :w]
         _put(image[block], sand, labels, Land.BEACH)
 
 
@@ -134,4 +135,4 @@ def paint_lake(image: RGB, plan: Plan, rng: np.random.Generator, mottle: Field) 
     ruffle = lay_rows(grain(rng, 40.0 * px, 4.0 * px), (h, w), 2.2, (0.0, 0.0))
     gusts = np.clip(0.5 + 0.5 * mottle[box], 0.0, 1.0)
     light = 1.0 + 0.05 * ruffle * gusts + 0.10 * gusts
-    _put(image[box], _blend(LAKE, depth) * light[..., None], plan.labels[box], Land.LAKE)
+    _put(image[box], _blend(LAKE, depth) * light, plan.labels[box], Land.LAKE)

@@ -67,7 +67,7 @@ def signed_distance(inside: NDArray[np.bool_]) -> Field:
     return np.asarray((outer - inner) * (EXTENT / COARSE), dtype=np.float32)
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def whole_largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the largest connected part of a mask, with its holes filled.
 
     Only a window around the mask is looked at; what goes on beyond it is no hole.
@@ -99,7 +99,7 @@ def _coast(rng: np.random.Generator) -> Field:
     slope = rng.uniform(-0.16, 0.16)
     line = 930.0 + slope * (y - EXTENT / 2) + 60.0 * np.sin(y / 900.0 + rng.uniform(0, 6.3))
     relief = 230.0 * fractal(rng, COARSE, (3, 384), 0.46)
-    return signed_distance(_largest(x - line + relief < 0))
+    return signed_distance(whole_largest(x - line + relief < 0))
 
 
 def _blob(
@@ -123,7 +123,7 @@ def _blob(
     noise = noise - (noise[inner].mean() if inner.any() else 0.0)
     found = np.zeros((COARSE, COARSE), dtype=bool)
     found[window] = reach + 0.3 * noise < 1.0
-    return _largest(found)
+    return whole_largest(found)
 
 
 def _woods(rng: np.random.Generator, drawing: Drawing, inland: Field) -> None:

@@ -8,10 +8,11 @@ import rasterio
 import rasterio.features
 import shapely
 from rasterio.enums import ColorInterp
+from scipy import ndimage
 
 from geoiseg.demo.drawing import Land
 from geoiseg.demo.paint import paint
-from geoiseg.demo.plan import make_plan
+from geoiseg.demo.plan import make_plan, whole_largest
 from geoiseg.demo.scene import CRS, Scene, make_scene, scene_transform
 from geoiseg.errors import ExportError, GeoreferenceError
 
@@ -199,6 +200,27 @@ def test_a_failed_write_keeps_the_older_file(
 def test_an_unknown_object_is_named(scene: Scene) -> None:
     with pytest.raises(GeoreferenceError, match="no object 'moon'"):
         scene.truth_of("moon")
+
+
+def test_fields_have_their_bounds() -> None:
+    plan = make_plan(np.random.default_rng([1, 1]), 256)
+    boxes = enumerate(ndimage.find_objects(plan.labels.astype(int)), 1)
+    assert plan.field_boxes() == [
+        (label, box) for label, box in boxes if label >= Land.FIELD and box is not None
+    ]
+
+
+def test_the_largest_part_has_no_holes_but_what_goes_on_beyond_it_is_none() -> None:
+    mask = np.zeros((200, 300), dtype=bool)
+    mask[:90, 40:120] = True  # at the upper edge, with a bay to the right and a pond
+    mask[20:25, 100:120] = False
+    mask[40:60, 60:70] = False
+    mask[:10, 110:112] = False  # a pocket that only the scene's edge closes
+    mask[150:160, 200:210] = True
+    wanted = np.zeros_like(mask)
+    wanted[:90, 40:120] = True
+    wanted[20:25, 100:120] = False
+    assert np.array_equal(whole_largest(mask), wanted)
 
 
 @pytest.mark.parametrize("seed", [1, 16])

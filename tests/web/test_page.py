@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,22 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
 
 def opened(page: Any, path: Path) -> None:
     page.set_input_files("#file", path)
+    says(page, f"{path.name}: ")
+
+
+def dropped(page: Any, path: Path) -> None:
+    """Let go of a file over the map."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    files = page.evaluate_handle(
+        """([name, content]) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+          const files = new DataTransfer();
+          files.items.add(new File([bytes], name));
+          return files;
+        }""",
+        [path.name, content],
+    )
+    page.dispatch_event("#map", "drop", {"dataTransfer": files})
     says(page, f"{path.name}: ")
 
 
@@ -209,9 +226,16 @@ def place(page: Any, x: float, y: float) -> tuple[float, float]:
     return left + x * zoom * scale, top + y * zoom * scale
 
 
-def test_a_user_gets_files(page: Any, every: dict[str, Scene], tmp_path: Path) -> None:
+def test_a_user_without_a_network_gets_files(
+    page: Any, every: dict[str, Scene], tmp_path: Path
+) -> None:
     path = every["rotated"].path
-    opened(page, path)
+    page.evaluate("navigator.serviceWorker.ready")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.context.set_offline(True)
+    page.reload()
+    assert page.evaluate("self.crossOriginIsolated")  # and so it has threads
+    dropped(page, path)
     page.wait_for_selector(".leaflet-tile-loaded")
     page.mouse.click(*place(page, 90.5, 80.5))
     says(page, "score")
@@ -243,7 +267,7 @@ def test_a_user_gets_files(page: Any, every: dict[str, Scene], tmp_path: Path) -
     assert 0.9 < disc.area / (np.pi * 18**2) < 1.1
     centre = geoiseg.open_raster(path).grid.to_crs([(90.5, 80.5)])[0]
     assert disc.centroid.distance(shapely.Point(centre)) < 1
-    page.set_input_files("#file", tmp_path / "objects.geojson")
+    dropped(page, tmp_path / "objects.geojson")
     says(page, "objects.geojson: 1 object")
     with page.expect_download() as waited:
         page.click("#flatgeobuf")
@@ -320,11 +344,7 @@ def test_a_large_cog_is_read_by_its_parts(chromium: Any, address: str, tmp_path:
     assert read < 20e6
 
 
-def test_it_works_without_a_network(page: Any, every: dict[str, Scene]) -> None:
-    page.evaluate("navigator.serviceWorker.ready")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
-    page.context.set_offline(True)
-    page.reload()
+def test_what_is_no_data_is_not_segmented(page: Any, every: dict[str, Scene]) -> None:
     opened(page, every["nodata"].path)
     shown = page.evaluate(ASK, ["add", step((90.5, 80.5, True))])
     assert shown["mask"]["data"].count("1") > 1000

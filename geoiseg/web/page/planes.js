@@ -70,6 +70,15 @@ export function any(mask) {
 }
 
 /**
+ * Whether any value is above 0.
+ * @param {Plane} values
+ */
+export function anyAbove({ data }) {
+  for (let i = 0; i < data.length; i++) if (data[i] > 0) return true;
+  return false;
+}
+
+/**
  * A window of an array with `depth` values a pixel, as a copy.
  * @template {Uint8Array | Float32Array} T
  * @param {{rows: number, cols: number, data: T}} values

@@ -4,7 +4,15 @@
 /** @import {Features, Graphs} from "./graphs.js" */
 /** @import {Answer} from "./answers.js" */
 /** @import {Reading} from "./afar.js" */
-import { above, any, bits, clamped, cut, paste, plane } from "../planes.js";
+import {
+  above,
+  anyAbove,
+  bits,
+  clamped,
+  cut,
+  paste,
+  plane,
+} from "../planes.js";
 import {
   NARROWEST,
   TIMES,
@@ -88,7 +96,7 @@ export class Tiny {
       return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
     }
     // An empty mask tells less than none.
-    const previous = before && any(above(before)) ? before : null;
+    const previous = before && anyAbove(before) ? before : null;
     if (!previous && this.graphs.hasOthers && isVague(prompts)) {
       const readings = await this.readings(embedding, prompts);
       const best = likeliest(readings, prompts.points[0]);

@@ -42,6 +42,8 @@ MORE_PORTS = 20
 """How many further ports are tried when nobody asked for one."""
 LARGEST_MESSAGE = 96 << 20
 """Bytes of a message from the page: an uploaded layer in one piece."""
+PING = 30_000
+"""How long a ping may go unanswered: no longer than from one to the next, or tornado warns."""
 PUBLIC = (
     re.compile(r"/"),
     re.compile(r"/api/kernels/[\w-]+(/channels)?"),
@@ -251,6 +253,7 @@ def serve(notebook: Path, address: Address, ready: Callable[[str], None]) -> Non
     config.Voila.tornado_settings = {
         "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
         "websocket_max_message_size": LARGEST_MESSAGE,
+        "ws_ping_timeout": PING,
     }
     config.VoilaConfiguration.kernel_spec_manager_class = OwnKernel
     config.VoilaConfiguration.file_allowlist = []

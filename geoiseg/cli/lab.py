@@ -13,8 +13,11 @@ QUICK_START = "01-quick-start.ipynb"
 QUIET = [
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     "--LabApp.news_url=None",
+    "--Application.log_level=WARN",
+    "--ServerApp.tornado_settings={'ws_ping_timeout': 30000}",
 ]
-"""JupyterLab by itself would ask PyPI for newer versions, and its makers for news."""
+"""JupyterLab by itself would ask PyPI for newer versions, and its makers for news, and tell forty
+lines of itself before the address; a longer time for pings than between them is warned of."""
 
 
 @click.command()

@@ -460,6 +460,7 @@ def test_lab_opens_the_copy(tmp_path: Path) -> None:
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.2)
         assert "token=" in log.read_text()
+        assert "extension was successfully" not in log.read_text()  # the address is soon seen
         assert (tmp_path / "work" / "01-quick-start.ipynb").exists()
     finally:
         process.terminate()

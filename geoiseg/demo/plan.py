@@ -43,10 +43,11 @@ class Plan:
 
     def field_boxes(self) -> list[tuple[int, tuple[slice, slice]]]:
         """Return the label and the bounding rows and columns of every field."""
-        begins = np.ones(self.labels.shape, dtype=bool)
+        begins: NDArray[np.bool_] = np.ones(self.labels.shape, dtype=bool)
         begins[:, 1:] = self.labels[:, 1:] != self.labels[:, :-1]
-        top, left = np.nonzero(begins)  # of runs along the rows
-        ends = np.append(np.flatnonzero(begins)[1:], begins.size)
+        starts = np.flatnonzero(begins)  # of runs along the rows
+        top, left = np.divmod(starts, begins.shape[1])
+        ends = np.append(starts[1:], begins.size)
         owner, right = self.labels[begins], ends - top * begins.shape[1]
         order = np.argsort(owner, kind="stable")
         order = order[np.searchsorted(owner[order], Land.FIELD) :]

@@ -1,16 +1,14 @@
 """Clicks on the page without Python beside the same clicks in Python, on one machine.
 
-    $ python benchmarks/page.py [--again]
+    $ python benchmarks/page.py
 
 Opens a COG of 2.9 GB (nearly all of it holes) by its address in a Chromium, clicks at places it
 has not seen yet and then again near them, and prints seconds, bytes read and memory; then the
-same in Python with one thread. With --again it is a second visit, when the page has threads.
-Needs the `dev` extra and Chromium.
+same in Python with one thread. Needs the `dev` extra and Chromium.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 
@@ -102,9 +100,6 @@ def in_python(path: Path) -> tuple[Took, Took]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--again", action="store_true", help="on a second visit")
-    again = parser.parse_args().again
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as player:
         folder = Path(scratch)
         path = large_cog(folder / "large.tif")
@@ -117,10 +112,6 @@ def main() -> None:
         with serving(site) as address, counting(folder) as (server, counted):
             page.goto(address)
             page.evaluate("navigator.serviceWorker.ready")
-            if again:
-                page.wait_for_function("navigator.serviceWorker.controller !== null")
-                page.reload()
-            threads = "threads" if page.evaluate("self.crossOriginIsolated") else "one thread"
             started = time.perf_counter()
             page.fill("#url", f"{server}large.tif")
             page.press("#url", "Enter")
@@ -134,7 +125,7 @@ def main() -> None:
         browser.close()
         own_first, own_further = in_python(path)
     print(f"opened by its address and clicked: {opened:.2f} s, {read / 1e6:.1f} MB read")
-    print(f"memory of the page, which has {threads}: {held:.0f} MB")
+    print(f"memory of the page: {held:.0f} MB")
     print(f"{'median':32s}{'page':>8s}{'Python':>8s}{'ratio':>7s}")
     for name, ours, theirs in (
         ("first click at a place", first, own_first),

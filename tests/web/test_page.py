@@ -234,7 +234,6 @@ def test_a_user_without_a_network_gets_files(
     page.wait_for_function("navigator.serviceWorker.controller !== null")
     page.context.set_offline(True)
     page.reload()
-    assert page.evaluate("self.crossOriginIsolated")  # and so it has threads
     dropped(page, path)
     page.wait_for_selector(".leaflet-tile-loaded")
     page.mouse.click(*place(page, 90.5, 80.5))

@@ -1,7 +1,4 @@
-/**
- * Keeps the page's own files, so that it works without a network once it was loaded, and hands them
- * out so that the page may have threads, whatever server they are from.
- */
+/** Keeps the page's own files, so that it works without a network once it was loaded. */
 
 const own = /** @type {any} */ (self);
 const files = (async () =>
@@ -39,20 +36,7 @@ own.addEventListener("fetch", (/** @type {any} */ event) => {
     return;
   const answer = async () => {
     const kept = await caches.match(event.request, { ignoreSearch: true });
-    return kept ? isolating(kept) : fetch(event.request);
+    return kept ?? fetch(event.request);
   };
   event.respondWith(answer());
 });
-
-/**
- * An answer with which its page is cross-origin isolated: browsers give memory that threads share
- * to no other.
- * @param {Response} answer
- */
-function isolating(answer) {
-  const headers = new Headers(answer.headers);
-  headers.set("Cross-Origin-Opener-Policy", "same-origin");
-  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
-  const { status, statusText } = answer;
-  return new Response(answer.body, { status, statusText, headers });
-}

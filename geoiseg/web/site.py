@@ -126,7 +126,7 @@ def _fill(site: Path, libraries: dict[str, bytes], graphs: Path, raster: Path | 
     (site / "model").mkdir()
     for name in FILES:
         graph = (graphs / name).read_bytes()
-        # as Python loads it: the encoder pads within its convolutions, which takes less time
+        # as Python runs it: the encoder pads within its convolutions
         (site / "model" / name).write_bytes(padded_within(graph) if "encoder" in name else graph)
     shown = {"raster": None if raster is None else raster.name}
     (site / "site.json").write_text(json.dumps(shown), encoding="utf-8")

@@ -18,7 +18,6 @@ from geoiseg.errors import ExportError, ModelError, RasterError, WeightsError
 from geoiseg.models import get_model
 from geoiseg.models.tiny.graphs import FILES
 from geoiseg.models.tiny.model import TinyModel
-from geoiseg.models.tiny.padding import padded_within
 from geoiseg.raster import open_raster
 
 PAGE = Path(__file__).parent / "page"
@@ -125,9 +124,7 @@ def _fill(site: Path, libraries: dict[str, bytes], graphs: Path, raster: Path | 
         (site / "vendor" / name).write_bytes(content)
     (site / "model").mkdir()
     for name in FILES:
-        graph = (graphs / name).read_bytes()
-        # as Python runs it: the encoder pads within its convolutions
-        (site / "model" / name).write_bytes(padded_within(graph) if "encoder" in name else graph)
+        shutil.copy(graphs / name, site / "model" / name)
     shown = {"raster": None if raster is None else raster.name}
     (site / "site.json").write_text(json.dumps(shown), encoding="utf-8")
     names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file())

@@ -139,9 +139,10 @@ export function depths(mask) {
     const to = keep(new cv.Mat());
     cv.distanceTransform(framed, to, cv.DIST_L2, 3);
     const data = new Float32Array(mask.rows * mask.cols);
+    const whole = to.data32F;
     for (let y = 0; y < mask.rows; y++) {
       const from = (y + 1) * (mask.cols + 2) + 1;
-      data.set(to.data32F.subarray(from, from + mask.cols), y * mask.cols);
+      data.set(whole.subarray(from, from + mask.cols), y * mask.cols);
     }
     return { rows: mask.rows, cols: mask.cols, data };
   });
@@ -194,8 +195,9 @@ export function bandAround(mask, radius) {
     cv.dilate(from, outer, kernel, middle, 1, cv.BORDER_CONSTANT, far);
     cv.erode(from, inner, kernel, middle, 1, cv.BORDER_REPLICATE, far);
     const data = new Uint8Array(mask.data.length);
+    const [wide, narrow] = [outer.data, inner.data]; // each asking makes another view
     for (let i = 0; i < data.length; i++)
-      data[i] = outer.data[i] !== inner.data[i] ? 1 : 0;
+      data[i] = wide[i] !== narrow[i] ? 1 : 0;
     return { rows: mask.rows, cols: mask.cols, data };
   });
 }

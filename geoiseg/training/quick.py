@@ -21,6 +21,7 @@ from geoiseg.atomic import written
 from geoiseg.errors import GeoisegError
 from geoiseg.models.exported.int8 import without_advice
 from geoiseg.models.tiny.dense import DENSE
+from geoiseg.models.tiny.filling import without_weights
 from geoiseg.models.tiny.graphs import FILES
 from geoiseg.models.tiny.padding import padded_within
 from geoiseg.models.tiny.quick import EVEN, FILE, RAW, SPREAD, STEP, ZERO, codes
@@ -55,7 +56,8 @@ def main(data: Path, folder: Path) -> None:
         chips = list(chosen(data))
     except GeoisegError as error:
         raise click.ClickException(str(error)) from error
-    made = quick_graph((folder / FILES[0]).read_bytes(), chips)
+    encoder = (folder / FILES[0]).read_bytes()
+    made = without_weights(quick_graph(encoder, chips), encoder)
     with written(folder / FILE) as target:
         target.write_bytes(made)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))

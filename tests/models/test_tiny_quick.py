@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import geoiseg
 from geoiseg.demo.scene import make_scene
+from geoiseg.errors import WeightsError
 from geoiseg.models import load_model
 from geoiseg.models.tiny import quick
+from geoiseg.models.tiny.filling import filled, without_weights
 from geoiseg.models.tiny.graphs import Graphs
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.quick import EVEN, RAW, STEP, ZERO, codes, multiplies_bytes
 from geoiseg.raster import Window
+
+FOLDER = Path(quick.__file__).parent
 
 
 @pytest.fixture
@@ -54,6 +60,15 @@ def test_they_say_nearly_what_the_encoder_says(tmp_path, monkeypatch):
              *((said.classes[name], exact.classes[name]) for name in exact.classes)]  # fmt: skip
     for one, other in pairs:
         assert 0 < np.abs(one - other).mean() < 0.05
+
+
+def test_their_weights_are_the_encoder_s_and_ship_once():
+    encoder, without = ((FOLDER / name).read_bytes() for name in ("encoder.onnx", quick.FILE))
+    whole = filled(without, encoder)
+    assert len(whole) > 5 * len(without)
+    assert without_weights(whole, encoder) == without
+    with pytest.raises(WeightsError, match="no weights for"):
+        filled(without, (FOLDER / "first" / "encoder.onnx").read_bytes())
 
 
 def test_they_are_taken_where_they_are_quicker_and_nobody_wants_more(tmp_path, monkeypatch):

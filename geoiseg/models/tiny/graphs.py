@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.tiny.dense import DENSE
+from geoiseg.models.tiny.filling import filled
 from geoiseg.models.tiny.padding import padded_within
 from geoiseg.models.tiny.quick import FILE as QUICK
 from geoiseg.models.tiny.quick import Codes, multiplies_bytes
@@ -90,7 +91,11 @@ class Graphs:
     @cached_property
     def _quick(self) -> Callable[[Codes], NDArray[Any]]:
         """What runs the graph of 8-bit integers; loaded by the first map."""
-        graph = _checked(self._folder / QUICK, str(self.card["sha256"][QUICK]))
+        without, encoder = (
+            _checked(self._folder / name, str(self.card["sha256"][name]))
+            for name in (QUICK, FILES[0])
+        )
+        graph = filled(without, encoder)
         if self._faster is not None:
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
 

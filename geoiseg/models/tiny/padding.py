@@ -3,32 +3,36 @@
 PyTorch's exporter writes padding that differs from side to side as a node of its own, for which
 onnxruntime leaves its blocked layout and comes back to it: a fifth of the encoder's time. What
 is computed stays the same. Files are what they were, and so are their SHA-256: the graph is
-changed where it is loaded. Of ONNX's protocol buffers only what is needed is read, as the package
-``onnx`` is not needed for anything else at run time.
+changed where it is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-Field = tuple[int, int, bytes]
-"""Number, wire type and content of a field of a message; a number's bytes as they stand."""
+from geoiseg.models.tiny.protobuf import (
+    BYTES,
+    DATA_TYPE,
+    GRAPH,
+    NODE,
+    RAW,
+    RESULT,
+    VARINT,
+    Field,
+    as_varint,
+    fields,
+    joined,
+)
 
-GRAPH, NODE, RESULT = 7, 1, 12
-"""Numbers of fields: of a model, then of its graph."""
 INPUT, OUTPUT, KIND, ATTRIBUTE = 1, 2, 4, 5
-"""Of a node."""
+"""Numbers of a node's fields."""
 NAME, INTEGER, TEXT, TENSOR, INTEGERS = 1, 3, 4, 5, 8
 """Of an attribute; a result of a graph has the first, too."""
-DATA_TYPE, RAW = 2, 9
-"""Of a tensor."""
 INT64 = 7
-"""Its type where it holds integers."""
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types."""
+"""A tensor's type where it holds integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,13 @@ def padded_within(model: bytes) -> bytes:
 
 
 def _padded_within(model: bytes) -> bytes:
-    whole = list(_fields(model))
+    whole = list(fields(model))
     at = next(index for index, (number, _, _) in enumerate(whole) if number == GRAPH)
-    graph = list(_fields(whole[at][2]))
+    graph = list(fields(whole[at][2]))
     nodes = [_node(place, field) for place, field in enumerate(graph) if field[0] == NODE]
     made = {name: node for node in nodes for name in node.outputs}
     results = {value.decode() for number, _, field in graph if number == RESULT
-               for inner, _, value in _fields(field) if inner == NAME}  # fmt: skip
+               for inner, _, value in fields(field) if inner == NAME}  # fmt: skip
     gone = set()
     for node in nodes:
         pad = made.get(node.inputs[0]) if node.kind == "Conv" else None
@@ -73,8 +77,8 @@ def _padded_within(model: bytes) -> bytes:
         gone.add(pad.place)
     if not gone:
         return model
-    whole[at] = (GRAPH, BYTES, _joined(f for place, f in enumerate(graph) if place not in gone))
-    return _joined(whole)
+    whole[at] = (GRAPH, BYTES, joined(f for place, f in enumerate(graph) if place not in gone))
+    return joined(whole)
 
 
 def _readers(nodes: Sequence[_Node], name: str) -> int:
@@ -123,7 +127,7 @@ def _numbers(node: _Node) -> list[int] | None:
         return None
     tensor = next((value for number, _, value in node.attributes.get("value", [])
                    if number == TENSOR), b"")  # fmt: skip
-    parts = {number: value for number, _, value in _fields(tensor)}
+    parts = {number: value for number, _, value in fields(tensor)}
     if parts.get(DATA_TYPE) != bytes([INT64]):
         return None
     return [int(value) for value in np.frombuffer(parts.get(RAW, b""), "<i8")]
@@ -131,76 +135,26 @@ def _numbers(node: _Node) -> list[int] | None:
 
 def _padding(node: bytes, source: str, sides: Sequence[int]) -> bytes:
     """Return a convolution that reads another input and pads it."""
-    fields = list(_fields(node))
-    first = next(place for place, (number, _, _) in enumerate(fields) if number == INPUT)
-    fields[first] = (INPUT, BYTES, source.encode())
-    for place, (number, _, value) in enumerate(fields):
-        inner = list(_fields(value)) if number == ATTRIBUTE else []
+    parts = list(fields(node))
+    first = next(place for place, (number, _, _) in enumerate(parts) if number == INPUT)
+    parts[first] = (INPUT, BYTES, source.encode())
+    for place, (number, _, value) in enumerate(parts):
+        inner = list(fields(value)) if number == ATTRIBUTE else []
         if (NAME, BYTES, b"pads") in inner:
             kept = [field for field in inner if field[0] != INTEGERS]
-            said = [(INTEGERS, VARINT, _as_varint(side)) for side in sides]
-            fields[place] = (ATTRIBUTE, BYTES, _joined([*kept, *said]))
-    return _joined(fields)
+            said = [(INTEGERS, VARINT, as_varint(side)) for side in sides]
+            parts[place] = (ATTRIBUTE, BYTES, joined([*kept, *said]))
+    return joined(parts)
 
 
 def _node(place: int, field: Field) -> _Node:
-    fields = list(_fields(field[2]))
-    kind = next((value.decode() for number, _, value in fields if number == KIND), "")
+    parts = list(fields(field[2]))
+    kind = next((value.decode() for number, _, value in parts if number == KIND), "")
     inputs, outputs = (
-        [value.decode() for number, _, value in fields if number == wanted]
+        [value.decode() for number, _, value in parts if number == wanted]
         for wanted in (INPUT, OUTPUT)
     )
     attributes = {}
-    for inner in (list(_fields(value)) for number, _, value in fields if number == ATTRIBUTE):
+    for inner in (list(fields(value)) for number, _, value in parts if number == ATTRIBUTE):
         attributes[next(value.decode() for number, _, value in inner if number == NAME)] = inner
     return _Node(place, kind, inputs, outputs, attributes)
-
-
-def _fields(message: bytes) -> Iterator[Field]:
-    """Yield the fields of a message in their order."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, wire = key >> 3, key & 7
-        start = at
-        if wire == VARINT:
-            _, at = _varint(message, at)
-        elif wire == BYTES:
-            length, start = _varint(message, at)
-            at = start + length
-        elif wire in (FIXED64, FIXED32):
-            at += 8 if wire == FIXED64 else 4
-        else:
-            raise ValueError(f"wire type {wire} is not of ONNX")
-        yield number, wire, message[start:at]
-
-
-def _joined(fields: Iterable[Field]) -> bytes:
-    """Return a message of fields."""
-    parts = []
-    for number, wire, content in fields:
-        parts.append(_as_varint(number << 3 | wire))
-        if wire == BYTES:
-            parts.append(_as_varint(len(content)))
-        parts.append(content)
-    return b"".join(parts)
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-
-
-def _as_varint(value: int) -> bytes:
-    parts = bytearray()
-    while value >= 0x80:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])

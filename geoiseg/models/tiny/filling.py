@@ -123,7 +123,8 @@ def _codes(name: str, weights: Weights, scales: Weights) -> bytes | None:
     if values is None or scale is None or values.ndim != 4 or len(scale) != len(values):
         return None
     codes = np.rint(values / scale.reshape(-1, 1, 1, 1)).clip(-MOST, MOST)
-    return codes.astype(np.int8).tobytes()
+    found: bytes = codes.astype(np.int8).tobytes()
+    return found
 
 
 def _name(tensor: list[Field]) -> str:

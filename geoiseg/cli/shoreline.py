@@ -181,7 +181,7 @@ def shoreline(source: Path, out: Path, *, as_json: bool, **given: Any) -> None:
         said = f"{len(result)} transects written to {out}, {facts['measured']} of them with a rate"
     if given["index"]:
         said += (
-            f"; {given['index']} > {facts['threshold']:.3f}, the line may be off by"
+            f"; {facts['index']} > {facts['threshold']:.3f}, the line may be off by"
             f" {facts['error_px']:.2f} pixels"
         )
         said += "" if facts["error_m"] is None else f" ({facts['error_m']:.1f} m)"
@@ -221,7 +221,8 @@ def _from_raster(source: Path, given: dict[str, Any]) -> gpd.GeoDataFrame:
 def _known(lines: gpd.GeoDataFrame) -> dict[str, Any]:
     """Return what is known of the lines of a raster, ready for JSON."""
     values = {name: float(lines[name].iloc[0]) for name in ("threshold", "error_px", "error_m")}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    known = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return {"index": str(lines["index"].iloc[0]), **known}
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

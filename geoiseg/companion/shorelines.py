@@ -169,7 +169,7 @@ def _seen(raster: str, drawing: Any, tell: Told) -> tuple[Any, dict[str, Any]]:
         raise GeoreferenceError(f"{raster} has no line of water where it was looked for")
     said = {name: float(lines[name].iloc[0]) for name in ("threshold", "error_px", "error_m")}
     known = {name: value if math.isfinite(value) else None for name, value in said.items()}
-    return lines, {**known, "problems": []}
+    return lines, {"index": str(lines["index"].iloc[0]), **known, "problems": []}
 
 
 def _measured(lines: Any, date: str, how: Measuring) -> Any:

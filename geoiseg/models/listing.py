@@ -14,6 +14,7 @@ from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
 from geoiseg.models.weights.store import is_here, is_installed, missing_packages
 
 READY = "ready"
+ANEW = "a new installation of geoiseg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Listed:
     """Of its weights: of those that ship with the package, or of the download."""
     state: str
     """``ready``, or what has to be done first: ``pull``, ``extra`` or ``extra, pull``; for
-    what ships with the package, the packages that an environment without them has to get."""
+    what ships with the package, the packages that an environment without them has to get, or
+    :data:`ANEW` where some of its files are missing."""
     source: str = ""
     """Where the weights come from; empty for what ships with the package."""
     notice: str = ""
@@ -104,10 +106,12 @@ def trained_here() -> tuple[Listed, ...]:
 
 def _shipped(name: str, folder: Path) -> Listed:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    size = sum((folder / file).stat().st_size for file in card["sha256"])
+    there = [path for file in card["sha256"] if (path := folder / file).is_file()]
+    size = sum(path.stat().st_size for path in there)
+    state = READY if len(there) == len(card["sha256"]) else ANEW
     text = str(card.get("description", DESCRIPTION))
     licence, parameters = str(card["licence"]), int(card["parameters"])
-    return Listed(name, "tiny", licence, text, parameters, size, READY)
+    return Listed(name, "tiny", licence, text, parameters, size, state)
 
 
 def with_weights() -> tuple[Listed, ...]:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import shapely
 
 from geoiseg.cli import main
 from geoiseg.cli.main import COMMANDS
+from geoiseg.models import listing
 from geoiseg.prompting.prompts import Box, Point, Region, Scribble
 from geoiseg.tiled.prompt_file import read_prompts
 from tests.conftest import Disk
@@ -206,6 +208,18 @@ def test_models(capsys) -> None:
     assert sum(model["default"] for model in names.values()) == 1
     assert all(model["licence"] for model in names.values())
     assert run(capsys, "models")[1].startswith("* ")
+
+
+def test_models_are_listed_where_a_file_is_missing(capsys, tmp_path, monkeypatch) -> None:
+    here = Path(listing.__file__).with_name("tiny")
+    shutil.copytree(here, tmp_path / "tiny", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (tmp_path / "tiny" / "dense.onnx").unlink()
+    monkeypatch.setattr(listing, "__file__", str(tmp_path / "listing.py"))
+    code, text, _ = run(capsys, "models", "list")
+    told = {line[2:].split()[0]: line for line in text.splitlines() if line[2:].strip()}
+    assert code == 0
+    assert told["tiny"].endswith("needs a new installation of geoiseg")
+    assert told["tiny-1"].endswith("ready")
 
 
 def test_version_and_help(capsys) -> None:

@@ -23,8 +23,9 @@ from geoiseg.segment import choose
 from geoiseg.tiled.candidates import Placement, Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
 
-SURE = 8.0
-"""Logit of a pixel of a mask that a model gives without logits."""
+_SURE = 8.0
+"""Logit of a pixel of a mask that a model gives without logits. Any that is above the steps of
+the stability decides the same, so that runs are not told apart by it."""
 COARSEST = 4
 """The first points asked are every fourth of the grid in either direction."""
 
@@ -84,7 +85,7 @@ def find_objects(
     covered = ~allowed
     for factor in sorted(options.scales, reverse=True):
         if isinstance(model, ListingModel):
-            found += _listed(model, view(factor), (allowed, covered), options)
+            found += _listed(model, view(factor), allowed, options)
             continue
         xy = grid_points(allowed.shape, origin, options.spacing * factor)
         xy = xy[_open(xy, covered)]
@@ -126,24 +127,29 @@ def _at_scale(
 
 
 def _listed(
-    model: ListingModel, view: Sight, ground: tuple[BoolArray, BoolArray], options: AutomaticOptions
+    model: ListingModel, view: Sight, allowed: BoolArray, options: AutomaticOptions
 ) -> list[Survivor]:
-    """Return what a model has found unasked at one reduction, as :func:`_at_scale` does."""
-    allowed, covered = ground
+    """Return what a model has found unasked at one reduction.
+
+    What lies on what was found before is not left out: of masks on the same ground the better
+    one is painted, whichever reduction it is of.
+    """
     masks, scores = model.listed(view.embedding(model))
-    places = [_deepest(mask, view.place, allowed.shape) for mask in masks]
-    here = [n for n, place in enumerate(places) if place is not None]
+    places = {n: _deepest(mask, view.place, allowed.shape) for n, mask in enumerate(masks)}
+    here = [(n, xy) for n, xy in places.items() if xy is not None and allowed[_pixel(xy)]]
     found: list[Survivor] = []
     for start in range(0, len(here), options.batch):
         some = here[start : start + options.batch]
-        xy = np.array([places[n] for n in some], np.float64)
-        logits = np.where(masks[some], SURE, -SURE).astype(np.float32)
-        keep = np.flatnonzero(_open(xy, covered))
-        said = Candidates(logits[keep], scores[some][keep], np.arange(len(keep)), 1.0)
-        for survivor in survivors(said, xy[keep], allowed, view.place, options):
-            found.append(survivor)
-            covered[survivor.window.slices] |= survivor.mask
+        numbers, xy = [n for n, _ in some], np.array([place for _, place in some], np.float64)
+        logits = np.where(masks[numbers], _SURE, -_SURE).astype(np.float32)
+        said = Candidates(logits, scores[numbers], np.arange(len(some)), 1.0)
+        found += survivors(said, xy, allowed, view.place, options)
     return found
+
+
+def _pixel(xy: tuple[float, float]) -> tuple[int, int]:
+    """Return row and column of the pixel that holds a place."""
+    return int(xy[1]), int(xy[0])
 
 
 def _deepest(

@@ -43,6 +43,22 @@ class Listing:
         return self.masks[:, ::step, ::step], self.scores
 
 
+class ByReduction(Listing):
+    """Lists other masks at each reduction."""
+
+    def __init__(self, **listed: list[tuple[np.ndarray, float]]) -> None:
+        self.at = {int(name[1:]): Listing(*masks) for name, masks in listed.items()}
+
+    def listed(self, embedding: Embedding) -> Any:
+        return self.at[280 // embedding.shape[0]].listed(embedding)
+
+
+def view(factor: int) -> View:
+    rgb = np.zeros((280 // factor, 280 // factor, 3), np.uint8)
+    place = Placement((float(factor), float(factor)), (-AROUND, -AROUND))
+    return View(rgb, np.ones(rgb.shape[:2], bool), place)
+
+
 def test_all_that_is_listed_is_there_once() -> None:
     large, small = drawn(60, 200, 60, 150), drawn(100, 120, 180, 200)  # between points of a grid
     across = drawn(2, 70, 200, 230)  # deepest outside of the window
@@ -51,14 +67,7 @@ def test_all_that_is_listed_is_there_once() -> None:
     model: Any = Listing(
         (large, 0.9), (again, 0.8), (small, 0.7), (across, 0.6), (outside, 0.5), (weak, 0.2)
     )
-    valid = np.ones((280, 280), bool)
     options = AutomaticOptions.for_family("yolo", scales=(1, 2))
-
-    def view(factor: int) -> View:
-        rgb = np.zeros((280 // factor, 280 // factor, 3), np.uint8)
-        place = Placement((float(factor), float(factor)), (-AROUND, -AROUND))
-        return View(rgb, valid[::factor, ::factor], place)
-
     allowed = np.ones((200, 200), bool)
     labels, scores = find_objects(model, view, allowed, (0, 0), options)
     assert scores.round(2).tolist() == [0.9, 0.7, 0.6]
@@ -66,3 +75,17 @@ def test_all_that_is_listed_is_there_once() -> None:
     for number, mask in enumerate((large, small, across), 1):
         own, wanted = labels == number, mask[core]
         assert (own & wanted).sum() > 0.95 * (own | wanted).sum()
+
+
+def test_a_weak_mask_from_afar_takes_no_sure_ones_from_nearby() -> None:
+    fine = [(drawn(60, 90, left, left + 30), 0.9) for left in (60, 100, 140)]
+    both = (drawn(150, 200, 60, 180), 0.6)  # better from afar
+    model: Any = ByReduction(
+        x2=[(drawn(55, 95, 55, 175), 0.3), both], x1=[*fine, (drawn(150, 200, 60, 110), 0.4)]
+    )
+    options = AutomaticOptions.for_family("yolo", scales=(1, 2))
+    labels, scores = find_objects(model, view, np.ones((200, 200), bool), (0, 0), options)
+    assert scores.round(2).tolist() == [0.9, 0.9, 0.9, 0.6]
+    core = np.s_[AROUND:-AROUND, AROUND:-AROUND]
+    for number, (mask, _) in enumerate([*fine, both], 1):
+        assert ((labels == number) == mask[core]).mean() > 0.99

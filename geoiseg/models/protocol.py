@@ -46,14 +46,22 @@ class ModelInfo:
     dense: bool = False
     """Whether it says of all pixels at once what they are, without a prompt: a
     :class:`DenseModel`."""
-    reads_bytes: bool = field(default=False, compare=False)
-    """Whether a :class:`ReadingModel` reads in 8-bit integers here: what it says then differs a
-    little from what it says elsewhere."""
+    bytes_hash: str = field(default="", compare=False)
+    """SHA-256 of what a :class:`ReadingModel` reads with where it does so in 8-bit integers here;
+    empty where it does not."""
 
     @property
     def identity(self) -> str:
         """Name and weights, as embeddings say who made them."""
         return f"{self.name}:{self.weights_hash}"
+
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether a :class:`ReadingModel` reads in 8-bit integers here.
+
+        What it says then differs a little from what it says elsewhere.
+        """
+        return bool(self.bytes_hash)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

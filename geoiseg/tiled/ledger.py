@@ -28,6 +28,9 @@ CONSTANT = "constant "
 CHOICE = "scales"
 """Name of the reductions that were chosen, and why; earlier versions chose none."""
 
+READING = "reading"
+"""Name of what says by what windows are read in 8-bit integers; not there where it is in floats."""
+
 TABLES = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tile (number INTEGER PRIMARY KEY, state TEXT NOT NULL, attempts INTEGER NOT NULL,
@@ -142,20 +145,7 @@ class Ledger:
             found = dict(self._db.execute("SELECT name, value FROM run"))
         except sqlite3.Error as error:
             raise _trouble(error, self.path) from error
-        for name in sorted({*wanted, *found}):
-            if wanted.get(name) == found.get(name):
-                continue
-            if name.startswith(CONSTANT) or (name == CHOICE and name not in found):
-                was, now = (_short(one.get(name)) for one in (found, wanted))
-                raise LedgerError(
-                    f"{self.path} is of a run by another version of geoiseg, whose"
-                    f" {name.removeprefix(CONSTANT)} is {was} and not {now}: its parts would not"
-                    " go together; remove it to begin anew, or go on with that version"
-                )
-            raise LedgerError(
-                f"{self.path} is of a run with {name} {_short(found.get(name))}, now it is"
-                f" {_short(wanted.get(name))}: give the same, or remove it to begin anew"
-            )
+        _check_same(self.path, found, wanted)
 
     # -- windows ----------------------------------------------------------------------
 
@@ -316,6 +306,35 @@ def _connected(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise _trouble(error, path) from error
     return db
+
+
+def _check_same(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Make sure that a run is gone on with by what it began with.
+
+    Raises:
+        LedgerError: It is not; the message says what differs. What is read in goes by the
+            other parameters, so these are told first.
+    """
+    for name in sorted({*wanted, *found}, key=lambda name: (name == READING, name)):
+        if wanted.get(name) == found.get(name):
+            continue
+        if name == READING and name not in wanted:
+            raise LedgerError(
+                f"{path} is of a run that reads in 8-bit integers, which this one does not: go on"
+                " with the same options on a CPU that multiplies bytes, or remove it to begin anew"
+            )
+        by_code = name == READING or (name == CHOICE and name not in found)
+        if by_code or name.startswith(CONSTANT):
+            was, now = (_short(one.get(name)) for one in (found, wanted))
+            raise LedgerError(
+                f"{path} is of a run by another version of geoiseg, whose"
+                f" {name.removeprefix(CONSTANT)} is {was} and not {now}: its parts would not"
+                " go together; remove it to begin anew, or go on with that version"
+            )
+        raise LedgerError(
+            f"{path} is of a run with {name} {_short(found.get(name))}, now it is"
+            f" {_short(wanted.get(name))}: give the same, or remove it to begin anew"
+        )
 
 
 def _trouble(error: sqlite3.Error, path: Path) -> LedgerError:

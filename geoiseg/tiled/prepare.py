@@ -15,14 +15,14 @@ import shapely
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError, ModelError, PromptError
 from geoiseg.files import check_apart, check_format, check_layer_free
-from geoiseg.models import Model, get_model
+from geoiseg.models import Model, ReadingModel, get_model
 from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
 from geoiseg.tiled.drivers import Dask, Driver, Serial
 from geoiseg.tiled.fingerprint import constants, prompted
 from geoiseg.tiled.judged import Judge, read_labels
-from geoiseg.tiled.ledger import CHOICE, CONSTANT, ledger_path
+from geoiseg.tiled.ledger import CHOICE, CONSTANT, READING, ledger_path
 from geoiseg.tiled.options import OWN_COLUMNS, SIDE, DenseOptions, MapOptions
 from geoiseg.tiled.outline_file import read_outlines
 from geoiseg.tiled.pilot import Choice
@@ -223,8 +223,8 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
         values["words"] = _words(run)
         if run.choice is not None:
             values[CHOICE] = [list(run.choice.scales), run.choice.why]
-        if _reads_bytes(run):
-            values["reading"] = "8-bit integers"
+        if by := reads_by(run):
+            values[READING] = by
         known = constants(work.automatic, words=work.words is not None)
     else:
         known = prompted(info)
@@ -242,11 +242,15 @@ def parameters(run: Run, prompts: str | Path | None) -> dict[str, Any]:
     }
 
 
-def _reads_bytes(run: Run) -> bool:
-    """Return whether a model reads windows in 8-bit integers, as it does not on every machine."""
-    how = run.job.work.automatic if isinstance(run.job.work, WindowJob) else None
-    fast = isinstance(how, DenseOptions) and not how.best and not run.options.keep_embeddings
-    return fast and run.options.words is None and run.model.info.reads_bytes
+def reads_by(run: Run) -> str:
+    """Return by what windows are read in 8-bit integers, as not on every machine; else nothing."""
+    work, info = run.job.work, run.model.info
+    if not (isinstance(work, WindowJob) and isinstance(run.model, ReadingModel)):
+        return ""
+    how = work.automatic
+    dense = isinstance(how, DenseOptions) and not how.best and work.words is None
+    fast = dense and not (work.keep_embeddings or work.in_floats)
+    return f"8-bit integers by {info.bytes_hash[:16]}" if fast and info.reads_bytes else ""
 
 
 def _words(run: Run) -> dict[str, Any] | None:

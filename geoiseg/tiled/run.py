@@ -10,22 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError
 from geoiseg.files import check_apart
-from geoiseg.models import DEFAULT_MODEL, Model
+from geoiseg.models import DEFAULT_MODEL, Model, ReadingModel
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
-from geoiseg.tiled.ledger import CHOICE, Ledger, check_free, ledger_path, said_before
+from geoiseg.tiled.ledger import CHOICE, READING, Ledger, check_free, ledger_path, said_before
 from geoiseg.tiled.options import DenseOptions, MapOptions
 from geoiseg.tiled.output import Tally, report, write
 from geoiseg.tiled.pilot import Choice, choose
-from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared
+from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared, reads_by
 from geoiseg.tiled.progress import Told, progress_of
 from geoiseg.tiled.prompted import GroupResult
 from geoiseg.tiled.report import MapReport
 from geoiseg.tiled.tasks import Backlog
 from geoiseg.tiled.window import WindowJob, WindowResult
 from geoiseg.tiled.worker import Result, StandIn, forget, peak_memory
+
+CELL = 32
+"""Side in pixels of what a model is shown to find out whether it can read."""
 
 
 def segment_raster(  # noqa: PLR0913 - the public interface
@@ -80,7 +85,7 @@ def segment_raster(  # noqa: PLR0913 - the public interface
     with driver if isinstance(driver, Dask) else contextlib.nullcontext():
         run = prepared(raster, Path(out), model, prompts, given, (driver, threads))
         _check(run, driver, look, resume=resume)
-        run = _decided(run, driver, resume=resume)
+        run = _decided(_reading(run, resume=resume), driver, resume=resume)
         try:
             with Ledger(ledger_path(run.out), parameters(run, prompts), resume=resume) as ledger:
                 tally = _work(run, driver, ledger, progress)
@@ -94,6 +99,23 @@ def _check(run: Run, driver: Driver, look: Path | None, *, resume: bool) -> None
     check_apart(look, run.raster.name)
     check_sendable(run.job, driver)
     check_free(ledger_path(run.out), resume=resume)
+
+
+def _reading(run: Run, *, resume: bool) -> Run:
+    """Return the run with what it reads windows in: what began in floats goes on so anywhere.
+
+    Raises:
+        WeightsError: What the model reads in 8-bit integers with is missing or damaged, which
+            would else fail every window.
+    """
+    work, path = run.job.work, ledger_path(run.out)
+    if not (reads_by(run) and isinstance(work, WindowJob) and isinstance(run.model, ReadingModel)):
+        return run
+    begun = resume and said_before(path, "format") is not None
+    if begun and said_before(path, READING) is None:
+        return replace(run, job=replace(run.job, work=replace(work, in_floats=True)))
+    run.model.read(np.zeros((CELL, CELL, 3), np.uint8), np.ones((CELL, CELL), bool))
+    return run
 
 
 def _decided(run: Run, driver: Driver, *, resume: bool) -> Run:

@@ -104,6 +104,8 @@ class WindowJob:
     """What is looked for, instead of all objects."""
     keep_embeddings: bool = False
     """Whether what is encoded is written to disk."""
+    in_floats: bool = False
+    """Whether a model that reads in 8-bit integers is not to, as the run did not begin so."""
 
 
 def segment_window(
@@ -236,7 +238,7 @@ class Views:
         kept = self._timed(lambda: self._segmenter.cache.get(key))
         seen = view.rgb[part.slices], view.valid[part.slices]
         if kept is None and not job.keep_embeddings:
-            if isinstance(model, ReadingModel) and not asking:
+            if isinstance(model, ReadingModel) and not asking and not job.in_floats:
                 return model.read(*seen)
             embedding = model.embed(*seen)
         else:

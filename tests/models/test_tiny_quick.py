@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from geoiseg.models.tiny.graphs import Graphs
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.quick import EVEN, RAW, STEP, ZERO, codes, multiplies_bytes
 from geoiseg.raster import Window
+from geoiseg.tiled import ledger_path
+from tests.mosaic import write_mosaic
 
 FOLDER = Path(quick.__file__).parent
 
@@ -83,3 +86,19 @@ def test_they_are_taken_where_they_are_quicker_and_nobody_wants_more(tmp_path, m
                            load_model("tiny", precision="fp32").info.reads_bytes)  # fmt: skip
     multiplies_bytes.cache_clear()
     assert told == {"able": (True, False), "unable": (False, False), "nowhere": (False, False)}
+
+
+def test_a_map_tells_at_its_start_that_they_are_not_there(tmp_path, monkeypatch):
+    folder, out = tmp_path / "tiny", tmp_path / "out.gpkg"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.py", "first", "__pycache__"))
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((64, 64), np.int32)).path
+    monkeypatch.setattr(Graphs, "reads_bytes", True)
+    model = TinyModel(folder)
+    (folder / quick.FILE).unlink()
+    with pytest.raises(WeightsError, match=r"cannot read .*dense\.onnx': No such file"):
+        geoiseg.segment_raster(raster, out, model=model)
+    (folder / quick.FILE).write_bytes(b"no graph")
+    with pytest.raises(WeightsError, match=r"dense\.onnx' has SHA-256 .* reinstall geoiseg"):
+        geoiseg.segment_raster(raster, out, model=model)
+    assert not out.exists()
+    assert not ledger_path(out).exists()

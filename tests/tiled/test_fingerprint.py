@@ -12,6 +12,7 @@ import shapely
 
 import geoiseg
 from geoiseg.errors import CancelledError, LedgerError
+from geoiseg.models import ModelOptions
 from geoiseg.models.tiny import afar
 from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import AutomaticOptions, MapOptions, doubt, ledger_path
@@ -43,16 +44,49 @@ def test_other_weights_are_refused_in_one_line_that_names_them(tmp_path, monkeyp
     assert geoiseg.segment_raster(raster, out, **given, resume=True).complete
 
 
-def test_what_was_read_in_bytes_is_not_gone_on_with_in_floats(tmp_path):
+class ReadingFlood(DenseFlood):
+    """Reads windows in 8-bit integers by a graph with a hash, where it has one."""
+
+    def __init__(self, bytes_hash: str = "") -> None:
+        super().__init__()
+        self.info = replace(self.info, bytes_hash=bytes_hash)
+        self.reads = 0
+
+    def read(self, image, valid):
+        self.reads += 1
+        return self.dense(self.embed(image, valid))
+
+
+def test_what_was_read_in_bytes_is_gone_on_with_by_the_same_graph_alone(tmp_path):
     raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
     out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128)
-    there, here = DenseFlood(), DenseFlood()
-    there.info = replace(there.info, reads_bytes=True)
     with pytest.raises(CancelledError):
-        geoiseg.segment_raster(raster, out, model=there, options=options, progress=stopped)
-    with pytest.raises(LedgerError, match=r"with reading '?\"8-bit integers\""):
-        geoiseg.segment_raster(raster, out, model=here, options=options, resume=True)
-    assert geoiseg.segment_raster(raster, out, model=there, options=options, resume=True).complete
+        geoiseg.segment_raster(
+            raster, out, model=ReadingFlood("one"), options=options, progress=stopped
+        )
+    exact = replace(options, running=ModelOptions(precision="fp32"))
+    for model, asked, told in (
+        (ReadingFlood(), options, "reads in 8-bit integers, which this one does not: go on with"),
+        (ReadingFlood("two"), options, r"another version of geoiseg, whose reading is .* by one"),
+        (ReadingFlood(), exact, "with running .*auto.* now it is .*fp32.*: give the same"),
+    ):
+        with pytest.raises(LedgerError, match=told):
+            geoiseg.segment_raster(raster, out, model=model, options=asked, resume=True)
+    model = ReadingFlood("one")
+    assert geoiseg.segment_raster(raster, out, model=model, options=options, resume=True).complete
+    assert model.reads > 1
+
+
+def test_what_began_in_floats_goes_on_in_floats_on_any_cpu(tmp_path):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128)
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, model=ReadingFlood(), options=options, progress=stopped)
+    able = ReadingFlood("one")
+    told = geoiseg.segment_raster(raster, out, model=able, options=options, resume=True)
+    assert (told.complete, able.reads) == (True, 0)
+    geoiseg.segment_raster(raster, out, model=able, options=options)
+    assert able.reads > 1
 
 
 @pytest.mark.parametrize("left_out", ["constant %", "scales"])
@@ -99,5 +133,5 @@ def test_each_way_to_map_has_its_own_constants():
     assert set(best) - set(fast) >= {"doubt.ODDS", "doubt.DOUBTFUL", "sighted.ROOM"}
     lattice = constants(AutomaticOptions(), words=False)
     assert "candidates.SPECK" in lattice
-    assert "hierarchy.WEIGHTS" not in lattice
+    assert not {"hierarchy.WEIGHTS", "automatic.SURE"} & set(lattice)
     assert "embedded.SHAPES" in constants(DenseOptions(), words=True)

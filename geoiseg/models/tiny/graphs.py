@@ -84,6 +84,11 @@ class Graphs:
         exact = self._options.precision != "auto"
         return not exact and QUICK in self.card["sha256"] and multiplies_bytes()
 
+    @property
+    def bytes_hash(self) -> str:
+        """What the card says of the graph of :meth:`read`; empty where it is not taken."""
+        return str(self.card["sha256"][QUICK]) if self.reads_bytes else ""
+
     def read(self, given: Codes) -> NDArray[Any]:
         """Return ``(1, heads, v, u)`` what the dense heads say, computed in 8-bit integers."""
         return self._quick(given)

@@ -84,7 +84,7 @@ class TinyModel:
             weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
             parameters=int(self.card["parameters"]),
             dense=DENSE in self._graphs.features,
-            reads_bytes=self._graphs.reads_bytes,
+            bytes_hash=self._graphs.bytes_hash,
         )
 
     def embed(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:

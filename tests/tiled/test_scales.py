@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoiseg.models import DenseMaps, ReadingModel, get_model
+from geoiseg.models import DenseMaps, ModelOptions, ReadingModel, get_model
 from geoiseg.raster import Window
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.reading import CONTEXT, PART, parts, read_parts
@@ -80,8 +80,8 @@ def test_parts_are_put_where_they_belong_and_the_rest_is_as_known():
     assert (first[height:] == -1).all()
 
 
-def test_tiny_reads_what_it_would_say_of_the_embedding(rng_picture):
-    tiny = get_model("tiny")
+def test_in_floats_tiny_reads_what_it_would_say_of_the_embedding(rng_picture):
+    tiny = get_model("tiny", ModelOptions(precision="fp32"))
     assert isinstance(tiny, ReadingModel)
     valid = np.ones(rng_picture.shape[:2], bool)
     valid[:9] = False

@@ -49,11 +49,10 @@ Told = Callable[[float | None, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Follows and sharpens the object as far as that needs no asking: see ``Session.finish``."""
+    """Follows and sharpens the object as far as that needs no asking: see ``Session.finish``.
 
-    gsd: float | None = None
-    """Metres of a pixel at which the border is wanted; None for the raster's own resolution."""
-    prompts: tuple[()] = ()
+    It is drawn at the raster's own resolution.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,11 +207,11 @@ class Objects:
         segmenter = self._open[key]
         given = tuple(map(step_of, fields.items("steps"))) if with_steps else ()
         raster = segmenter.raster
-        for step in given:
+        steps = tuple(one for one in given if isinstance(one, Step))
+        for step in steps:
             level_for_gsd(raster.grid, step.gsd)
             for prompt in step.prompts:
                 check_inside(prompt, raster.grid, raster.name)
-        steps = tuple(one for one in given if isinstance(one, Step))
         return View(key, segmenter, steps, given)
 
     def _ended(self, view: View, watch: Watch) -> View:
@@ -228,23 +227,22 @@ class Objects:
                 again = bool(one.grow and near)
                 steps = (*steps, replace(near[-1], grow=one.grow) if again else one)
                 continue
-            key = (view.key, steps, one.gsd)
+            key = (view.key, steps)
             if key not in self._ends:
-                self._ends[key] = self._finish(replace(view, steps=steps), one, watch)
+                self._ends[key] = self._finish(replace(view, steps=steps), watch)
                 while len(self._ends) > REMEMBERED:
                     self._ends.popitem(last=False)
             steps = self._ends[key]
         return replace(view, steps=steps)
 
-    def _finish(self, view: View, end: Finish, watch: Watch) -> tuple[Step, ...]:
+    def _finish(self, view: View, watch: Watch) -> tuple[Step, ...]:
         """Return the steps that led to an object, and those that finish it."""
         outcome = self._outcome(view, watch)
         if outcome is None or outcome.mask.is_empty:
             return view.steps
         if outcome.drawn is not None or taken(since_drawn(view.steps)) is not None:
             return view.steps  # as somebody drew it
-        finisher = Finisher(view.segmenter, native=end.gsd is None)
-        made = finisher.finish(view.steps, outcome, watch)
+        made = Finisher(view.segmenter, native=True).finish(view.steps, outcome, watch)
         if watch.cancelled():
             raise CancelledError("stopped: the object is as it was")
         if made is None:
@@ -273,7 +271,7 @@ class Objects:
 def step_of(given: Any) -> Step | Finish:
     """Return a step of an object: prompts given together, or how far to follow it.
 
-    ``{"finish": true}`` follows and sharpens it by itself.
+    ``{"finish": true}`` follows and sharpens it by itself, to the raster's own resolution.
 
     Raises:
         RequestError: It is no step.
@@ -290,8 +288,10 @@ def step_of(given: Any) -> Step | Finish:
             "a step has prompts, or says how far to follow or to sharpen, to finish, or which"
             f" answer to choose, got {given!r:.60}"
         )
+    if finish and gsd is not None:
+        raise RequestError(f"an object is finished at the raster's own resolution, got gsd {gsd:g}")
     if finish:
-        return Finish(None if gsd is None else float(gsd))
+        return Finish()
     if choice is not None and choice < 0:
         raise RequestError(f"an answer is chosen by its number from 0, got {choice}")
     return Step(prompts, None if gsd is None else float(gsd), grow, sharpen=sharp, choice=choice)

@@ -64,10 +64,6 @@ class Accepting:
             self._waits_to_accept = True
             return
         found = self.work.found
-        if not as_it_is and self.work.can_finish:
-            self._waits_to_accept = self._finishes = True
-            self.work.add(Mark("sharpen"))
-            return
         if found is None:
             text = tr("there is no object to accept: click on one first")
             self.say(text, Qgis.MessageLevel.Warning)
@@ -77,12 +73,32 @@ class Accepting:
         except TargetError as error:
             self.say(str(error), Qgis.MessageLevel.Warning)
             return
+        if not as_it_is and self.work.can_finish:
+            self.work.add(Mark("sharpen"))
+            self._waits_to_accept = self._finishes = self.work.busy
+            return
         target, width = Target(layer, refined, self.work.marks), preference("snap")
         if width > 0:
             self.shaping.fit(layer, found, width, refined, lambda one: self._ask(target, one))
             self._refresh()
         else:
             self._ask(target, Fitted(found, {}))
+
+    def _go_on(self) -> None:
+        """Leave the object in progress: the user says more of it after all."""
+        self._waits_to_accept = self._finishes = False
+
+    def _settled(self, why: str) -> None:
+        """Accept what waits for it, once it is answered, or stopped while it was finished.
+
+        Args:
+            why: Kind of what went wrong; empty where it was answered.
+        """
+        waits, finishes = self._waits_to_accept, self._finishes
+        self._go_on()
+        stopped = finishes and why == "CancelledError"
+        if waits and (not why or stopped) and self.work.found is not None:
+            self.accept(as_it_is=finishes)
 
     def _refresh(self) -> None:
         raise NotImplementedError

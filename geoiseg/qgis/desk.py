@@ -41,6 +41,8 @@ from .words import tr
 from .work import Mark, ObjectInProgress
 
 MENU = "geoiseg"
+SAYS_MORE = ("follow", "sharpen", "redo", "other", "other_back")
+"""What is asked by whoever goes on with the object; undoing is, too."""
 
 
 class Desk(Doing):
@@ -199,19 +201,22 @@ class Desk(Doing):
             self._asked(said)
 
     def _asked(self, what: str) -> None:
-        """Do what a button of the dock asks for."""
+        """Do what a button of the dock, or a key, asks for."""
         known: Dict[str, Callable[[], Any]] = {
             "stop": self.tool.escape, "accept_all": self.accept_all, "like": self.find_like,
             "reject_all": self.finder.clear, "refine": self.refine,
             "follow": lambda: self.work.add(Mark("follow")),
             "sharpen": lambda: self.work.add(Mark("sharpen")),
-            "undo": self.undo,
+            "undo": self.undo, "redo": self.work.redo,
             "other": self.answers.turn, "other_back": lambda: self.answers.turn(-1),
         }  # fmt: skip
+        if what in SAYS_MORE:
+            self._go_on()
         known[what]()
 
     def undo(self) -> None:
         """Take back what was done last: a click, or what was discarded, rejected or accepted."""
+        self._go_on()
         if self.work.marks:
             self.work.undo()
         else:
@@ -282,13 +287,6 @@ class Desk(Doing):
         self.work.outline = outline_options()
         self.dock.outline.show_preferences()
         self.work.retry()
-
-    def _settled(self) -> None:
-        if self._waits_to_accept:
-            finished = self._finishes
-            self._waits_to_accept = self._finishes = False
-            if self.work.found is not None:
-                self.accept(as_it_is=finished)
 
     def _candidates(self) -> None:
         finder = self.finder

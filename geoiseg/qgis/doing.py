@@ -189,6 +189,7 @@ class Doing(Accepting):
 
     def _mark(self, mark: Mark) -> None:
         """Take a mark, once the raster that it lies on is there."""
+        self._go_on()
         self._with_raster(lambda: self.work.add(mark), mark)
 
     def _with_raster(

@@ -54,8 +54,8 @@ class ObjectTool(QgsMapTool):
 
     accept = pyqtSignal()
     said = pyqtSignal(str)
-    """A key that the desk answers: ``refine``, ``like``, ``other``, ``undo``, or the number of a
-    class."""
+    """A key that the desk answers: ``refine``, ``like``, ``follow``, ``sharpen``, ``other``,
+    ``undo``, ``redo``, or the number of a class."""
     mode_changed = pyqtSignal(str)
     marked = pyqtSignal(object)
     """A :class:`~geoiseg.qgis.work.Mark` for the object."""
@@ -201,7 +201,7 @@ class ObjectTool(QgsMapTool):
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if control and (key == Qt.Key.Key_Y or (shift and key == Qt.Key.Key_Z)):
-            return work.redo if work.can_redo else None
+            return (lambda: self.said.emit("redo")) if work.can_redo else None
         if (control and key == Qt.Key.Key_Z) or key == Qt.Key.Key_Backspace:
             return self._back()
         return None if control else self._plain(key)
@@ -229,8 +229,8 @@ class ObjectTool(QgsMapTool):
             for one in _ENTER:
                 keys[one] = self.accept.emit
             keys[Qt.Key.Key_W] = work.suggest
-            keys[Qt.Key.Key_F] = lambda: work.add(Mark("follow"))
-            keys[Qt.Key.Key_D] = lambda: work.add(Mark("sharpen"))
+            keys[Qt.Key.Key_F] = lambda: self.said.emit("follow")
+            keys[Qt.Key.Key_D] = lambda: self.said.emit("sharpen")
         if work.found is not None:
             keys[Qt.Key.Key_Tab] = lambda: self.said.emit("other")
             keys[Qt.Key.Key_Backtab] = lambda: self.said.emit("other_back")

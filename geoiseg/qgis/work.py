@@ -26,6 +26,8 @@ from .words import tr
 
 FOLLOW_CHIPS = 300
 """Chips that an object is followed through at one keystroke."""
+FURTHER = ("follow", "sharpen")
+"""Marks that take an object further which is there."""
 
 
 class Mark(NamedTuple):
@@ -70,8 +72,8 @@ class ObjectInProgress(QObject):
     """A line for the user that is no error."""
     told = pyqtSignal(object, str)
     """How far what was asked is, as a share or None, and what is being done."""
-    settled = pyqtSignal()
-    """Everything that was asked is answered."""
+    settled = pyqtSignal(str)
+    """Nothing is asked any more: all is answered, or the kind of what went wrong."""
     discarded = pyqtSignal(object)
     """The marks of an object that the user has dropped."""
 
@@ -115,7 +117,7 @@ class ObjectInProgress(QObject):
     @property
     def can_finish(self) -> bool:
         """Whether the object was seen from afar or goes on, and nobody said how far to go."""
-        if self.found is None or not self._marks or self._marks[-1].kind in ("follow", "sharpen"):
+        if self.found is None or not self._marks or self._marks[-1].kind in FURTHER:
             return False
         return bool(self.found.facts.get("coarse") or self.found.facts.get("goes_on"))
 
@@ -135,7 +137,7 @@ class ObjectInProgress(QObject):
         if self.raster is None:
             self.trouble.emit(tr("there is no raster to segment: choose a raster layer"))
             return
-        if mark.kind in ("follow", "sharpen") and (self.found is None or self.busy):
+        if mark.kind in FURTHER and (self.found is None or self.busy):
             self.trouble.emit(tr("there is no object yet: click on one first"))
             return
         self._marks.append(mark)
@@ -227,7 +229,7 @@ class ObjectInProgress(QObject):
             self.found = None
             self._answered = []
             self.changed.emit()
-            self.settled.emit()
+            self.settled.emit("")
             return
         self._asked = self.channel.ask("object", {**self.source(), **self.outline, "steps": steps})
         self.changed.emit()
@@ -306,7 +308,7 @@ class ObjectInProgress(QObject):
         else:
             self.note.emit(tr("now click on the object, or draw a box around it"))
         self.changed.emit()
-        self.settled.emit()
+        self.settled.emit("")
 
     def _refused(self, number: int, kind: str, text: str) -> None:
         if number and number in (self._suggesting, self._opening):
@@ -317,6 +319,9 @@ class ObjectInProgress(QObject):
             return
         self._asked = 0
         if kind == "SetupError":  # the marks are not at fault: they stay until it is mended
+            asked_more = self.found is not None and self._marks != self._answered
+            if asked_more and self._marks[-1].kind in FURTHER:
+                self._marks.pop()  # what is there is neither followed nor sharpened
             self.trouble.emit(tr("{why}; see Set up and Settings in the menu", why=text))
         else:
             self._marks = list(self._answered)  # a step that fails leaves all as it was
@@ -325,7 +330,7 @@ class ObjectInProgress(QObject):
             else:
                 self.trouble.emit(text)
         self.changed.emit()
-        self.settled.emit()
+        self.settled.emit(kind)
 
     def _back(self, reason: str) -> None:
         self.note.emit(

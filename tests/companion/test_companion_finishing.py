@@ -11,6 +11,7 @@ import shapely
 from geoiseg import Session
 from geoiseg.companion.fields import Fields
 from geoiseg.companion.objects import Objects
+from geoiseg.companion.pipe import RequestError
 from geoiseg.errors import CancelledError
 from geoiseg.segment import Watch
 from tests.segment.test_sharpening import lake_truth
@@ -49,3 +50,5 @@ def test_it_is_what_a_session_finishes_and_goes_on_from_there(lake: Path) -> Non
     assert shapely.from_wkb(more["wkb"]).area > 0.95 * session.geometry.area
     assert not asked(click, FINISH, {"prompts": [], "grow": 300})["coarse"]
     assert asked(FINISH) == {"wkb": None}
+    with pytest.raises(RequestError, match="at the raster's own resolution, got gsd 8"):
+        asked(click, {**FINISH, "gsd": 8})

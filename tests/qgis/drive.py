@@ -108,9 +108,12 @@ class Driver:
     # -- the user ----------------------------------------------------------------
 
     def do(self, step):
-        getattr(self, "do_" + step["do"])(**{k: v for k, v in step.items() if k != "do"})
+        self.begin(step)
         if step["do"] not in ("kill", "rush", "unload"):
             self.settle()
+
+    def begin(self, step):
+        getattr(self, "do_" + step["do"])(**{k: v for k, v in step.items() if k != "do"})
 
     def do_activate(self):
         self.desk.action.trigger()
@@ -124,6 +127,13 @@ class Driver:
         """Click several times without waiting for an answer."""
         for xy in places:
             self.do_click(xy)
+
+    def do_at_once(self, steps):
+        """Do several things, the later ones while the first is still computed."""
+        self.about = {}
+        for step in steps:
+            self.about.setdefault("busy", []).append(self.desk.work.busy)
+            self.begin(step)
 
     def do_drag(self, xy, to):
         start, end = self.at(xy), self.at(to)
@@ -273,6 +283,10 @@ class Driver:
 
     def do_kill(self):
         os.kill(self.desk.channel.pid, signal.SIGKILL)
+
+    def do_python(self, path):
+        """Say what the companion is started with from now on."""
+        self.desk.channel.python = path
 
     def do_kill_in(self, step):
         """Do something, and kill the companion as soon as it is asked for it."""

@@ -14,7 +14,7 @@ import shapely
 from geoiseg import Session
 from geoiseg.demo.scene import make_scene
 from tests.conftest import Disk
-from tests.qgis.qgis_app import Qgis
+from tests.qgis.qgis_app import COMPANION, Qgis
 from tests.qgis.test_qgis_tool import empty_layer, iou
 
 pytestmark = [pytest.mark.qgis, pytest.mark.slow]
@@ -52,12 +52,13 @@ def test_strokes_a_preview_classes_and_esc(qgis: Qgis, disk: Disk) -> None:
             {"do": "key", "key": "p"},
             {"do": "click", "xy": [x, y]},
             {"do": "key", "key": "esc"},
+            *seen_from_afar(disk),
         ],
         raster=str(disk.path), canvas_crs="EPSG:3857",
     )  # fmt: skip
     _, _, _, two, hover, _, stroke, _, both, one, followed, _, _, accepted, _, _, gone = answer[
         "seen"
-    ]
+    ][:17]
     assert two["label"] == "yard"
     assert hover["about"]["area"] == pytest.approx(disk.truth.sum() * 4, rel=0.1)
     assert hover["about"]["drawn"] > 0
@@ -77,6 +78,54 @@ def test_strokes_a_preview_classes_and_esc(qgis: Qgis, disk: Disk) -> None:
     assert (gone["marks"], gone["found"]) == ([], None)
     assert gone["state"] == "Click on an object, or drag a box around it."
     assert session.raster.name
+    check_seen_from_afar(disk, answer["seen"][17:])
+
+
+def seen_from_afar(disk: Disk) -> list[dict[str, Any]]:
+    """Return what a user does who accepts what was seen from afar, and thinks better of it."""
+    x, y = disk.centre
+    enter, back = ({"do": "key", "key": key} for key in ("enter", "backspace"))
+    beside: dict[str, Any] = {"do": "click", "xy": [x + 30, y]}
+    lose = {"do": "python", "path": "/nowhere/python"}
+    return [
+        {"do": "zoom", "extent": [x - 2000, y - 1600, x + 2000, y + 1600]},
+        {"do": "read_only"},
+        {"do": "click", "xy": [x, y]},
+        enter,
+        {"do": "new_layer"},
+        {"do": "at_once", "steps": [enter, back]},
+        {"do": "at_once", "steps": [enter, beside]},
+        back,
+        back,
+        {"do": "at_once", "steps": [beside, enter, {"do": "key", "key": "esc"}]},
+        {"do": "at_once", "steps": [enter, lose, {"do": "kill"}]},
+        {"do": "python", "path": COMPANION},
+        enter,
+        {"do": "click", "xy": [x, y]},
+        {"do": "at_once", "steps": [enter, {"do": "key", "key": "esc"}]},
+    ]
+
+
+def check_seen_from_afar(disk: Disk, seen: list[dict[str, Any]]) -> None:
+    _, _, afar, no_layer, _, undone, more, _, _, stopped, failed, _, done, _, as_it_is = seen
+    once = [["point", True]]
+    assert afar["facts"]["coarse"]
+    assert "no polygon layer is being edited" in no_layer["said"][-1]  # before it is finished
+    assert more["about"]["busy"] == undone["about"]["busy"] == [False, True]
+    assert more["marks"] == [*once, ["sharpen", True], *once]
+    assert "can not be started" in failed["said"][-1]
+    for left in (no_layer, undone, stopped, failed):
+        assert (left["marks"], left["found"]) == (once, afar["found"])
+    assert [len(one["features"]) for one in (undone, more, stopped, failed)] == [0] * 4
+    coarse, finished, taken = (
+        shapely.from_wkt(wkt)
+        for wkt in (afar["found"], *(one["wkt"] for one in as_it_is["features"]))
+    )
+    assert len(done["features"]) == 1
+    assert done["marks"] == as_it_is["marks"] == []
+    fits = [iou(shape, disk.truth, disk.transform) for shape in (coarse, finished)]
+    assert fits[1] > max(0.97, fits[0])
+    assert taken.equals(coarse)  # Esc takes what there is
 
 
 def test_a_selected_feature_is_refined_in_its_layer(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

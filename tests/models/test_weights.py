@@ -602,7 +602,7 @@ def test_listing_loads_nothing() -> None:
     out = done.stdout
     lines = out.splitlines()
     assert lines[-1] == "loaded []"
-    assert re.search(r"^\* tiny +tiny +8 MB +Apache-2.0 +ready$", out, re.MULTILINE)
+    assert re.search(r"^\* tiny +tiny +9 MB +Apache-2.0 +ready$", out, re.MULTILINE)
     assert re.search(r"^  sam-vit-b +sam +375 MB +Apache-2.0 +needs .*pull$", out, re.MULTILINE)
     assert re.search(
         r"^  sam3 +sam3 +3.45 GB +SAM License +needs .*\(licence\)$", out, re.MULTILINE

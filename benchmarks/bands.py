@@ -13,7 +13,8 @@ their own rule: those count as unknown, so that nobody clicks on them.
 Clicks are counted twice: by the object as it is seen after each of them, from further away where it
 leaves its chip, and (``kept``) by what ``accept`` keeps of it, followed and sharpened, as the map
 does by itself. Along the open coast of Durban (``SURF``, drawn by eye) the label goes around the
-breakers, whose foam it calls land: ``calm`` is the shoreline's error without them. ``at edge`` is
+breakers, whose foam it calls land: ``calm`` is the shoreline's error without them,
+``wet`` that of the edge of clean water (``--method wet``). ``at edge`` is
 how far a band has gone from pure water to pure land nearby where the label has its edges: a half,
 were they where pixels are half water.
 """

@@ -43,6 +43,8 @@ class Accepting:
     _iface: Any
     _waits_to_accept: bool
     _finishes: bool
+    _failed: Tuple[Mark, ...]
+    """Marks of an object that could not be finished."""
     work: ObjectInProgress
     finder: Finder
     shaping: Shaping
@@ -58,7 +60,8 @@ class Accepting:
     def accept(self, *, as_it_is: bool = False) -> None:
         """Put the object into the layer being edited, once its outline is there.
 
-        What was seen from afar, or goes on, is finished first; stopped, it is taken as it is.
+        What was seen from afar, or goes on, is finished first; stopped, it is taken as it is, and
+        also where finishing it has failed once.
         """
         if self.work.busy:
             self._waits_to_accept = True
@@ -73,6 +76,7 @@ class Accepting:
         except TargetError as error:
             self.say(str(error), Qgis.MessageLevel.Warning)
             return
+        as_it_is = as_it_is or self.work.marks == self._failed
         if not as_it_is and self.work.can_finish:
             self.work.add(Mark("sharpen"))
             self._waits_to_accept = self._finishes = self.work.busy
@@ -97,6 +101,10 @@ class Accepting:
         waits, finishes = self._waits_to_accept, self._finishes
         self._go_on()
         stopped = finishes and why == "CancelledError"
+        if (
+            finishes and why and not stopped and why != "SetupError"
+        ):  # that is mended, and asked again
+            self._failed = self.work.marks
         if waits and (not why or stopped) and self.work.found is not None:
             self.accept(as_it_is=finishes)
 

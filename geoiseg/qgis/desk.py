@@ -73,6 +73,7 @@ class Desk(Doing):
         self.credits.changed.connect(self._about_layer)
         self.sketch = Sketch(self._canvas, self.work)
         self._waits_to_accept = self._finishes = self._begun = False
+        self._failed = ()
         self.setting_up = SettingUp(iface, self.channel, self._settle_preferences)
         self.dock = Dock(iface.mainWindow())
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)

@@ -284,6 +284,12 @@ class Driver:
     def do_kill(self):
         os.kill(self.desk.channel.pid, signal.SIGKILL)
 
+    def do_away(self, here=False):
+        """Take the raster's file away, or bring it back."""
+        path = Path(self.raster.source())
+        away = path.with_suffix(".away")
+        away.rename(path) if here else path.rename(away)
+
     def do_python(self, path):
         """Say what the companion is started with from now on."""
         self.desk.channel.python = path

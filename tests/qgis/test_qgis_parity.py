@@ -103,11 +103,17 @@ def seen_from_afar(disk: Disk) -> list[dict[str, Any]]:
         enter,
         {"do": "click", "xy": [x, y]},
         {"do": "at_once", "steps": [enter, {"do": "key", "key": "esc"}]},
+        {"do": "click", "xy": [x, y]},
+        {"do": "away"},
+        enter,
+        enter,
+        {"do": "away", "here": True},
     ]
 
 
 def check_seen_from_afar(disk: Disk, seen: list[dict[str, Any]]) -> None:
-    _, _, afar, no_layer, _, undone, more, _, _, stopped, failed, _, done, _, as_it_is = seen
+    _, _, afar, no_layer, _, undone, more, _, _, stopped, failed, _, done, _, as_it_is = seen[:15]
+    _, _, unread, anyway, _ = seen[15:]
     once = [["point", True]]
     assert afar["facts"]["coarse"]
     assert "no polygon layer is being edited" in no_layer["said"][-1]  # before it is finished
@@ -126,6 +132,10 @@ def check_seen_from_afar(disk: Disk, seen: list[dict[str, Any]]) -> None:
     fits = [iou(shape, disk.truth, disk.transform) for shape in (coarse, finished)]
     assert fits[1] > max(0.97, fits[0])
     assert taken.equals(coarse)  # Esc takes what there is
+    assert len(unread["features"]) == 2  # it is told, and nothing is taken yet
+    assert unread["said"][-1] != as_it_is["said"][-1]
+    assert (unread["marks"], unread["found"]) == (once, afar["found"])
+    assert shapely.from_wkt(anyway["features"][2]["wkt"]).equals(coarse)  # asked again, it is
 
 
 def test_a_selected_feature_is_refined_in_its_layer(qgis: Qgis, disk: Disk, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def _go_beyond(session: Session, step: Step, watch: Watch) -> None:
     grown = session.outcome.grown if session.outcome else None
     done = grown.chips if grown else 0
     if step.closer:
-        done = done if session.steps[-1].closer else 0
+        done = done if done and session.steps[-1].closer else 0
         _follow_anew(session, step, step.grow - done, watch)
     elif step.grow > done:
         session.grow(step.grow - done, watch=_anew(watch))

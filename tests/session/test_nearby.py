@@ -110,6 +110,10 @@ def test_it_can_be_asked_for(two_lakes: tuple[Path, np.ndarray], tmp_path: Path)
     segment_objects(other, read_prompts(tmp_path / "asked.gpkg", other.raster.grid))
     assert other.accepted[0].geometry.equals(shape)
     assert [step.grow for step in other.accepted[0].steps] == [0, 3, 103]
+    [whole] = read_prompts(tmp_path / "asked.gpkg", other.raster.grid)
+    headless = replace(whole, steps=whole.steps[1:], origins=whole.origins[1:])
+    [told] = segment_objects(other, [headless])
+    assert "there is no object to follow yet" in told.problem
 
 
 def test_what_is_taken_from_it_leaves_the_rest(two_lakes: tuple[Path, np.ndarray]) -> None:

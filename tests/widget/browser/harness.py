@@ -305,10 +305,22 @@ def run_all(page: Any) -> None:
     raise AssertionError(f"JupyterLab does not run the notebook; it asked {asked}")
 
 
-def got_lost(page: Any) -> bool:
-    """Return whether JupyterLab waits for a cell of which its idle kernel knows nothing."""
-    idle = page.query_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    return idle is not None and "*" in page.inner_text(".jp-InputPrompt >> nth=0")
+def told(page: Any) -> dict[str, Any]:
+    """Return what a page of JupyterLab shows: its kernel's state, its cells, its outputs."""
+    return dict(
+        page.evaluate(
+            """() => {
+              const texts = (one) => [...document.querySelectorAll(one)].map((e) => e.innerText);
+              const mark = document.querySelector('.jp-Notebook-ExecutionIndicator');
+              return {
+                kernel: mark && mark.dataset.status,
+                cells: texts('.jp-InputPrompt'),
+                outputs: texts('.jp-OutputArea-output').map((text) => text.slice(0, 400)),
+                dialogs: texts('.jp-Dialog'),
+              };
+            }"""
+        )
+    )
 
 
 def note_outside(shown: MapPage, url: str) -> None:
@@ -318,25 +330,39 @@ def note_outside(shown: MapPage, url: str) -> None:
         shown.outside.append(url)
 
 
-def load(shown: MapPage) -> None:
-    """Open the notebook in the browser and run it."""
-    server, page = shown.server, shown.page
-    if server.kind == "lab":
-        page.goto(f"{server.url}/lab/tree/{shown.book.name}?reset", wait_until="domcontentloaded")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        run_all(page)
-    else:
-        page.goto(
-            f"{server.url}/voila/render/{shown.book.name}{shown.query}",
-            wait_until="domcontentloaded",
-        )
-    rail, failed = ".leaflet-container .geoiseg-ui .gs-rail button", ".jp-RenderedText .ansi-red-fg"
+RAIL = ".leaflet-container .geoiseg-ui .gs-rail button"
+
+
+def shows_map(page: Any, patience: float) -> bool:
+    """Return whether a map comes within some seconds; what failed in the kernel is raised."""
     try:
-        page.wait_for_selector(f"{rail}, {failed}", timeout=45_000)
+        page.wait_for_selector(f"{RAIL}, .jp-RenderedText .ansi-red-fg", timeout=1000 * patience)
     except Exception as error:
         if "Timeout" not in str(error):
             raise
-        if server.kind == "lab" and got_lost(page):
+        return False
+    assert page.locator(RAIL).count(), page.locator(".jp-OutputArea").all_inner_texts()
+    return True
+
+
+def load(shown: MapPage) -> None:
+    """Open the notebook in the browser and run it."""
+    server, page = shown.server, shown.page
+    if server.kind == "voila":
+        address = f"{server.url}/voila/render/{shown.book.name}{shown.query}"
+        page.goto(address, wait_until="domcontentloaded")
+        assert shows_map(page, 120), page.inner_text("body")
+        return
+    page.goto(f"{server.url}/lab/tree/{shown.book.name}?reset", wait_until="domcontentloaded")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    run_all(page)
+    end, idle = time.monotonic() + 180, 0
+    while not shows_map(page, 1):
+        state = told(page)
+        assert time.monotonic() < end, f"JupyterLab shows no map: {state}"
+        idle = idle + 1 if state["kernel"] == "idle" else 0
+        # A JupyterLab that is busy loses a cell: it says [*] or [ ] while the next one has run.
+        is_lost = idle and not any(digit.isdigit() for digit in state["cells"][0])
+        if idle > (3 if is_lost else 30):
             run_all(page)
-        page.wait_for_selector(f"{rail}, {failed}", timeout=90_000)
-    assert page.locator(rail).count(), page.locator(".jp-OutputArea").all_inner_texts()
+            idle = 0

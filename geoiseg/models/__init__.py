@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ModelInfo,
         PartingModel,
         ReadingModel,
+        WideningModel,
     )
     from geoiseg.models.registry import (
         DEFAULT_MODEL,
@@ -51,6 +52,7 @@ __all__ = [
     "ModelOptions",
     "PartingModel",
     "ReadingModel",
+    "WideningModel",
     "get_model",
     "load_model",
     "model_names",
@@ -75,6 +77,7 @@ __getattr__, __dir__ = lazy(
             "ModelInfo",
             "PartingModel",
             "ReadingModel",
+            "WideningModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },

@@ -8,7 +8,7 @@ network counts from pixel centres converts inside ``decode``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -194,6 +194,26 @@ class BatchModel(Model, Protocol):
 
         Raises:
             PromptError: A prompt of a kind the model does not take, or an empty one.
+        """
+        ...
+
+
+@runtime_checkable
+class WideningModel(Model, Protocol):
+    """A model that sees that an object goes on beyond its chip sooner than it can draw it."""
+
+    def decode_inside(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        goes_on: Callable[[NDArray[np.float32]], bool],
+    ) -> Masks | None:
+        """Return what ``decode`` does; None as soon as the object clearly goes on beyond the chip.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far; there is no mask yet.
+            goes_on: Whether ``(y, x)`` logits of the object, not yet drawn exactly, clearly do.
         """
         ...
 

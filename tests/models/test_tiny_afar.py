@@ -111,6 +111,20 @@ def test_what_was_seen_from_afar_is_drawn_at_the_chips_resolution(model, monkeyp
     assert len(masks.logits) == 2, "what is as the answer is drawn now is no other"
 
 
+def test_what_clearly_goes_on_beyond_the_chip_is_not_drawn_and_else_is_as_ever(model, monkeypatch):
+    truth = disk(150, 200, 60)
+    colours = np.where(truth[..., None], (150, 170, 80), (90, 110, 120)).astype(np.uint8)
+    embedding = model.embed(colours, np.ones(SHAPE, bool))
+    shown = []
+    inside = model.decode_inside(embedding, click(200, 150), lambda one: bool(shown.append(one)))
+    decoded = model.decode(embedding, click(200, 150))
+    np.testing.assert_array_equal(inside.logits, decoded.logits)
+    np.testing.assert_array_equal(inside.scores, decoded.scores)
+    assert iou(shown[0] > 0, truth) > 0.9
+    monkeypatch.setattr(TinyModel, "drawn", lambda *_: pytest.fail("drawn all the same"))
+    assert model.decode_inside(embedding, click(200, 150), lambda _: True) is None
+
+
 def test_what_is_small_from_afar_is_not_looked_at_from_further_away(model):
     """Sixteen pixels of the chip are eight of the view from afar."""
     for radius, deep in ((13, False), (22, True)):
@@ -134,7 +148,7 @@ def test_what_was_seen_from_further_away_is_weighed_in_its_own_way():
 
 
 def test_neither_small_chips_nor_the_first_generation_are_looked_at_from_afar(model, monkeypatch):
-    monkeypatch.setattr(TinyModel, "_from_afar", lambda *_: pytest.fail("looked at from afar"))
+    monkeypatch.setattr(TinyModel, "from_afar", lambda *_: pytest.fail("looked at from afar"))
     image = np.full((100, 140, 3), 90, np.uint8)
     image[30:70, 40:90] = 160
     larger = np.kron(image, np.ones((2, 2, 1), np.uint8))

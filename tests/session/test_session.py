@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,6 +12,7 @@ import pyproj
 import pytest
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 import geoiseg
@@ -25,7 +27,7 @@ from geoiseg.errors import (
 from geoiseg.features.feature import FIXED_COLUMNS, measured_anew
 from geoiseg.models.protocol import Embedding, Masks, Model, ModelInfo
 from geoiseg.outline.draw import OutlineOptions
-from geoiseg.prompting.prompts import Box, Point, Text, prompt_to_dict
+from geoiseg.prompting.prompts import Box, PixelPrompts, Point, Text, prompt_to_dict
 from geoiseg.raster import measure
 from geoiseg.segment import Watch
 from geoiseg.session.history import History
@@ -400,6 +402,36 @@ def test_an_object_larger_than_a_chip_is_seen_from_further_away(tmp_path: Path) 
     session.gsd = 2
     session.add_point(x, y)
     assert session.outcome.frame.level == 0, "asked for, so it stays"
+
+
+class Sketching(Threshold):
+    """Draws nothing of what goes on beyond its chip."""
+
+    sketched = 0
+
+    def decode_inside(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        goes_on: Callable[[NDArray[np.float32]], bool],
+    ) -> Masks | None:
+        masks = self.decode(embedding, prompts)
+        if goes_on(masks.logits[0]):
+            self.sketched += 1
+            return None
+        return masks
+
+
+def test_what_goes_on_beyond_its_chip_is_drawn_where_it_ends_alone(tmp_path: Path) -> None:
+    pixels, _ = disk_pixels(1600)
+    path = write_raster(tmp_path / "a.tif", pixels)
+    plain, sketching = geoiseg.Session(path, Threshold()), geoiseg.Session(path, Sketching())
+    for session in (plain, sketching):
+        session.add_point(*Affine(2, 0, 500_000, 0, -2, 4_500_000) @ (800, 720))
+    assert plain.outcome.frame.level > 1
+    assert sketching.outcome.frame == plain.outcome.frame
+    np.testing.assert_array_equal(sketching.mask.array, plain.mask.array)
+    assert sketching.model.sketched == plain.outcome.frame.level
 
 
 def test_changing_the_model_does_the_object_again(disk: Disk) -> None:

@@ -76,6 +76,32 @@ class Look:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """The answer of a chip, whose outline may yet have to be moved to where colours change."""
+
+    look: Look
+    others: tuple[Look, ...]
+    """Other readings of the same prompts."""
+    is_sharp: bool = False
+    """Whether the outline lies there already."""
+
+    def finished(self, embedding: Embedding, prompts: PixelPrompts) -> Draft:
+        """Return it with the outline moved.
+
+        Args:
+            embedding: Of the chip.
+            prompts: In its pixel frame.
+        """
+        if self.is_sharp:
+            return self
+        return Draft(self.look.sharpened(embedding, prompts), self.others, is_sharp=True)
+
+    def masks(self, valid: BoolArray) -> Masks:
+        """Return it as masks of the chip, whose ``(y, x)`` validity tells its size."""
+        return self.look.with_others(self.others, valid)
+
+
 def overlap(a: BoolArray, b: BoolArray) -> float:
     """Return the IoU of two masks; 1 of empty ones."""
     either = int(np.count_nonzero(a | b))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_in, validity
-from geoiseg.models.tiny.look import Look
+from geoiseg.models.tiny.look import Draft, Look
+from geoiseg.models.tiny.one_click import OneClick
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
@@ -139,13 +140,48 @@ class TinyModel:
             return empty_masks(valid.shape)
         if previous is not None and not (previous > 0).any():
             previous = None  # an empty mask tells less than none
-        if previous is None and self._graphs.has_others and is_vague(prompts):
-            found = afar.weighed(self.readings(embedding, prompts), prompts.points[0])
-            if not found:
-                return empty_masks(valid.shape)
-            best = self.drawn(embedding, prompts, found[0])
-            return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
+        if previous is None and self._is_open(prompts):
+            return self._meant(OneClick(self, embedding, prompts))
         return self._decided(embedding, prompts, previous)
+
+    def decode_inside(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        goes_on: Callable[[NDArray[np.float32]], bool],
+    ) -> Masks | None:
+        """Return what ``decode`` does; None as soon as the object clearly goes on beyond the chip.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far; there is no mask yet.
+            goes_on: Whether ``(y, x)`` logits of the object, not yet drawn exactly, clearly do.
+
+        Raises:
+            PromptError: No prompt at all, or one outside the chip.
+            ModelError: The embedding is another model's.
+        """
+        self._check(embedding)
+        if draw_seeds(prompts, validity(embedding)).empty or not self._is_open(prompts):
+            return self.decode(embedding, prompts)
+        click = OneClick(self, embedding, prompts)
+        roughly = afar.weighed(click.readings(is_drawn=False), prompts.points[0])
+        if roughly and goes_on(roughly[0].logits):
+            return None
+        return self._meant(click)
+
+    def _is_open(self, prompts: PixelPrompts) -> bool:
+        """Return whether first prompts may mean several things, of which the network knows."""
+        return self._graphs.has_others and is_vague(prompts)
+
+    def _meant(self, click: OneClick) -> Masks:
+        """Return what a click may mean, the likeliest first."""
+        prompts, embedding = click.prompts, click.embedding
+        found = afar.weighed(click.readings(), prompts.points[0])
+        if not found:
+            return empty_masks(validity(embedding).shape)
+        best = self.drawn(embedding, prompts, found[0])
+        return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
 
     def readings(
         self, embedding: Embedding, prompts: PixelPrompts, *, all_views: bool = False
@@ -157,43 +193,7 @@ class TinyModel:
             prompts: One click on the object.
             all_views: Whether to look from further away at what is small, too.
         """
-        masks = self._decided(embedding, prompts, None)
-        found = [
-            Reading(logits, float(score))
-            for logits, score in zip(masks.logits, masks.scores, strict=True)
-        ]
-        views, said = [embedding], prompts
-        for _ in range(afar.VIEWS):
-            if min(validity(views[-1]).shape) < afar.NARROWEST:
-                break
-            if len(views) > 1 and not (all_views or afar.is_deep(found, prompts.points[0])):
-                break
-            views.append(self._from_afar(views[-1]))
-            said = afar.seen(said)
-            found += self._seen(views, said, prompts)
-        return found
-
-    def _seen(
-        self, views: Sequence[Embedding], said: PixelPrompts, prompts: PixelPrompts
-    ) -> list[Reading]:
-        """Return the readings of a click in the last of some views of a chip, as those of it.
-
-        Args:
-            views: The chip, and each view from twice as far as the one before.
-            said: The click in the last view.
-            prompts: The click on the chip.
-        """
-        valids = [validity(view) for view in views]
-        seeds = draw_seeds(prompts, valids[0])
-        look = self._look(views[-1], said, None, None)
-        found = []
-        for one in (look, *look.others):
-            logits = one.masks(valids[-1]).logits[0]
-            for valid in valids[-2::-1]:
-                logits = afar.enlarged(logits, valid.shape)
-            times = afar.TIMES ** (len(views) - 1)
-            found.append(Reading(obedient(logits, seeds, valids[0]), one.score, times))
-        return found
+        return OneClick(self, embedding, prompts).readings(all_views=all_views)
 
     def drawn(self, embedding: Embedding, prompts: PixelPrompts, reading: Reading) -> Reading:
         """Return a reading as it is; at the chip's resolution what was seen from afar.
@@ -208,7 +208,7 @@ class TinyModel:
         masks = self._decided(embedding, prompts, reading.logits)
         return Reading(masks.logits[0], reading.score)
 
-    def _from_afar(self, embedding: Embedding) -> Embedding:
+    def from_afar(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip at half its resolution, made now if it is not kept."""
         pixels, valid = embedding.arrays[PIXELS], validity(embedding)
         key = CloseUps.key(Window(0, 0, *valid.shape), 1 / afar.TIMES, pixels, valid)
@@ -221,28 +221,41 @@ class TinyModel:
         previous: NDArray[np.float32] | None,
     ) -> Masks:
         """Return the answer of the chip itself, and behind it other readings that differ."""
-        valid = validity(embedding)
-        near = None
-        if previous is not None:
-            near = self._closer(embedding, previous, prompts, refine=True)
-        if near and near.score + TRUST >= 1:  # no other can be so much surer
-            return near.masks(valid)
-        far = self._look(embedding, prompts, previous, previous).likeliest()
-        if near is None:
-            known = far.masks(valid).logits[0]
-            near = self._closer(embedding, known, prompts, refine=previous is not None)
-        if near and near.score + TRUST >= far.score:
-            return near.with_others(far.others, valid)
-        others = far.others
-        far = self._patiently(embedding, prompts, previous, far)
-        return far.sharpened(embedding, prompts).with_others(others, valid)
+        draft = self.drafted(embedding, prompts, previous)
+        return draft.finished(embedding, prompts).masks(validity(embedding))
 
-    def _look(
+    def drafted(
         self,
         embedding: Embedding,
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None,
-        known: NDArray[np.float32] | None,
+    ) -> Draft:
+        """Return the answer of the chip itself before its outline is moved to the colours.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: In its pixel frame.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+        """
+        near = None
+        if previous is not None:
+            near = self._closer(embedding, previous, prompts, refine=True)
+        if near and near.score + TRUST >= 1:  # no other can be so much surer
+            return Draft(near, (), is_sharp=True)
+        far = self.look(embedding, prompts, previous, previous).likeliest()
+        if near is None:
+            known = far.masks(validity(embedding)).logits[0]
+            near = self._closer(embedding, known, prompts, refine=previous is not None)
+        if near and near.score + TRUST >= far.score:
+            return Draft(near, far.others, is_sharp=True)
+        return Draft(self._patiently(embedding, prompts, previous, far), far.others)
+
+    def look(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None,
+        known: NDArray[np.float32] | None = None,
         least: int = LEAST,
     ) -> Look:
         """Return the mask as the network draws it, at the resolution of the chip.
@@ -279,7 +292,7 @@ class TinyModel:
         if not goes_on(again.piece > 0, window, valid.shape):
             return again
         before = again.masks(valid).logits[0]
-        return self._look(embedding, prompts, before, before)
+        return self.look(embedding, prompts, before, before)
 
     def _closer(
         self,
@@ -305,7 +318,7 @@ class TinyModel:
         near, window, valid = self._enlarged(embedding, view), view.window, validity(embedding)
         about = view.enlarged(np.clip(known, -LIMIT, LIMIT).astype(np.float32))
         before, said = about if refine else None, view.seen(prompts)
-        look = self._look(near, said, before, about, SMALLEST)
+        look = self.look(near, said, before, about, SMALLEST)
         look = self._patiently(near, said, before, look).sharpened(near, said)
         piece = view.reduced(look.masks(validity(near)).logits[0])
         if goes_on(piece > 0, window, valid.shape):

@@ -8,6 +8,8 @@ import { inside, promptsIn } from "../grid.js";
 import { clean, clicked } from "./clean.js";
 
 const BORDER_SHARE = 0.02;
+/** The share from which on that is so before the mask is drawn exactly. */
+const CLEARLY = 0.15;
 /** Chips that are kept encoded: about 20 MB each. */
 const KEPT = 6;
 
@@ -55,18 +57,20 @@ export class Segmenter {
         ? before.frame
         : grid.place(prompts, lowest);
     const latest = steps[steps.length - 1].points;
-    let outcome = await this.decode(frame, prompts, before, latest);
-    if (level !== null || prompts.box) return outcome;
-    // Seen from the first level at which the object ends inside its frame.
-    while (outcome.frame.level < grid.topLevel) {
-      if (
-        bordering(outcome.mask, grid.openSides(outcome.frame)) <= BORDER_SHARE
-      )
-        break;
-      const wider = grid.frame(outcome.frame.level + 1, grid.around(prompts));
-      outcome = await this.decode(wider, prompts, outcome, latest);
+    if (level !== null || prompts.box) {
+      return this.decode(frame, prompts, before, latest, false);
     }
-    return outcome;
+    // Seen from the first level at which the object ends inside its frame.
+    let [wider, known] = [frame, before];
+    for (;;) {
+      const mayGoOn = wider.level < grid.topLevel;
+      known = await this.decode(wider, prompts, known, latest, mayGoOn);
+      const sides = grid.openSides(wider);
+      if (!mayGoOn || bordering(known.mask, sides) <= BORDER_SHARE) {
+        return known;
+      }
+      wider = grid.frame(wider.level + 1, grid.around(prompts));
+    }
   }
 
   /**
@@ -74,9 +78,10 @@ export class Segmenter {
    * @param {Prompts} prompts
    * @param {Outcome | null} before
    * @param {Point[]} latest clicks of the last step: there must be data where they say the object is
+   * @param {boolean} mayGoOn whether the object is only sketched where it clearly goes on beyond
    * @returns {Promise<Outcome>}
    */
-  async decode(frame, prompts, before, latest) {
+  async decode(frame, prompts, before, latest, mayGoOn) {
     const embedding = await this.embedding(frame);
     const { valid } = embedding;
     const { height, width } = frame.window;
@@ -93,10 +98,13 @@ export class Segmenter {
       );
     }
     const same = before && key(before.frame) === key(frame);
+    const sides = this.raster.grid.openSides(frame);
     const { logits, score } = await this.model.decode(
       embedding,
       moved,
       same ? before.logits : null,
+      mayGoOn &&
+        ((sketch) => bordering(clean(sketch, valid, moved), sides) > CLEARLY),
     );
     const mask = clean(logits, valid, moved);
     return {

@@ -43,6 +43,10 @@ const KEPT = 12;
  * A mask on a piece of a chip, and other readings of a vague click.
  * @typedef {{window: Window, piece: Plane, score: number, others: Answer[]}} Look
  */
+/**
+ * The answer of a chip, whose outline may yet have to be moved to where colours change.
+ * @typedef {{look: Look, others: Answer[], isSharp: boolean}} Draft
+ */
 
 export class Tiny {
   /** @param {Graphs} graphs */
@@ -88,9 +92,11 @@ export class Tiny {
    * @param {Embedding} embedding
    * @param {Prompts} prompts
    * @param {Plane | null} before logits of the last mask, to be refined
+   * @param {((logits: Plane) => boolean) | false} goesOn whether logits not yet drawn exactly clearly
+   *   go on beyond the chip: then they are the answer
    * @returns {Promise<Answer>}
    */
-  async decode(embedding, prompts, before) {
+  async decode(embedding, prompts, before, goesOn) {
     const { valid } = embedding;
     if (saysNothing(drawSeeds(prompts, valid, before))) {
       return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
@@ -98,8 +104,20 @@ export class Tiny {
     // An empty mask tells less than none.
     const previous = before && anyAbove(before) ? before : null;
     if (!previous && this.graphs.hasOthers && isVague(prompts)) {
-      const readings = await this.readings(embedding, prompts);
-      const best = likeliest(readings, prompts.points[0]);
+      const [click] = prompts.points;
+      const draft = await this.drafted(embedding, prompts, null);
+      /** @type {Reading[][]} */
+      const seen = [];
+      /** @param {Reading[]} own of the chip itself */
+      const weighed = async (own) =>
+        likeliest(await this.readings(embedding, prompts, own, seen), click);
+      if (goesOn) {
+        const sketch = await weighed(answers(draft, valid));
+        if (sketch && goesOn(sketch.logits)) return sketch;
+      }
+      const best = await weighed(
+        answers(finished(draft, embedding, prompts), valid),
+      );
       if (!best)
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
       return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
@@ -111,10 +129,12 @@ export class Tiny {
    * All that a single click may mean, seen as it is, from afar and from further.
    * @param {Embedding} embedding
    * @param {Prompts} prompts
+   * @param {Reading[]} own those of the chip itself
+   * @param {Reading[][]} seen those of the views from afar, as far as they were looked at; added to
    * @returns {Promise<Reading[]>}
    */
-  async readings(embedding, prompts) {
-    const found = await this.decided(embedding, prompts, null);
+  async readings(embedding, prompts, own, seen) {
+    const found = [...own];
     const views = [embedding];
     let said = prompts;
     for (let number = 0; number < VIEWS; number++) {
@@ -123,7 +143,8 @@ export class Tiny {
       if (number && !isDeep(found, prompts.points[0])) break;
       views.push(await this.fromAfar(views[number]));
       said = seenFromAfar(said);
-      found.push(...(await this.seen(views, said, prompts)));
+      seen[number] ??= await this.seen(views, said, prompts);
+      found.push(...seen[number]);
     }
     return found;
   }
@@ -174,11 +195,23 @@ export class Tiny {
    * @returns {Promise<Reading[]>}
    */
   async decided(embedding, prompts, previous) {
+    const draft = await this.drafted(embedding, prompts, previous);
+    return answers(finished(draft, embedding, prompts), embedding.valid);
+  }
+
+  /**
+   * The answer of the chip itself before its outline is moved to where colours change.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @param {Plane | null} previous
+   * @returns {Promise<Draft>}
+   */
+  async drafted(embedding, prompts, previous) {
     const { valid } = embedding;
     let near = null;
     if (previous) near = await this.closer(embedding, previous, prompts, true);
     if (near && near.score + TRUST >= 1)
-      return withOthers(whole(near, valid), []);
+      return { look: near, others: [], isSharp: true };
     let far = await this.look(embedding, prompts, previous, previous, LEAST);
     // The reading of which the network expects most, with the rest as its others.
     const every = [whole(far, valid), ...far.others];
@@ -190,14 +223,12 @@ export class Tiny {
       const known = every[0].logits;
       near = await this.closer(embedding, known, prompts, Boolean(previous));
     }
+    const { others } = far;
     if (near && near.score + TRUST >= far.score) {
-      return withOthers(whole(near, valid), far.others);
+      return { look: near, others, isSharp: true };
     }
     const again = await this.patiently(embedding, prompts, previous, far);
-    return withOthers(
-      whole(drawn(again, embedding, prompts), valid),
-      far.others,
-    );
+    return { look: again, others, isSharp: false };
   }
 
   /**
@@ -389,6 +420,32 @@ function drawn({ window, piece, score }, { valid, pixels }, prompts) {
     score,
     others: [],
   };
+}
+
+/**
+ * A draft with its outline moved.
+ * @param {Draft} draft
+ * @param {Embedding} embedding
+ * @param {Prompts} prompts
+ * @returns {Draft}
+ */
+function finished(draft, embedding, prompts) {
+  if (draft.isSharp) return draft;
+  return {
+    ...draft,
+    look: drawn(draft.look, embedding, prompts),
+    isSharp: true,
+  };
+}
+
+/**
+ * A draft as logits of the chip, and behind it the others that differ from it.
+ * @param {Draft} draft
+ * @param {Bits} valid
+ * @returns {Reading[]}
+ */
+function answers({ look, others }, valid) {
+  return withOthers(whole(look, valid), others);
 }
 
 /**

@@ -11,8 +11,9 @@ WORKERS ?= auto
 PLUGIN_ZIP ?= dist/geoiseg_qgis.zip
 BUNDLE_ZIP ?= dist/geoiseg_qgis_bundle.zip
 BUNDLE ?=
+DATA ?= $(GEOISEG_TEST_DATA)
 
-.PHONY: demo test test-yolo lint docs bench qgis-plugin qgis-bundle clean
+.PHONY: demo test test-yolo lint docs pictures bench qgis-plugin qgis-bundle clean
 
 demo: $(DEMO_ENV)/core
 	$(DEMO_ENV)/bin/geoiseg demo --out $(OUT)
@@ -31,6 +32,16 @@ lint: $(TEST_ENV)/dev
 
 docs: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/zensical build --strict
+
+# all pictures of README and manual but that of the worst answers; needs Chromium, QGIS and Xvfb, and
+# DATA, a folder of labelled scenes, for those of words on real scenes
+pictures: $(TEST_ENV)/dev
+	$(TEST_ENV)/bin/python docs/pictures/make_demo_picture.py
+	$(TEST_ENV)/bin/python docs/pictures/jobs.py
+	$(TEST_ENV)/bin/python docs/pictures/make_outline_picture.py
+	$(TEST_ENV)/bin/python docs/pictures/make_pictures.py
+	$(TEST_ENV)/bin/python docs/pictures/make_qgis_picture.py
+	$(if $(DATA),$(TEST_ENV)/bin/python benchmarks/words.py $(DATA)/scenes --picture docs/pictures/words.jpg)
 
 bench: $(TEST_ENV)/dev
 	$(TEST_ENV)/bin/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,min,rounds

@@ -2,9 +2,9 @@
 
     python docs/pictures/jobs.py [OUT] [--only PAGE]
 
-Every page is run in a folder with a made scene, the same on a later date, and a layer that
-somebody drew ten metres off. Nothing is drawn into a picture but what the page's own commands
-wrote.
+Every page is run in a folder with the scene that `geoiseg demo` makes, the same on a later date,
+and a layer that somebody drew ten metres off. Nothing is drawn into a picture but what the
+page's own commands wrote.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ class View:
     """The colours of its labels, in order of first appearance."""
     prompts: bool = True
     """Whether clicks, boxes and strokes of the page's session are shown."""
+    size: int = 2048
+    """Pixels on a side of the scene: those of `geoiseg demo`, but where it says otherwise."""
 
 
 VIEWS = {
@@ -112,10 +114,10 @@ VIEWS = {
                   around=(584_000, 5_788_000, 586_400, 5_792_000)),
     "fields": View((("fields-export.gpkg", None),)),
     "buildings": View((("buildings.geojson", None),),
-                      around=(585_890, 5_788_890, 586_070, 5_789_110)),
+                      around=(585_890, 5_788_890, 586_070, 5_789_110), size=4096),
     "lakes": View((("lakes.geojson", None),)),
     "script": View((("scripted.geojson", None),)),
-    "words": View((("water.gpkg", "water"),), prompts=False,
+    "words": View((("woods.gpkg", "wood"),), prompts=False, palette=(1,),
                   around=(584_000, 5_788_000, 588_000, 5_792_000)),
     "next-year": View((("first.gpkg", "the first date"), ("dates.gpkg", "the later date")),
                       raster="later.tif", prompts=False, palette=(5, 1)),
@@ -130,6 +132,8 @@ def picture(name: str, folder: Path, left: dict[str, Any], side: int = 900) -> I
     raster = geoiseg.open_raster(folder / view.raster)
     shapes = list(_shapes(view, folder, raster))
     bounds = view.around or _around([geometry for _, geometry in shapes])
+    shown = shapely.box(*bounds)
+    shapes = [(label, shape) for label, shape in shapes if shape.intersects(shown)]
     x, y = raster.grid.to_pixel([bounds[:2], bounds[2:]]).T
     top, left_edge = max(0, int(min(y))), max(0, int(min(x)))
     window = (slice(top, int(max(y))), slice(left_edge, int(max(x))))
@@ -191,17 +195,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", nargs="?", type=Path, default=HERE / "jobs")
     parser.add_argument("--only", choices=NAMES)
-    parser.add_argument("--size", type=int, default=4096, help="Pixels on a side of the scene.")
     options = parser.parse_args()
     out = options.out.absolute()
     out.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), options.size)
-        for name in [options.only] if options.only else NAMES:
-            left = run(name, Path(folder))
-            made = picture(name, Path(folder), left)
-            made.save(out / f"{name}.jpg", quality=82, optimize=True, progressive=True)
-            print(f"{(out / name).with_suffix('.jpg').stat().st_size / 1024:6.0f} KiB  {name}")
+    wanted = [options.only] if options.only else NAMES
+    for size in sorted({VIEWS[name].size for name in wanted}):
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(Path(folder), size)
+            for name in (one for one in wanted if VIEWS[one].size == size):
+                left = run(name, Path(folder))
+                made = picture(name, Path(folder), left)
+                path = out / f"{name}.jpg"
+                made.save(path, quality=82, optimize=True, progressive=True)
+                print(f"{path.stat().st_size / 1024:6.0f} KiB  {name}")
 
 
 if __name__ == "__main__":

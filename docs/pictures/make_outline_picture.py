@@ -66,7 +66,7 @@ def coast(session: geoiseg.Session, scene: Scene) -> list[Picture]:
     session.add_point(water.x, water.y)
     inner = session.raster.grid.footprint.buffer(-SIDE * 3)
     edge = scene.truth_of("sea").boundary.intersection(inner)
-    shore = edge.interpolate(0.35, normalized=True)
+    shore = edge.interpolate(0.85, normalized=True)
     middle = tuple(session.raster.grid.to_pixel([(shore.x, shore.y)])[0].tolist())
     seen = [
         piece(session, drawn(session, line="pixels"), middle, "as seen, along pixels"),

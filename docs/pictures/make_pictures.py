@@ -46,8 +46,10 @@ FIELDS = {
     (584744, 5790836, 585072, 5791254): "stubble",
 }
 LAKE = (587490, 5790920)
-FIELD, BEYOND = (586878, 5789748), (587163, 5789876)
-"""A click in a field that spills over into the next, and where to say so."""
+FIELD, BEYOND = (585193, 5789647), (584967, 5789660)
+"""A click in a field that takes its neighbour, too, and where to say so."""
+BESIDE = (586592, 5791117)
+"""A click in a field west of the lake."""
 SETUP = """\
 import geoiseg
 m = geoiseg.SegmentMap("scene.tif", project=False, classes={classes!r})
@@ -61,6 +63,8 @@ m.map.center, m.map.zoom = {center!r}, {zoom}
 import probe
 probe.watch(m, {state!r})
 """
+PATIENCE = 180_000
+"""Milliseconds that a page may take on a busy machine."""
 BARE = """
   body { overflow: hidden; }
   body, .jp-OutputArea-output, .jp-OutputArea-child, .jp-Cell, .jp-Cell-outputWrapper,
@@ -113,6 +117,7 @@ def open_page(browser: Any, server: Server, shot: Shot, scale: float = 1.0) -> M
         viewport={"width": shot.size[0], "height": shot.size[1]}, device_scale_factor=scale
     )
     shown = MapPage(context.new_page(), server, book, state, shot.query)
+    shown.page.set_default_navigation_timeout(PATIENCE)
     load(shown)
     shown.page.add_style_tag(content=BARE)
     shown.tiles_loaded(6)
@@ -122,11 +127,11 @@ def open_page(browser: Any, server: Server, shot: Shot, scale: float = 1.0) -> M
 
 def still(browser: Any, server: Server, out: Path, theme: str) -> None:
     """Save one picture of the map with a lake in progress."""
-    shot = Shot(f"map-{theme}", (1280, 800), f"?theme={theme}", center=(585_950, 5_790_300))
+    shot = Shot(f"map-{theme}", (1280, 800), f"?theme={theme}", center=(585_950, 5_790_475))
     shown = open_page(browser, server, shot)
     shown.click(*lonlat(*LAKE))
     shown.until(lambda state: state["centre"])
-    shown.page.wait_for_timeout(1500)
+    at_rest(shown, ".gs-line")
     picture = shot_of(shown)
     picture.save(out / f"{shot.name}.jpg", quality=85, optimize=True, progressive=True)
 
@@ -152,6 +157,13 @@ def wire(browser: Any, server: Server, out: Path) -> None:
         shown.page.wait_for_timeout(1000)
     picture = shot_of(shown)
     picture.save(out / "wire.jpg", quality=85, optimize=True, progressive=True)
+
+
+def at_rest(shown: MapPage, gone: str = ".gs-line .gs-spin") -> None:
+    """Wait until nothing is computed, or no note is left, and the page shows what came of it."""
+    shown.page.wait_for_timeout(900)
+    shown.page.wait_for_selector(gone, state="hidden", timeout=PATIENCE)
+    shown.page.wait_for_timeout(900)
 
 
 def shot_of(shown: MapPage) -> Image.Image:
@@ -184,7 +196,7 @@ class Film:
     def wait(self, fits: Callable[[dict[str, Any]], Any]) -> None:
         """Wait until the kernel's state fits and the page shows it."""
         self._shown.until(fits)
-        self._shown.page.wait_for_timeout(900)
+        at_rest(self._shown)
 
     def save(self, path: Path) -> None:
         """Write the film as an animated WebP."""
@@ -198,12 +210,12 @@ class Film:
 def film(browser: Any, server: Server, out: Path) -> None:
     """Save the story of two clicks: click, refine, accept."""
     only = {"field": "#ffd600"}
-    shot = Shot("film", (840, 560), label="field", center=(586_740, 5_789_800), zoom=15)
+    shot = Shot("film", (900, 560), label="field", center=(585_400, 5_789_700), zoom=15)
     shot = replace(shot, fields={}, classes=only)
     shown = open_page(browser, server, shot)
     shown.page.evaluate(CURSOR)
     reel = Film(shown)
-    rest = (420.0, 480.0)
+    rest = (450.0, 450.0)
     inside, beyond = (shown.at(*lonlat(*place)) for place in (FIELD, BEYOND))
     shown.page.mouse.move(*rest)
     reel.hold(900)
@@ -239,6 +251,7 @@ def lab(browser: Any, out: Path, folder: Path) -> None:
         )
         context = browser.new_context(viewport={"width": 1280, "height": 860})
         shown = MapPage(context.new_page(), server, book, state)
+        shown.page.set_default_navigation_timeout(PATIENCE)
         load(shown)
         shown.tiles_loaded(6)
         page = shown.page
@@ -246,13 +259,14 @@ def lab(browser: Any, out: Path, folder: Path) -> None:
         page.wait_for_timeout(2500)
         shown.click(lon, lat)
         shown.until(lambda now: now["centre"])
+        at_rest(shown)
         shown.key("Enter")
         shown.until(lambda now: now["features"])
         shown.key("2")
         shown.until(lambda now: now["label"] == "field")
-        shown.click(*lonlat(587_300, 5_790_400))
+        shown.click(*lonlat(*BESIDE))
         shown.until(lambda now: now["centre"])
-        page.wait_for_timeout(1500)
+        at_rest(shown, ".gs-line")
         picture = shot_of(shown)
         picture.save(out / "notebook.jpg", quality=85, optimize=True, progressive=True)
     finally:
@@ -272,7 +286,7 @@ def main() -> None:
         root = Path(folder) / "voila"
         root.mkdir()
         (Path(folder) / "lab").mkdir()
-        make_scene(root / "scene.tif", 4096)
+        make_scene(root / "scene.tif", 2048)
         server = launch("voila", root)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 from geoiseg.demo.scene import make_scene  # noqa: E402
 from tests.qgis.qgis_app import Qgis  # noqa: E402
 
-FIELDS = ((586250, 5790250), (585300, 5788980), (586850, 5791280))
+FIELDS = ((586250, 5790250), (585300, 5788980), (586122, 5789678))
 FIELD, BEYOND = (586878, 5789748), (587163, 5789876)
 """A click in a field that spills over into the next, and where to say so."""
 VIEW = (584900, 5788700, 587900, 5791500)
@@ -53,7 +53,8 @@ def on_the_map(shot: Path) -> Steps:
 def by_words(shot: Path) -> Steps:
     """Return what is done for the picture of words."""
     return [
-        *begun(), {"do": "key", "key": "2"}, {"do": "find", "words": "water"},
+        *begun(), {"do": "key", "key": "3"}, {"do": "find", "words": "wood"},
+        {"do": "threshold", "value": 85},
         {"do": "picture", "path": str(shot), "window": True},
     ]  # fmt: skip
 

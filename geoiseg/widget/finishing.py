@@ -258,4 +258,4 @@ def _done(steps: tuple[Step, ...], outcome: Outcome | None, *, whole: bool) -> s
     chips = outcome.grown.chips if outcome is not None and outcome.grown else 0
     rest = "" if whole else "; the rest is as it was seen: D sharpens all, F follows further"
     where = "from nearby" if steps and steps[-1].closer else "along the border"
-    return f"Looked at {chips} chips {where}{rest}"
+    return f"Looked at {chips} {'chip' if chips == 1 else 'chips'} {where}{rest}"

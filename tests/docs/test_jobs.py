@@ -105,9 +105,12 @@ def test_script(folder: Path, scene: Scene) -> None:
 
 def test_words(folder: Path, scene: Scene) -> None:
     left = jobs.run("words", folder)
-    found = gpd.read_file(folder / "water.gpkg")
-    assert len(found) == len(left["session"].accepted)
-    assert best(found.geometry, scene.truth_of("sea")) > 0.8
+    woods = gpd.read_file(folder / "woods.gpkg")
+    assert len(woods) == len(left["session"].accepted) >= 8
+    assert set(woods.label) == {"wood"}
+    known = shapely.union_all([row.geometry for row in scene.truth])  # sea, lake and fields
+    assert woods.union_all().intersection(known).area < 0.1 * woods.area.sum()
+    assert woods.area.sum() > 600_000
 
 
 def test_next_year(folder: Path, scene: Scene) -> None:

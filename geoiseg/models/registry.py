@@ -15,6 +15,7 @@ from geoiseg.models.listing import Listed, built_in, trained_here, with_weights
 from geoiseg.models.options import PRECISIONS, ModelOptions
 from geoiseg.models.own import folder_of_name, is_own, names_here
 from geoiseg.models.protocol import Model
+from geoiseg.models.tiny.earlier import FIRST, hash_of_first
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
     HUB_PREFIX,
@@ -29,7 +30,7 @@ DEFAULT_MODEL = "tiny"
 
 TINY = {
     "tiny": "geoiseg.models.tiny.model:present",
-    "tiny-1": "geoiseg.models.tiny.model:first_generation",
+    FIRST: "geoiseg.models.tiny.model:first_generation",
 }
 """The small network that ships, and its first generation for what was made with it."""
 
@@ -117,17 +118,14 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
 def name_then(name: str, weights: str) -> str:
     """Return the name of the model that had these weights, for what was made with it.
 
-    A name whose weights have changed since is that of an earlier generation where that
-    ships, too; else it stays.
+    A name whose weights have changed since is that of the earlier generation where they were
+    its; else it stays. Whether that one is here is not asked.
 
     Args:
         name: What the model was called.
         weights: Its hash then; empty where nobody wrote it down.
     """
-    if name != "tiny" or get_model(name).info.weights_hash == weights:
-        return name
-    first = "tiny-1"
-    return first if get_model(first).info.weights_hash == weights else name
+    return FIRST if name == "tiny" and weights == hash_of_first() else name
 
 
 def _with_endings(model: str | Path, options: ModelOptions) -> Model:

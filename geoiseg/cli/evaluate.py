@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from geoiseg.atomic import check_place
@@ -94,7 +95,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         return
     if report is not None:
         check_place(report)
-    engine = None if border else chosen_model(model)
+    engine = chosen_model(model) if border is None else _no_model()
     listed = list(scenes(dataset, labels, limit, seed))
     for scene in listed:
         for line in scene.left_out:
@@ -132,6 +133,14 @@ def _refuse_with_public(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise click.UsageError(f"--{name} says nothing of a public set's pictures")
+
+
+def _no_model() -> None:
+    """Return none, and refuse what was said of one."""
+    context = click.get_current_context()
+    for name in ("model", "gsd", "augment", "device", "precision", "backend"):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name} says nothing of borders, which no model follows")
 
 
 def _public(

@@ -47,8 +47,11 @@ AUGMENTED = re.compile(r"(?P<name>.+?)\+(?P<kind>flip\+scale|flip|scale)")
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 EXPORTS = ("*.onnx", "*.xml")
 
+_Files = tuple[tuple[str, int, int], ...]
+"""Name, size and time of change of each file of a model."""
+
 _lock = threading.Lock()
-_loaded: dict[tuple[str, ModelOptions], Model] = {}
+_loaded: dict[tuple[str, ModelOptions], tuple[_Files, Model]] = {}
 
 
 def models() -> tuple[Listed, ...]:
@@ -86,6 +89,8 @@ def load_model(
 def get_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
     """Return a model, loaded once per process and options; a Model object is returned as is.
 
+    It is loaded again where files of the user's own have changed since.
+
     Args:
         model: A name in ``geoiseg models``; the path of a checkpoint (``.pth``, ``.pt``,
             ``.safetensors``), of a folder in the layout of Hugging Face, or of an exported
@@ -110,9 +115,12 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
     options = options or ModelOptions()
     key = (str(model), options)
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = _with_endings(model, options)
-        return _loaded[key]
+        files = _files_of(model)
+        before, loaded = _loaded.get(key, (files, None))
+        if loaded is None or before != files:
+            loaded = _with_endings(model, options)
+            _loaded[key] = files, loaded
+        return loaded
 
 
 def name_then(name: str, weights: str) -> str:
@@ -126,6 +134,28 @@ def name_then(name: str, weights: str) -> str:
         weights: Its hash then; empty where nobody wrote it down.
     """
     return FIRST if name == "tiny" and weights == hash_of_first() else name
+
+
+def _files_of(model: str | Path) -> _Files:
+    """Return the files of a model that was trained here or is given by its path, as they are now.
+
+    One that was trained again under its name is another model, and so is another file of a path.
+    """
+    name = str(model)
+    for ending in (AUGMENTED, F_BRS):
+        found = ending.fullmatch(name)
+        name = name if found is None else found["name"]
+    name = name.removeprefix(YOLO_PREFIX)
+    if name in MODELS or name in CATALOGUE:
+        return ()
+    own = None if isinstance(model, Path) else folder_of_name(name)
+    place = own or Path(name).expanduser()
+    try:
+        files = sorted(place.iterdir()) if place.is_dir() else [place]
+        states = [(file.name, file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 def _with_endings(model: str | Path, options: ModelOptions) -> Model:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import geoiseg
+from geoiseg.cli import doctor
 from geoiseg.companion.spoken.desk import Desk
 from geoiseg.errors import WeightsError
 from geoiseg.home import home
@@ -129,7 +130,7 @@ def test_without_its_weights_nothing_accepted_is_lost_and_one_line_says_how_they
     code, _, err = run(capsys, "models", "pull", "tiny-1")
     assert (code, line in err) == (1, True)
     assert "needs a folder of geoiseg's source" in run(capsys, "models")[1]
-    assert "tiny-1, for old projects, is not here" in run(capsys, "doctor")[1]
+    assert "tiny-1, for old projects, is not here" in doctor._weights().text
     said = "with tiny instead of its own model: the weights of tiny-1 are not here"
     code, text, err = run(capsys, "review", path)
     assert (code, "pond" in text, said in err) == (0, True, True)

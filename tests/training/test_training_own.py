@@ -94,18 +94,21 @@ def small_old_scene() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Have torch take one thread, so that these tests neither wait for others nor slow them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Own, Source, list[shapely.Polygon]]:
     place = tmp_path_factory.mktemp("own")
     session, shapes = project(place / "rings.gpkg", LEARNT)
     source = source_of(session)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        own = make_own([source], place / "model", QUICK)
-    finally:
-        torch.set_num_threads(threads)
-    return own, source, shapes
+    return make_own([source], place / "model", QUICK), source, shapes
 
 
 def test_the_decoder_goes_through_torch_and_back_unchanged(tmp_path: Path) -> None:

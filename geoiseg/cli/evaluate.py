@@ -95,7 +95,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         return
     if report is not None:
         check_place(report)
-    engine = chosen_model(model) if border is None else _no_model()
+    engine = _engine(model, border)
     listed = list(scenes(dataset, labels, limit, seed))
     for scene in listed:
         for line in scene.left_out:
@@ -135,12 +135,15 @@ def _refuse_with_public(**given: object) -> None:
             raise click.UsageError(f"--{name} says nothing of a public set's pictures")
 
 
-def _no_model() -> None:
-    """Return none, and refuse what was said of one."""
+def _engine(model: str, border: str | None) -> Model | None:
+    """Return the model, or none where borders are followed; what is said of one is refused then."""
+    if border is None:
+        return chosen_model(model)
     context = click.get_current_context()
     for name in ("model", "gsd", "augment", "device", "precision", "backend"):
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--{name} says nothing of borders, which no model follows")
+    return None
 
 
 def _public(

@@ -1,4 +1,4 @@
-"""The conda recipe and the container file are what their tools accept, and say what pyproject says."""
+"""What is packed: the wheel, and that recipe and container file are what their tools accept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,41 @@ from tests.conftest import missing, needed
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {"opencv-python-headless": "py-opencv"}
 """Names that packages have on conda-forge."""
+
+
+MOST = 15_000_000
+"""Bytes of a wheel that carries the page."""
+INSTALLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import geoiseg
+from geoiseg.models import listing
+print(geoiseg.__file__)
+print(dict((one.name, one.state) for one in listing.built_in())["tiny-1"])
+print(geoiseg.get_model("tiny").info.name)
+from geoiseg.web.site import VENDOR
+print(VENDOR.is_file())
+geoiseg.get_model("tiny-1")
+"""
+
+
+def test_the_wheel_is_small_and_works_without_what_it_leaves_out(tmp_path: Path) -> None:
+    needed("hatchling")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < MOST
+    into = tmp_path / "into"
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(into)
+    ran = [sys.executable, "-I", "-c", INSTALLED, str(into)]
+    done = subprocess.run(ran, capture_output=True, text=True, check=False)
+    place, state, *there = done.stdout.splitlines()
+    assert place.startswith(str(into))
+    assert (state, there) == ("a folder of geoiseg's source", ["tiny", "True"])
+    assert re.search(
+        r"WeightsError: .*copy the folder geoiseg/models/tiny/first .* to", done.stderr
+    )
 
 
 def rendered() -> Any:

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from geoiseg.cli.projects import session_of
 from geoiseg.console import bar_options
 from geoiseg.errors import ExportError, SessionError
 from geoiseg.files import check_apart, check_format, check_layer_free, export_features
 from geoiseg.plain_json import json_text
 from geoiseg.raster import measure
 from geoiseg.segment import Watch
-from geoiseg.session import Carried, CarryOptions, DriftOptions, Session, date_in, first_rows
+from geoiseg.session import Carried, CarryOptions, DriftOptions, date_in, first_rows
 
 _PATH = click.Path(path_type=Path)
 _SHARE = click.FloatRange(min=0)
@@ -59,7 +60,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     check_layer_free(out)
     check_apart(out, project, *rasters)
     kept = _places(projects, rasters)
-    session = Session.load(project)
+    session = session_of(project)
     days = _days(dates, (session.raster.name, *rasters))
     options: CarryOptions | None = CarryOptions(register, how, drift=DriftOptions(moved, resized))
     layers, done = [first_rows(session, days[0])], []

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from geoiseg.cli.projects import session_of
 from geoiseg.console import bar_options
 from geoiseg.errors import ExportError
 from geoiseg.features import without_rejected
@@ -15,7 +16,6 @@ from geoiseg.files import check_apart, check_format, check_layer_free, export_fe
 from geoiseg.files.coco import read_coco
 from geoiseg.files.training_set import Source, TrainingOptions, write_training_set
 from geoiseg.plain_json import json_text
-from geoiseg.session import Session
 
 _PATH = click.Path(path_type=Path)
 
@@ -60,7 +60,7 @@ def dataset(
     if [one.suffix.lower() for one in sources] == [".json"]:
         _read(sources[0], out, images, as_json=as_json)
         return
-    sessions = [Session.load(source) for source in sources]
+    sessions = [session_of(source) for source in sources]
     options = TrainingOptions(**how)
     with tqdm(unit="chip", **bar_options()) as bar:
 

@@ -18,6 +18,7 @@ import numpy as np
 from geoiseg.errors import GeoisegError
 from geoiseg.home import home
 from geoiseg.models import DEFAULT_MODEL, get_model
+from geoiseg.models.tiny.earlier import FIRST, first_folder
 from geoiseg.models.weights.store import installed
 from geoiseg.plain_json import json_text
 from geoiseg.prompting import PixelPrompts
@@ -140,9 +141,10 @@ def _graphics() -> Finding:
 
 def _weights() -> Finding:
     names = sorted(installed())
-    if names:
-        return Finding(OK, "weights", ", ".join(names))
-    return Finding(MISSING, "weights", f"{DEFAULT_MODEL} alone; for others: geoiseg models pull")
+    text = ", ".join(names) or f"{DEFAULT_MODEL} alone; for others: geoiseg models pull"
+    if first_folder() is None:
+        text += f"; {FIRST}, for old projects, is not here: geoiseg models pull {FIRST} says how"
+    return Finding(OK if names else MISSING, "weights", text)
 
 
 def _extra(part: str, module: str, extra: str, what: str) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from geoiseg.atomic import check_place
@@ -94,7 +95,7 @@ def evaluate(  # noqa: PLR0913 - click hands options over one by one
         return
     if report is not None:
         check_place(report)
-    engine = None if border else chosen_model(model)
+    engine = _engine(model, border)
     listed = list(scenes(dataset, labels, limit, seed))
     for scene in listed:
         for line in scene.left_out:
@@ -132,6 +133,17 @@ def _refuse_with_public(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise click.UsageError(f"--{name} says nothing of a public set's pictures")
+
+
+def _engine(model: str, border: str | None) -> Model | None:
+    """Return the model, or none where borders are followed; what is said of one is refused then."""
+    if border is None:
+        return chosen_model(model)
+    context = click.get_current_context()
+    for name in ("model", "gsd", "augment", "device", "precision", "backend"):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name} says nothing of borders, which no model follows")
+    return None
 
 
 def _public(

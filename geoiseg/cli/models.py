@@ -20,6 +20,7 @@ from geoiseg.errors import GeoisegError, UnknownModelError, WeightsError
 from geoiseg.models import DEFAULT_MODEL
 from geoiseg.models.listing import Listed, built_in
 from geoiseg.models.registry import models as all_models
+from geoiseg.models.tiny.earlier import FIRST, first_folder, missing_first
 from geoiseg.models.weights.bundle import bundle, install_file, is_bundle, unbundle
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
@@ -227,6 +228,8 @@ def _checkpoint(name: str) -> Checkpoint:
         return CATALOGUE[name]
     if name.startswith(HUB_PREFIX):
         return from_hub(name)
+    if name == FIRST and first_folder() is None:
+        raise missing_first()
     if name in {model.name for model in built_in()}:
         raise WeightsError(f"{name} ships with geoiseg: there is nothing to pull")
     close = difflib.get_close_matches(name, CATALOGUE, n=1)

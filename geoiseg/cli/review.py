@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from geoiseg.cli.projects import session_of
 from geoiseg.features import STATES
 from geoiseg.features.reviewed import AT, BY
 from geoiseg.plain_json import json_text
@@ -44,7 +45,7 @@ def review(
         raise click.UsageError("say what they are with --set, e.g. --set checked")
     if new is not None and bool(ids) == everything:
         raise click.UsageError("with --set name the features by ID, or all listed with --all")
-    session = Session.load(project)
+    session = session_of(project)
     if by is not None:
         session.reviewer = by
     listed = session.queue(state=None if state == ANY else state, **wanted)

@@ -11,11 +11,11 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from geoiseg.cli.projects import session_of
 from geoiseg.console import bar_options
 from geoiseg.errors import ModelError, require
 from geoiseg.models.naming import place_for_new
 from geoiseg.plain_json import json_text
-from geoiseg.session import Session
 
 
 @click.command()
@@ -47,7 +47,7 @@ def train(
     material = importlib.import_module("geoiseg.training.own.material")
     learning = importlib.import_module("geoiseg.training.own.learn")
     making.check_free(folder)
-    sources = [material.source_of(Session.load(project)) for project in projects]
+    sources = [material.source_of(session_of(project)) for project in projects]
     options = making.OwnOptions(held, seed, learning.LearnOptions(steps=steps, seed=seed))
     with tqdm(unit="", **bar_options()) as bar:
 

@@ -16,6 +16,8 @@ from geoiseg.version import __version__
 PACKAGE = Path(__file__).parents[1]
 LEFT_OUT = {"qgis", "training", "web", "widget", "__pycache__"}
 """Rooms that the companion has no use for."""
+FIRST, CARD = PACKAGE / "models" / "tiny" / "first", "card.json"
+"""Folder of a model of which no wheel brings more than its card."""
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can tell, for all files."""
 NAME = f"geoiseg-{__version__}-py3-none-any.whl"
@@ -32,7 +34,11 @@ Requires-Python: >=3.11
 def package_files() -> list[Path]:
     """Return the files of the package that the companion may read, in the order of packing."""
     found = (path for path in PACKAGE.rglob("*") if path.is_file())
-    kept = [path for path in found if LEFT_OUT.isdisjoint(path.relative_to(PACKAGE).parts)]
+    kept = [
+        path for path in found
+        if LEFT_OUT.isdisjoint(path.relative_to(PACKAGE).parts)
+        and (path.parent != FIRST or path.name == CARD)
+    ]  # fmt: skip
     return sorted(kept, key=lambda path: path.relative_to(PACKAGE).as_posix())
 
 

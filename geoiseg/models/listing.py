@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geoiseg.errors import PACKAGES
 from geoiseg.models.classic import NEEDS
 from geoiseg.models.own import card_of, folders_here
 from geoiseg.models.tiny import DESCRIPTION
+from geoiseg.models.tiny.earlier import CARD_FOLDER, FIRST, first_folder
 from geoiseg.models.weights.catalogue import CATALOGUE, Checkpoint
 from geoiseg.models.weights.store import is_here, is_installed, missing_packages
 
 READY = "ready"
 ANEW = "a new installation of geoiseg"
+BY_HAND = "a folder of geoiseg's source"
+"""Which one, and where it is copied to, is said to whoever asks for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Listed:
     """Of its weights: of those that ship with the package, or of the download."""
     state: str
     """``ready``, or what has to be done first: ``pull``, ``extra`` or ``extra, pull``; for
-    what ships with the package, the packages that an environment without them has to get, or
-    :data:`ANEW` where some of its files are missing."""
+    what ships with the package, the packages that an environment without them has to get,
+    :data:`ANEW` where some of its files are missing, or :data:`BY_HAND`."""
     source: str = ""
     """Where the weights come from; empty for what ships with the package."""
     notice: str = ""
@@ -88,8 +91,11 @@ def built_in() -> tuple[Listed, ...]:
         )
         for name, text in _CLASSIC.items()
     ]
-    tiny = Path(__file__).parent / "tiny"
-    return (*classic, _shipped("tiny", tiny), _shipped("tiny-1", tiny / "first"))
+    folder = first_folder()
+    first = _shipped(FIRST, folder or CARD_FOLDER)
+    if folder is None:
+        first = replace(first, state=BY_HAND)
+    return (*classic, _shipped("tiny", Path(__file__).parent / "tiny"), first)
 
 
 def trained_here() -> tuple[Listed, ...]:

@@ -15,6 +15,7 @@ from geoiseg.models.listing import Listed, built_in, trained_here, with_weights
 from geoiseg.models.options import PRECISIONS, ModelOptions
 from geoiseg.models.own import folder_of_name, is_own, names_here
 from geoiseg.models.protocol import Model
+from geoiseg.models.tiny.earlier import FIRST, hash_of_first
 from geoiseg.models.weights.catalogue import (
     CATALOGUE,
     HUB_PREFIX,
@@ -29,7 +30,7 @@ DEFAULT_MODEL = "tiny"
 
 TINY = {
     "tiny": "geoiseg.models.tiny.model:present",
-    "tiny-1": "geoiseg.models.tiny.model:first_generation",
+    FIRST: "geoiseg.models.tiny.model:first_generation",
 }
 """The small network that ships, and its first generation for what was made with it."""
 
@@ -46,8 +47,11 @@ AUGMENTED = re.compile(r"(?P<name>.+?)\+(?P<kind>flip\+scale|flip|scale)")
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 EXPORTS = ("*.onnx", "*.xml")
 
+_Files = tuple[tuple[str, int, int], ...]
+"""Name, size and time of change of each file of a model."""
+
 _lock = threading.Lock()
-_loaded: dict[tuple[str, ModelOptions], Model] = {}
+_loaded: dict[tuple[str, ModelOptions], tuple[_Files, Model]] = {}
 
 
 def models() -> tuple[Listed, ...]:
@@ -85,6 +89,8 @@ def load_model(
 def get_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
     """Return a model, loaded once per process and options; a Model object is returned as is.
 
+    It is loaded again where files of the user's own have changed since.
+
     Args:
         model: A name in ``geoiseg models``; the path of a checkpoint (``.pth``, ``.pt``,
             ``.safetensors``), of a folder in the layout of Hugging Face, or of an exported
@@ -109,25 +115,47 @@ def get_model(model: str | Path | Model, options: ModelOptions | None = None) ->
     options = options or ModelOptions()
     key = (str(model), options)
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = _with_endings(model, options)
-        return _loaded[key]
+        files = _files_of(model)
+        before, loaded = _loaded.get(key, (files, None))
+        if loaded is None or before != files:
+            loaded = _with_endings(model, options)
+            _loaded[key] = files, loaded
+        return loaded
 
 
 def name_then(name: str, weights: str) -> str:
     """Return the name of the model that had these weights, for what was made with it.
 
-    A name whose weights have changed since is that of an earlier generation where that
-    ships, too; else it stays.
+    A name whose weights have changed since is that of the earlier generation where they were
+    its; else it stays. Whether that one is here is not asked.
 
     Args:
         name: What the model was called.
         weights: Its hash then; empty where nobody wrote it down.
     """
-    if name != "tiny" or get_model(name).info.weights_hash == weights:
-        return name
-    first = "tiny-1"
-    return first if get_model(first).info.weights_hash == weights else name
+    return FIRST if name == "tiny" and weights == hash_of_first() else name
+
+
+def _files_of(model: str | Path) -> _Files:
+    """Return the files of a model that was trained here or is given by its path, as they are now.
+
+    One that was trained again under its name is another model, and so is another file of a path.
+    """
+    name = str(model)
+    for ending in (AUGMENTED, F_BRS):
+        found = ending.fullmatch(name)
+        name = name if found is None else found["name"]
+    name = name.removeprefix(YOLO_PREFIX)
+    if name in MODELS or name in CATALOGUE:
+        return ()
+    own = None if isinstance(model, Path) else folder_of_name(name)
+    place = own or Path(name).expanduser()
+    try:
+        files = sorted(place.iterdir()) if place.is_dir() else [place]
+        states = [(file.name, file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 def _with_endings(model: str | Path, options: ModelOptions) -> Model:

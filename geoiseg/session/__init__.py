@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoiseg.session.drift import DriftOptions, date_in
     from geoiseg.session.learning import CarryOptions
     from geoiseg.session.project import line_of_project, load_project
+    from geoiseg.session.resuming import resumed
     from geoiseg.session.series import Series
     from geoiseg.session.session import Session
 
@@ -31,6 +32,7 @@ __all__ = [
     "is_project",
     "line_of_project",
     "load_project",
+    "resumed",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazy(
         "drift": ["DriftOptions", "date_in"],
         "learning": ["CarryOptions"],
         "project": ["is_project", "line_of_project", "load_project"],
+        "resuming": ["resumed"],
         "series": ["Series"],
         "session": ["Session"],
     },

@@ -65,8 +65,7 @@ class Series:
         self._cache = default_cache() if cache is None else cache
         shared = _read(self.project / SERIES)
         self._model: Any = model or shared.get("model") or DEFAULT_MODEL
-        self.classes = tuple((name, colour) for name, colour in shared.get("classes", ()))
-        self.schema = Schema.from_dict(shared.get("schema", {}))
+        self.classes, self.schema = shared.get("classes", ()), shared.get("schema", Schema())
         names = [raster.name for raster in self.rasters]
         at = shared.get("at")
         self.at = names.index(at) if at in names else 0
@@ -279,13 +278,24 @@ def _files(rasters: tuple[Path, ...], project: Path) -> tuple[Path, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return what the rasters of a project share; nothing where there is none yet.
+
+    Raises:
+        ProjectError: It is damaged, or newer.
+    """
     if not path.exists():
         return {}
     try:
         shared: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if shared["format"] > FORMAT:
             raise ProjectError(f"{path} was made by a newer geoiseg; upgrade")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        shared["classes"] = tuple((name, colour) for name, colour in shared.get("classes", ()))
+        if not all(isinstance(one, str) for pair in shared["classes"] for one in pair):
+            raise TypeError("a class has a name and a colour")
+        shared["schema"] = Schema.from_dict(shared.get("schema", {}))
+        if not isinstance(shared.get("model", ""), str):
+            raise TypeError(f"{shared['model']!r:.60} is no name of a model")
+    except (OSError, ValueError, KeyError, TypeError, SessionError) as error:
         if isinstance(error, ProjectError):
             raise
         raise ProjectError(f"{path} is damaged and can not be loaded: {error}") from error

@@ -135,8 +135,8 @@ def _listed(
     one is painted, whichever reduction it is of.
     """
     masks, scores = model.listed(view.embedding(model))
-    places = {n: _deepest(mask, view.place, allowed.shape) for n, mask in enumerate(masks)}
-    here = [(n, xy) for n, xy in places.items() if xy is not None and allowed[_pixel(xy)]]
+    places = {n: _deepest(mask, view.place, allowed) for n, mask in enumerate(masks)}
+    here = [(n, xy) for n, xy in places.items() if xy is not None]
     found: list[Survivor] = []
     for start in range(0, len(here), options.batch):
         some = here[start : start + options.batch]
@@ -147,19 +147,25 @@ def _listed(
     return found
 
 
-def _pixel(xy: tuple[float, float]) -> tuple[int, int]:
-    """Return row and column of the pixel that holds a place."""
-    return int(xy[1]), int(xy[0])
+def _deepest(mask: BoolArray, place: Placement, allowed: BoolArray) -> tuple[float, float] | None:
+    """Return where the part of a mask that is wanted is deepest, None where none of it is.
 
+    As with points of a grid, an object is known by any part of it where objects are wanted.
 
-def _deepest(
-    mask: BoolArray, place: Placement, shape: tuple[int, ...]
-) -> tuple[float, float] | None:
-    """Return where a mask is deepest within a window, in the window's pixels; None if nowhere."""
+    Args:
+        mask: ``(y, x)`` as the model sees it.
+        place: How its pixels lie over those of the window.
+        allowed: ``(y, x)`` of the window, where objects may be.
+    """
+    shape = allowed.shape
     corners = place.inside(np.array([(0.0, 0.0), (float(shape[1]), float(shape[0]))]))
     left, top = np.maximum(np.floor(corners[0]).astype(int), 0)
     right, bottom = np.ceil(corners[1]).astype(int)
-    part = np.pad(mask[top:bottom, left:right], 1)
+    part = mask[top:bottom, left:right]
+    rows, cols = np.indices(part.shape) + 0.5
+    xy = place.outside(np.column_stack([cols.ravel() + left, rows.ravel() + top]))
+    x, y = np.clip(xy, 0, np.array(shape[1::-1]) - 1).astype(int).T
+    part = np.pad(part & allowed[y, x].reshape(part.shape), 1)
     if not part.any():
         return None
     depth = cv2.distanceTransform(part.view(np.uint8), cv2.DIST_L2, 3)

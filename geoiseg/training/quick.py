@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from geoiseg.atomic import written
 from geoiseg.errors import GeoisegError
 from geoiseg.models.exported.int8 import without_advice
+from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.dense import DENSE
 from geoiseg.models.tiny.filling import without_weights
-from geoiseg.models.tiny.graphs import FILES
 from geoiseg.models.tiny.padding import padded_within
 from geoiseg.models.tiny.quick import EVEN, FILE, RAW, SPREAD, STEP, ZERO, codes
 from geoiseg.quiet import quiet_quantization

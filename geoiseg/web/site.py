@@ -16,7 +16,7 @@ from pathlib import Path
 from geoiseg.atomic import why_failed
 from geoiseg.errors import ExportError, ModelError, RasterError, WeightsError
 from geoiseg.models import get_model
-from geoiseg.models.tiny.graphs import FILES
+from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.raster import open_raster
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from geoiseg.errors import GeoisegError, MissingExtraError, UnknownModelError, WeightsError
+from geoiseg.errors import GeoisegError
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.raster import Raster, open_raster, part_name
 from geoiseg.segment import EmbeddingCache
-from geoiseg.session import Session, is_project, load_project
+from geoiseg.session import Session, is_project, load_project, resumed
 
 SUFFIX = ".geoiseg.gpkg"
 """End of the name of a project file that nobody named."""
@@ -66,18 +66,12 @@ def open_session(
     path = default_project(raster) if project is True else Path(project)
     if not path.exists():
         return Session(raster, model or DEFAULT_MODEL, project=path, cache=cache), ""
-    shown, why = _as_saved(source, raster, path), ""
-    try:
-        session = Session.load(path, raster=shown, model=model, cache=cache)
-        if model is None and session.model.info.name != load_project(path).model:
-            why = f" with {session.model.info.name}, the weights that it was made with"
-    except (UnknownModelError, WeightsError, MissingExtraError) as error:
-        if model is not None:
-            raise
-        why = f" with {DEFAULT_MODEL} instead of its own model: {error}"
-        session = Session.load(path, raster=shown, model=DEFAULT_MODEL, cache=cache)
+    session, why = resumed(path, _as_saved(source, raster, path), model, cache)
+    if not why and model is None and session.model.info.name != load_project(path).model:
+        why = f"with {session.model.info.name}, the weights that it was made with"
     count = len(session.accepted)
-    return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}{why}"
+    said = f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}"
+    return session, f"{said} {why}".rstrip()
 
 
 def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:

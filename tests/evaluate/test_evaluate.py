@@ -192,3 +192,8 @@ def test_borders_are_followed_instead(dataset: Path, capsys, user: str) -> None:
     assert every["boundary_m"]["value"] < 12
     with pytest.raises(SystemExit):
         main(["evaluate", str(dataset), "--dataset", "sbd", "--border", "pixel"])
+    for given in (["--model", "tiny"], ["--gsd", "2"], ["--augment", "flip"], ["--device", "cpu"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", str(dataset), "--border", "pixel", *given])
+        assert ended.value.code == 2
+        assert f"{given[0]} says nothing of borders" in capsys.readouterr().err

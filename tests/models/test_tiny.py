@@ -23,12 +23,13 @@ from geoiseg.evaluate.metrics import iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, run_clicks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Model
+from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.answers import Answers
 from geoiseg.models.tiny.batch import decode_closely, pieces
 from geoiseg.models.tiny.boxed import surroundings
 from geoiseg.models.tiny.closer import CloseUp, close_up
 from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
-from geoiseg.models.tiny.model import FILES, TinyModel
+from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.outputs import obedient
 from geoiseg.models.tiny.pieces import cut, widened
 from geoiseg.prompting.pixel import PixelPrompts

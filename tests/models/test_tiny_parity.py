@@ -18,8 +18,7 @@ from onnx import numpy_helper
 import geoiseg.models.tiny
 import geoiseg.training
 from geoiseg.models.classic.seeds import draw_seeds
-from geoiseg.models.tiny import closer
-from geoiseg.models.tiny.graphs import FILES
+from geoiseg.models.tiny import FILES, closer
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.outputs import obedient, sharpened
 from geoiseg.prompting.pixel import PixelPrompts

@@ -396,6 +396,7 @@ def test_the_own_wheel_is_one_that_pip_takes(tmp_path: Path) -> None:
     assert done.stdout.startswith(str(into))
     assert (into / "geoiseg/models/tiny/encoder.onnx").stat().st_size > 1e6
     assert not (into / "geoiseg/training").exists()
+    assert [path.name for path in (into / "geoiseg/models/tiny/first").iterdir()] == ["card.json"]
 
 
 def test_no_password_reaches_the_log_or_the_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -103,6 +104,13 @@ def test_what_is_no_series_is_told(folder: Path, tmp_path: Path) -> None:
         Series([one, one], tmp_path / "p")
     series = Series([one], tmp_path / "p", "grabcut")
     series.save()
-    (tmp_path / "p" / "series.json").write_text("[]")
+    kept = tmp_path / "p" / "series.json"
+    shared = json.loads(kept.read_text())
+    for damage in ({"classes": 5}, {"classes": [["a", None]]}, {"classes": [["a"]]},
+                   {"schema": {"a": 1}}, {"model": ["grabcut"]}, {"format": "x"}):  # fmt: skip
+        kept.write_text(json.dumps(shared | damage))
+        with pytest.raises(ProjectError, match=r"series\.json is damaged"):
+            Series([one], tmp_path / "p")
+    kept.write_text("[]")
     with pytest.raises(ProjectError, match="damaged"):
         Series([one], tmp_path / "p")

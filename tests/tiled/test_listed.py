@@ -89,3 +89,16 @@ def test_a_weak_mask_from_afar_takes_no_sure_ones_from_nearby() -> None:
     core = np.s_[AROUND:-AROUND, AROUND:-AROUND]
     for number, (mask, _) in enumerate([*fine, both], 1):
         assert ((labels == number) == mask[core]).mean() > 0.99
+
+
+def test_an_object_is_known_by_any_part_of_it_where_objects_are_wanted() -> None:
+    lens = drawn(100, 110, 50, 150) | drawn(75, 135, 110, 150)  # deepest beyond the border at 100
+    beyond = drawn(150, 190, 160, 220)
+    model: Any = Listing((lens, 0.9), (beyond, 0.8))
+    options = AutomaticOptions.for_family("yolo", scales=(1,))
+    allowed = np.zeros((200, 200), bool)
+    allowed[:, : 100 - AROUND] = True
+    labels, scores = find_objects(model, view, allowed, (0, 0), options)
+    assert scores.round(2).tolist() == [0.9]
+    core = np.s_[AROUND:-AROUND, AROUND:-AROUND]
+    np.testing.assert_array_equal(labels > 0, lens[core] & allowed)

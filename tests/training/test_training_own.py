@@ -34,6 +34,7 @@ from geoiseg.training.own.learn import Course, LearnOptions, learn
 from geoiseg.training.own.lessons import Amounts, read_lessons
 from geoiseg.training.own.make import Own, OwnOptions, _not_forgetting, make_own
 from geoiseg.training.own.material import Source, held_out, source_of
+from geoiseg.training.own.unfinished import unfinished
 
 TINY = Path(geoiseg.__file__).parent / "models" / "tiny"
 LEARNT = 10
@@ -93,14 +94,21 @@ def small_old_scene() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Have torch take one thread, so that these tests neither wait for others nor slow them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Own, Source, list[shapely.Polygon]]:
     place = tmp_path_factory.mktemp("own")
     session, shapes = project(place / "rings.gpkg", LEARNT)
     source = source_of(session)
-    torch.set_num_threads(1)
-    own = make_own([source], place / "model", QUICK)
-    return own, source, shapes
+    return make_own([source], place / "model", QUICK), source, shapes
 
 
 def test_the_decoder_goes_through_torch_and_back_unchanged(tmp_path: Path) -> None:
@@ -290,6 +298,18 @@ def test_killed_it_goes_on_where_it_was(tmp_path: Path) -> None:
         make_own([source_of(session)], tmp_path / "m", options, tell)
     assert told == [3, 4]
     assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_two_trainings_of_one_name_do_not_meet(tmp_path: Path) -> None:
+    with unfinished(tmp_path / "m", {"of": 1}) as first:
+        first.keep({"step": 1})
+        with pytest.raises(ExportError, match=r"another training is making .*m now"):  # noqa: SIM117
+            with unfinished(tmp_path / "m", {"of": 2}):
+                pass
+        assert first.kept() == {"step": 1}
+    with unfinished(tmp_path / "m", {"of": 2}) as then:
+        assert then.kept() is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_course_gone_on_with_ends_where_one_without_a_break_does(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from geoiseg.features import Feature
 from geoiseg.models import DEFAULT_MODEL
 from geoiseg.models.registry import models
 from geoiseg.raster import measure, open_raster, reproject_geometry
-from geoiseg.session import Session
+from geoiseg.session import Session, resumed
 from geoiseg.session.reviewing import score_of, state_of
 
 LISTED = 200
@@ -57,15 +57,15 @@ class Desk:
             bands: One or three to see by: numbers, names, indices or formulas, or a composite such
                 as infrared; by default the colours.
         """
-        chosen = tuple(bands) if bands else None
+        chosen, said = tuple(bands) if bands else None, ""
         if project is not None and Path(project).exists():
             shown = open_raster(path, chosen) if chosen else path
-            session = Session.load(project, raster=shown, model=model)
+            session, said = resumed(project, shown, model)
         else:
             session = Session(open_raster(path, chosen), model or DEFAULT_MODEL, project=project)
         with self._lock:
             self._session, self._view = session, None
-        return self.about()
+        return {**self.about(), "note": f"opened {said}"} if said else self.about()
 
     def about(self) -> dict[str, Any]:
         """Tell what is open: size, CRS, bounds, bands, model, project, and how many objects."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.dense import DENSE
 from geoiseg.models.tiny.filling import filled
 from geoiseg.models.tiny.padding import padded_within
@@ -22,7 +23,6 @@ from geoiseg.models.tiny.quick import Codes, multiplies_bytes
 from geoiseg.quiet import quiet_onnxruntime
 
 THREADS_VARIABLE = "GEOISEG_THREADS"
-FILES = ("encoder.onnx", "decoder.onnx")
 ANSWER, OTHERS = ("logits", "score"), ("alternatives", "alternative_scores")
 """Outputs of the decoder: the answer, and other readings of the prompt; those the first
 generation does not have."""
@@ -137,7 +137,8 @@ def _checked(path: Path, wanted: str) -> bytes:
     found = hashlib.sha256(data).hexdigest()
     if found != wanted:
         raise WeightsError(
-            f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg"
+            f"{str(path)!r} has SHA-256 {found}, its card says {wanted}; reinstall geoiseg,"
+            " or copy the folder anew"
         )
     return data
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
-from geoiseg.models.tiny import DESCRIPTION, afar
+from geoiseg.models.tiny import DESCRIPTION, afar, hash_of_card
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.answers import Answers, Readings, is_vague, padded
 from geoiseg.models.tiny.batch import (
@@ -29,7 +28,8 @@ from geoiseg.models.tiny.batch import (
 )
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
-from geoiseg.models.tiny.graphs import FILES, Graphs, threads_wanted
+from geoiseg.models.tiny.earlier import FIRST, first_folder, missing_first
+from geoiseg.models.tiny.graphs import Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_in, validity
 from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.models.tiny.one_click import OneClick
@@ -75,14 +75,13 @@ class TinyModel:
     @cached_property
     def info(self) -> ModelInfo:
         """Name, licence, chip size and weights of the model."""
-        joined = "".join(self.card["sha256"][name] for name in FILES)
         return ModelInfo(
             name=self._name,
             family="tiny",
             licence=str(self.card["licence"]),
             description=str(self.card.get("description", DESCRIPTION)),
             chip_size=512,
-            weights_hash=hashlib.sha256(joined.encode()).hexdigest(),
+            weights_hash=hash_of_card(self.card),
             parameters=int(self.card["parameters"]),
             dense=DENSE in self._graphs.features,
             bytes_hash=self._graphs.bytes_hash,
@@ -421,5 +420,12 @@ def present(options: ModelOptions) -> TinyModel:
 
 
 def first_generation(options: ModelOptions | None = None) -> TinyModel:
-    """Return the network that shipped first, for what was made with it."""
-    return TinyModel(Path(__file__).parent / "first", options=options, name="tiny-1")
+    """Return the network that shipped first, for what was made with it.
+
+    Raises:
+        WeightsError: Its weights are not here; the message says what to do.
+    """
+    folder = first_folder()
+    if folder is None:
+        raise missing_first()
+    return TinyModel(folder, options=options, name=FIRST)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geoiseg.errors import ExportError, ModelError
 from geoiseg.evaluate.dataset import LabelledObject
 from geoiseg.models.own import CARD, FAMILY
-from geoiseg.models.tiny.graphs import FILES
+from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.training.network import Decoder
 from geoiseg.training.own.decoder import read_decoder, write_decoder

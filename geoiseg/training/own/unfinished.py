@@ -7,7 +7,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ import torch
 
 from geoiseg.atomic import written
 from geoiseg.errors import CancelledError, ExportError, GeoisegError
+from geoiseg.models.weights.lock import locked
 from geoiseg.training.own.learn import State
 from geoiseg.training.own.material import Source
 from geoiseg.version import __version__
 
 TASK, STATE, MODEL = "task.json", "state.pt", "model"
 """What is made, how far it is, and the folder that is going to be the model."""
+LOCK = "lock"
+"""Held by the training that makes it, and by none once that was killed."""
 
 
 def place_beside(folder: Path) -> Path:
@@ -86,25 +89,59 @@ def unfinished(folder: Path, task: dict[str, Any]) -> Iterator[Unfinished]:
         task: As ``task_of`` gives it.
 
     Raises:
-        ExportError: It can not be written.
+        ExportError: It can not be written, or another training is making that model.
     """
     place = place_beside(folder)
+    with _alone(place, folder):
+        try:
+            if _task(place) != task:
+                _empty(place)
+                with written(place / TASK) as target:
+                    target.write_text(json.dumps(task), encoding="utf-8")
+            yield Unfinished(place)
+        except (CancelledError, KeyboardInterrupt):
+            raise
+        except GeoisegError:
+            _empty(place)
+            raise
+        except OSError as error:
+            _empty(place)
+            raise _unwritable(folder, error) from error
+        _empty(place)
+
+
+@contextmanager
+def _alone(place: Path, folder: Path) -> Iterator[None]:
+    """Hold a folder that is made where it is missing; one that is empty at the end is removed.
+
+    Raises:
+        ExportError: Another training holds it, or it can not be made.
+    """
+    held = False
+
+    def refuse() -> None:
+        raise ExportError(
+            f"another training is making {folder} now: wait for its end, or choose another name"
+        )
+
     try:
-        if _task(place) != task:
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-            with written(place / TASK) as target:
-                target.write_text(json.dumps(task), encoding="utf-8")
-        yield Unfinished(place)
-    except (CancelledError, KeyboardInterrupt):
-        raise
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place / LOCK, refuse):
+            held = True
+            yield
     except GeoisegError:
-        _remove(place)
         raise
     except OSError as error:
-        _remove(place)
-        raise ExportError(f"can not write {folder}: {error.strerror or error}") from error
-    _remove(place)
+        raise _unwritable(folder, error) from error
+    finally:
+        if held:
+            with suppress(OSError):
+                (place / LOCK).unlink()
+                place.rmdir()
+
+
+def _unwritable(folder: Path, error: OSError) -> ExportError:
+    return ExportError(f"can not write {folder}: {error.strerror or error}")
 
 
 def _task(place: Path) -> Any:
@@ -114,5 +151,9 @@ def _task(place: Path) -> Any:
         return None
 
 
-def _remove(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
+def _empty(place: Path) -> None:
+    """Remove all in a folder that is held, but what it is held by."""
+    shutil.rmtree(place / MODEL, ignore_errors=True)
+    for path in place.iterdir():
+        if path.name != LOCK:
+            path.unlink()

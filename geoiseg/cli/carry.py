@@ -59,7 +59,7 @@ def carry(  # noqa: PLR0913 - click hands options over one by one
     check_layer_free(out)
     check_apart(out, project, *rasters)
     kept = _places(projects, rasters)
-    session = Session.load(project)
+    session = Session.load(project, replay=False)
     days = _days(dates, (session.raster.name, *rasters))
     options: CarryOptions | None = CarryOptions(register, how, drift=DriftOptions(moved, resized))
     layers, done = [first_rows(session, days[0])], []

@@ -60,7 +60,7 @@ def dataset(
     if [one.suffix.lower() for one in sources] == [".json"]:
         _read(sources[0], out, images, as_json=as_json)
         return
-    sessions = [Session.load(source) for source in sources]
+    sessions = [Session.load(source, replay=False) for source in sources]
     options = TrainingOptions(**how)
     with tqdm(unit="chip", **bar_options()) as bar:
 

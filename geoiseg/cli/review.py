@@ -44,7 +44,7 @@ def review(
         raise click.UsageError("say what they are with --set, e.g. --set checked")
     if new is not None and bool(ids) == everything:
         raise click.UsageError("with --set name the features by ID, or all listed with --all")
-    session = Session.load(project)
+    session = Session.load(project, replay=False)
     if by is not None:
         session.reviewer = by
     listed = session.queue(state=None if state == ANY else state, **wanted)

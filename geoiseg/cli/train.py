@@ -47,7 +47,7 @@ def train(
     material = importlib.import_module("geoiseg.training.own.material")
     learning = importlib.import_module("geoiseg.training.own.learn")
     making.check_free(folder)
-    sources = [material.source_of(Session.load(project)) for project in projects]
+    sources = [material.source_of(Session.load(project, replay=False)) for project in projects]
     options = making.OwnOptions(held, seed, learning.LearnOptions(steps=steps, seed=seed))
     with tqdm(unit="", **bar_options()) as bar:
 

@@ -68,16 +68,26 @@ def open_session(
         return Session(raster, model or DEFAULT_MODEL, project=path, cache=cache), ""
     shown, why = _as_saved(source, raster, path), ""
     try:
-        session = Session.load(path, raster=shown, model=model, cache=cache)
+        session = _loaded(path, shown, model, cache)
         if model is None and session.model.info.name != load_project(path).model:
             why = f" with {session.model.info.name}, the weights that it was made with"
     except (UnknownModelError, WeightsError, MissingExtraError) as error:
         if model is not None:
             raise
         why = f" with {DEFAULT_MODEL} instead of its own model: {error}"
-        session = Session.load(path, raster=shown, model=DEFAULT_MODEL, cache=cache)
+        session = _loaded(path, shown, DEFAULT_MODEL, cache)
     count = len(session.accepted)
     return session, f"Resumed {path.name}: {count} feature{'s' if count != 1 else ''}{why}"
+
+
+def _loaded(
+    path: Path, raster: Raster, model: str | Model | None, cache: EmbeddingCache | None
+) -> Session:
+    """Return the session of a project, without an object in progress that takes long to replay."""
+    session = Session.load(path, raster=raster, model=model, cache=cache, replay=False)
+    if not session.replays_long:
+        session.replay()
+    return session
 
 
 def _as_saved(source: Any, raster: Raster, path: Path) -> Raster:

@@ -108,10 +108,8 @@ def contour(
 
     def drawn(some: Index) -> tuple[NDArray[np.float64], Index]:
         chains = _walls(lines, some)
-        shift = np.full(len(chains.middle), np.nan)
-        if logits is not None:
-            shift = _told(chains, logits)
-        return _thinned(chains, _smoothed(chains, shift))
+        told = None if logits is None else _told(chains, logits)
+        return _thinned(chains, _smoothed(chains, told))
 
     xy, count = _in_blocks(lines, np.arange(len(lines.closed)), drawn)
     return _without_ends(xy, np.repeat(np.arange(len(count)), count), lines.ring)
@@ -143,13 +141,16 @@ def _of_both_sides(lines: Lines) -> tuple[NDArray[np.float64], Index]:
 
     def drawn(some: Index) -> tuple[NDArray[np.float64], Index]:
         there = _walls(lines, some)
-        size = np.diff(there.start)
-        each = np.repeat(np.arange(len(some)), size)
-        place = np.arange(len(each)) - there.start[each]
-        place = np.where(turned[some][each], size[each] - 1 - place, place)
-        at = there.start[each] + _round(place + turn[some][each], size[each])
+        begin, stop, back = there.start[:-1], there.start[1:], turned[some]
+        size = stop - begin
+        origin = np.where(back, stop - 1, begin) + turn[some]
+        way = np.where(back, -1, 1)
+        at = np.repeat(way, size) * np.arange(len(there.middle))
+        at += np.repeat(origin - way * begin, size)
+        if there.closed.any():
+            np.subtract(at, np.repeat(size, size), out=at, where=at >= np.repeat(stop, size))
         half = Chains(there.middle[at], there.right[at], there.start, there.closed)
-        return _thinned(half, _smoothed(half, np.full(len(at), np.nan)))
+        return _thinned(half, _smoothed(half))
 
     xy, count = _in_blocks(lines, first, drawn)
     begin = np.cumsum(count) - count
@@ -186,13 +187,16 @@ def _lines(image: Image, corners: Corners, rings: Rings) -> Lines:
     turn = np.where(open_, first - begin, 0)
     size = end - begin
     owner = np.repeat(np.arange(len(begin)), size + 1)
-    place = np.arange(len(owner)) - (begin + np.arange(len(begin)))[owner]
-    at = begin[owner] + _round(place + turn[owner], size[owner])
+    at = np.arange(len(owner)) - owner + turn[owner]
+    np.subtract(at, size[owner], out=at, where=at >= end[owner])
     # A corner amid a ring is written twice: the end of one chain, the beginning of the next.
-    inner = stays[at] & (place > 0) & (place < size[owner])
-    twice = np.repeat(np.arange(len(at)), 1 + inner)
-    at, again, owner = at[twice], np.diff(twice, prepend=-1) == 0, owner[twice]
-    starts = np.flatnonzero((np.diff(owner, prepend=-1) != 0) | again)
+    head = begin + np.arange(len(begin))
+    inner = stays[at]
+    inner[head] = inner[head + size] = False
+    amid = np.flatnonzero(inner)
+    starts = np.concatenate([head + np.searchsorted(amid, head), amid + np.arange(len(amid)) + 1])
+    starts.sort()
+    at, owner = np.repeat(at, 1 + inner), np.repeat(owner, 1 + inner)
     return Lines(x[at], y[at], np.append(starts, len(at)), ~open_[owner[starts]],
                  framed[at[starts]], owner[starts])  # fmt: skip
 
@@ -204,7 +208,9 @@ def _walls(lines: Lines, some: Index) -> Chains:
     begin, last = stop - count, stop - 1
     at = np.arange(stop[-1]) + np.repeat(lines.start[some] - begin, count)
     x, y = lines.x[at], lines.y[at]
-    dx, dy = np.diff(x, append=0), np.diff(y, append=0)
+    dx, dy = np.zeros_like(x), np.zeros_like(y)
+    np.subtract(x[1:], x[:-1], out=dx[:-1])
+    np.subtract(y[1:], y[:-1], out=dy[:-1])
     dx[last] = dy[last] = 0
     length = np.abs(dx + dy)  # one of them is 0
     length[begin[lines.framed[some]]] = 0
@@ -260,13 +266,12 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
     return limited
 
 
-def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
+def _smoothed(chains: Chains, shift: NDArray[np.float64] | None = None) -> Places:
     """Return ``(m,)`` the vertices where their neighbours want them: on a cubic through four.
 
     Near a corner that stays, on the line through the two that are as far away as it is. One
-    whose shift is known is not asked.
+    whose shift is known, not NaN, is not asked.
     """
-    unknown = np.isnan(shift)
     number, size = chains.number, np.diff(chains.start)
     slot = np.arange(len(number)) + ROOM * (2 * number + 1)
     count = len(number) + 2 * ROOM * len(size)
@@ -281,7 +286,10 @@ def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
         wide[rim] = wide[source]
         return wide
 
-    moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
+    moved, pull = np.zeros(count), np.full(count, RATE)
+    if shift is not None:
+        unknown = np.isnan(shift)
+        moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
     axes = [
         (spread(chains.middle.real), spread(chains.right.real)),
         (spread(chains.middle.imag), spread(chains.right.imag)),
@@ -344,20 +352,17 @@ def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index
     size = np.diff(chains.start)
     full = size + chains.closed
     chain = np.repeat(np.arange(len(size)), full)
-    at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
-    again = np.cumsum(full)[chains.closed] - 1
-    at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
-    line = places[at].view(np.float64).reshape(-1, 2)
+    if chains.closed.any():
+        at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
+        again = np.cumsum(full)[chains.closed] - 1
+        at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
+        places = places[at]
+    line = places.view(np.float64).reshape(-1, 2)
     thin = shapely.simplify(
         shapely.linestrings(line, indices=chain), SLACK, preserve_topology=False
     )
     xy, chain = shapely.get_coordinates(thin, return_index=True)
     return xy, chain
-
-
-def _round(place: Index, size: Index) -> Index:
-    """Return places below twice a size, counted round."""
-    return np.subtract(place, size, out=place, where=place >= size)
 
 
 def _way_round(lines: Lines) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:

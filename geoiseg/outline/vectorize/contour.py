@@ -419,8 +419,7 @@ def _way_round_rings(
 
 def _key(x: Index, y: Index) -> NDArray[np.float64]:
     """Return places as numbers, in which halves up to 2**29 are exact."""
-    key: NDArray[np.float64] = x * float(1 << 30) + y
-    return key
+    return np.asarray(x * float(1 << 30) + y, np.float64)
 
 
 def _half(lines: Lines, at: Index) -> NDArray[np.float64]:

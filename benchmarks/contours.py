@@ -1,11 +1,13 @@
 """How far outlines lie from true borders: along pixels, without stairs, by the model's logits.
 
     $ python benchmarks/contours.py [--model NAME] [--objects N]
+    $ python benchmarks/contours.py --parcels
 
 Fields of the demonstration are boxed on a scene of coarse pixels and held against the truth of
 one of finer pixels. Prints the mean over the fields of the median and 90th percentile of the
 distance from the outline to the true border, in coarse pixels, and the time of drawing as a
-multiple of the time along pixels.
+multiple of the time along pixels. With ``--parcels`` instead that multiple for label images of
+parcels that share borders: the median of runs that alternate, in CPU time.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ from typing import Any
 
 import numpy as np
 import shapely
+from bench_vectorize import TRANSFORM, clocked, parcels
 
 import geoiseg
 from geoiseg.demo.scene import make_scene
-from geoiseg.outline.vectorize import contour_from_mask, geometry_from_mask
+from geoiseg.outline.vectorize import (
+    contour_from_mask,
+    contours_from_labels,
+    geometry_from_mask,
+    polygons_from_labels,
+)
 from geoiseg.segment import Outcome
 
 COARSE, FINE = 1024, 2048
@@ -30,6 +38,8 @@ COARSE, FINE = 1024, 2048
 FOUND = 0.8
 """Least IoU of a field that was found: the border of another one tells nothing."""
 TURNS = 9
+PARCELS = ((1024, 50, 21), (1024, 1000, 21), (4096, 400, 7), (4096, 20_000, 5))
+"""Side in pixels, how many, and in how many runs."""
 Drawing = Callable[[], Any]
 
 
@@ -80,12 +90,31 @@ def spent(drawing: Drawing) -> float:
     return float(least)
 
 
+def shared_borders() -> None:
+    """Print what parcels take, along pixels and without stairs."""
+    for side, count, runs in PARCELS:
+        image = parcels(side, count)
+        pairs = np.array([
+            [clocked(lambda one, draw=draw: draw(one, TRANSFORM), image)[0]
+             for draw in (polygons_from_labels, contours_from_labels)]
+            for _ in range(runs)
+        ])  # fmt: skip
+        pixels, smooth = 1000 * np.median(pairs, axis=0)
+        times = np.median(pairs[:, 1] / pairs[:, 0])
+        print(f"{side:5} px, {count:5} parcels  along pixels {pixels:6.1f} ms"
+              f"  without stairs {smooth:6.1f} ms  time x {times:.2f}", flush=True)  # fmt: skip
+
+
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--parcels", action="store_true", help="Label images instead.")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--objects", type=int, default=25)
     given = parser.parse_args()
+    if given.parcels:
+        shared_borders()
+        return
     rows: dict[str, list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for outcome, truth in fields(Path(folder), given.model, given.objects):

@@ -10,12 +10,14 @@ from geoiseg.session import Session, resumed
 
 
 def session_of(project: Path) -> Session:
-    """Return the session of a project; one line tells where its own model can not be had.
+    """Return the session of a project without its object in progress.
+
+    One line tells where its own model can not be had.
 
     Raises:
         GeoisegError: It can not be opened.
     """
-    session, said = resumed(project)
+    session, said = resumed(project, replay=False)
     if said:
         click.echo(f"geoiseg: {project}: opened {said}", err=True)
     return session

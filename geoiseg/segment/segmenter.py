@@ -126,6 +126,9 @@ class Segmenter:
         """Return the object after all ``steps``, taken one by one as the user did.
 
         None where no step says where the object is.
+
+        Raises:
+            CancelledError: The user asked to stop.
         """
         outcome: Outcome | None = None
         for n in range(1, len(steps) + 1):
@@ -136,6 +139,8 @@ class Segmenter:
                     if not steps[n - 1].closer or outcome is None:
                         raise
                     # This model sees nothing of it from nearby: it stays as it was seen.
+                if watch is not None and watch.cancelled():  # sharpening ends as far as it came
+                    raise CancelledError("stopped before all steps were taken")
         return outcome
 
     def _as_given(self, region: Region, gsd: float | None, watch: Watch) -> Outcome:

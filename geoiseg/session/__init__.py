@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from geoiseg.session.core import State
     from geoiseg.session.drift import DriftOptions, date_in
     from geoiseg.session.learning import CarryOptions
+    from geoiseg.session.opening import resumed
     from geoiseg.session.project import line_of_project, load_project
-    from geoiseg.session.resuming import resumed
     from geoiseg.session.series import Series
     from geoiseg.session.session import Session
 
@@ -42,8 +42,8 @@ __getattr__, __dir__ = lazy(
         "core": ["State"],
         "drift": ["DriftOptions", "date_in"],
         "learning": ["CarryOptions"],
+        "opening": ["resumed"],
         "project": ["is_project", "line_of_project", "load_project"],
-        "resuming": ["resumed"],
         "series": ["Series"],
         "session": ["Session"],
     },

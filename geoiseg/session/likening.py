@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from geoiseg.errors import PromptError, SessionError
+from geoiseg.features import Feature
 from geoiseg.models.tiny.words import words_head
 from geoiseg.prompting import level_for_gsd
 from geoiseg.segment import Watch
@@ -77,15 +78,7 @@ class Likening(Finding):
             ModelError: The engine is not ready; the message says what is missing.
         """
         with self._lock:
-            wanted = None if ids is None else set(ids)
-            chosen = [
-                one
-                for one in self.accepted
-                if (wanted is None or one.id in wanted) and (label is None or one.label == label)
-            ]
-            if not chosen:
-                kind = "feature" if label is None else f"feature of class {label!r}"
-                raise SessionError(f"there is no example yet: accept a {kind} first")
+            chosen = self._examples(label, ids)
             last = self.search
             gone = [] if last is None else [c for c in last.candidates if c.number in last.rejected]
             like, unlike = (tuple(one.geometry for one in some) for some in (chosen, gone))
@@ -104,6 +97,19 @@ class Likening(Finding):
             query = Query(text, "", name, box, self.gsd, count, line)
             search = self._searcher.run(query, self.model, watch, how)
             return self._show(search, threshold)
+
+    def _examples(self, label: str | None, ids: Iterable[int] | None) -> list[Feature]:
+        """Return the accepted features of a class, or those named by id."""
+        wanted = None if ids is None else set(ids)
+        chosen = [
+            one
+            for one in self.accepted
+            if (wanted is None or one.id in wanted) and (label is None or one.label == label)
+        ]
+        if not chosen:
+            kind = "feature" if label is None else f"feature of class {label!r}"
+            raise SessionError(f"there is no example yet: accept a {kind} first")
+        return chosen
 
     def teach(self, places: Iterable[tuple[float, float, str]], *, crs: Any = None) -> Classifier:
         """Fit a classifier to a few labelled places, and keep it; undone in one step.

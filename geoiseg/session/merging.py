@@ -61,7 +61,7 @@ def as_stored(project: Project) -> Project:
     """Return a project as it comes back from a file: with numbers and times as they are there."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "project.gpkg"
-        save_project(project, path)
+        save_project(replace(project, kept=None), path)
         return load_project(path)
 
 
@@ -177,6 +177,7 @@ def settings(base: Project, ours: Project, theirs: Project) -> dict[str, Any]:
         raise CollisionError("another session has its object in progress there")
     mine = begun[2] == begun[0] or (begun[1] != begun[0] and bool(ours.steps))
     chosen["steps"] = (ours if mine else theirs).steps
+    chosen["kept"] = (ours if mine else theirs).kept
     return chosen
 
 

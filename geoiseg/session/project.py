@@ -98,6 +98,8 @@ class Project:
     """Types of the user's columns; older files have none."""
     editing: int | None = None
     """Id of the feature that the object in progress refines; older files do not say."""
+    kept: dict[str, Any] | None = None
+    """The object in progress as it was, see ``session.kept``; None where it is soon replayed."""
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -175,6 +177,7 @@ def _meta(project: Project) -> dict[str, str]:
         "kinds": dict(project.kinds),
         "drawn": drawn_of(project.features),
         "editing": project.editing,
+        "kept": project.kept,
     }
     return {key: json.dumps(value) for key, value in values.items()}
 
@@ -201,7 +204,7 @@ def load_project(path: Path) -> Project:
         stretch = values["stretch"]
         steps = steps_of(read_frame(path, PROMPTS))
         schema = Schema.from_dict(values.get("schema", {}))
-        editing = values.get("editing")
+        editing, kept = values.get("editing"), values.get("kept")
         table = _own_names(read_frame(path, FEATURES), values.get("columns", {}))
         kinds = _kinds(table, values.get("kinds", {}))
         return Project(
@@ -223,6 +226,7 @@ def load_project(path: Path) -> Project:
             snap=float(values.get("snap", 0.0)),
             kinds=kinds,
             editing=editing if isinstance(editing, int) else None,
+            kept=kept if isinstance(kept, dict) else None,
         )
     except ProjectError:
         raise

@@ -37,6 +37,7 @@ class Series:
     def __init__(
         self, rasters: str | Path | Sequence[str | Path], project: str | Path | None = None,
         model: str | Model | None = None, *, cache: EmbeddingCache | None = None,
+        replay: bool = True,
     ) -> None:  # fmt: skip
         """Open a series, or go on with one.
 
@@ -46,6 +47,8 @@ class Series:
                 beside the folder of the rasters.
             model: Name of a model, or a Model; by default the project's, or the default.
             cache: Where embeddings are kept; as in ``Session``.
+            replay: Whether what is in progress on a raster is done again when it is opened; as in
+                ``Session.load``.
 
         Raises:
             SessionError: There is no raster, two have one name, or no folder is said.
@@ -63,6 +66,7 @@ class Series:
         except OSError as error:
             raise ExportError(f"{self.project} can be no project: {error.strerror}") from error
         self._cache = default_cache() if cache is None else cache
+        self._replay = replay
         shared = _read(self.project / SERIES)
         self._model: Any = model or shared.get("model") or DEFAULT_MODEL
         self.classes, self.schema = shared.get("classes", ()), shared.get("schema", Schema())
@@ -102,10 +106,15 @@ class Series:
         """
         return self.go(self.at - 1)
 
-    def go(self, to: int | str) -> Session:
+    def go(self, to: int | str, *, watch: Watch | None = None) -> Session:
         """Go to a raster by its number from 0, or by its name, and return its session.
 
         What is in progress here is saved, too.
+
+        Args:
+            to: Number or name.
+            watch: To follow or stop what is in progress there being done again; see
+                ``Session.load``.
 
         Raises:
             SessionError: There is none such.
@@ -113,7 +122,7 @@ class Series:
         """
         number = self._number(to)
         self.save()
-        session = self._opened(number)
+        session = self._opened(number, watch)
         self.session, self.at = session, number
         self.save()
         return session
@@ -203,11 +212,13 @@ class Series:
             raise SessionError(f"there is no raster {to!r} in this series of {len(self)}")
         return to
 
-    def _opened(self, number: int) -> Session:
+    def _opened(self, number: int, watch: Watch | None = None) -> Session:
         """Return the session of a raster, with what all share."""
         file, raster = self._files[number], str(self.rasters[number])
         if file.exists():
-            session = Session.load(file, raster, self._model, self._cache)
+            session = Session.load(
+                file, raster, self._model, self._cache, watch=watch, replay=self._replay
+            )
         else:
             session = Session(raster, self._model, project=file, cache=self._cache)
         known = dict(session.classes)

@@ -21,13 +21,14 @@ from geoiseg.files import (
 from geoiseg.models import DEFAULT_MODEL, Model, get_model, name_then
 from geoiseg.outline import OutlineOptions
 from geoiseg.outline.coverage import CleanOptions, clean
-from geoiseg.prompting import level_for_gsd, localise
-from geoiseg.raster import Grid, open_raster
-from geoiseg.segment import EmbeddingCache, Step, Watch, default_cache
+from geoiseg.prompting import level_for_gsd
+from geoiseg.raster import open_raster
+from geoiseg.segment import EmbeddingCache, Watch, default_cache
 from geoiseg.session.core import State
 from geoiseg.session.history import History
-from geoiseg.session.project import Project, load_project, raster_path
-from geoiseg.session.sharing import Sharing, signature
+from geoiseg.session.project import Project, load_project
+from geoiseg.session.resuming import Resuming, as_written, raster_of
+from geoiseg.session.sharing import signature
 from geoiseg.words import Searcher
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from geoiseg.session.learning import CarryOptions
 
 
-class Session(Sharing):
+class Session(Resuming):
     """Interactive segmentation of one raster with one model at a time.
 
     Every change can be undone. All methods may be called from any thread; one change is
@@ -123,13 +124,12 @@ class Session(Sharing):
             gsd=self.gsd,
             options=state.options,
             features=state.features,
-            steps=state.steps,
             classes=self.classes,
             classifier=state.classifier,
             schema=self.schema,
             snap=self.snap,
             kinds=state.kinds,
-            editing=state.editing,
+            **self._progress_to_save(),
         )
 
     @classmethod
@@ -139,14 +139,24 @@ class Session(Sharing):
         raster: Any = None,
         model: str | Model | None = None,
         cache: EmbeddingCache | None = None,
+        *,
+        watch: Watch | None = None,
+        replay: bool = True,
     ) -> Self:
         """Return the session that was saved in a project file.
+
+        An object in progress that was followed or sharpened comes back as it was saved, where
+        neither raster nor model have changed; else it is done again, step by step.
 
         Args:
             path: The GeoPackage.
             raster: The raster, where it is not where it was.
             model: Another model than the one it was saved with.
             cache: Where embeddings are kept; as in a new session.
+            watch: To follow or stop the object in progress being done again: stopped, all else
+                is there, and the object is as with ``replay=False``.
+            replay: Whether the object in progress is done again; else ``session.replay()`` does
+                it later, and what was done for it is ``session.unreplayed``.
 
         Raises:
             ProjectError: The file is no project of geoiseg, or of another CRS.
@@ -154,15 +164,8 @@ class Session(Sharing):
         """
         seen = signature(Path(path))
         project = load_project(Path(path))
-        if raster is None:
-            place = raster_path(project.raster, Path(path))
-            raster = open_raster(place, project.bands, project.stretch)
-        elif isinstance(raster, (str, Path)):
-            numbers = [band for band in project.bands if isinstance(band, int)]
-            if max(numbers, default=1) <= open_raster(raster).count:
-                raster = open_raster(raster, project.bands, project.stretch)
         session = cls(
-            open_raster(raster),
+            raster_of(project, Path(path), raster),
             name_then(project.model, project.weights) if model is None else model,
             gsd=project.gsd,
             outline=project.options,
@@ -172,26 +175,16 @@ class Session(Sharing):
         session.schema, session.snap = project.schema, project.snap
         if project.crs != session.raster.grid.crs:
             raise ProjectError(f"{path} is of another CRS than {session.raster.name}")
-        grid, steps, features = session.raster.grid, project.steps, project.features
+        grid, features = session.raster.grid, project.features
         if grid.crs is None:
-            steps = _as_written(steps, grid)
             features = tuple(
-                replace(one, geometry=grid.bring(one.geometry), steps=_as_written(one.steps, grid))
+                replace(one, geometry=grid.bring(one.geometry), steps=as_written(one.steps, grid))
                 for one in features
             )
-        outcome = session.segmenter.replay(steps)
-        known = {one.id for one in features}
-        session._history = History(
-            replace(
-                session._state,
-                steps=steps,
-                outcome=outcome,
-                features=features,
-                classifier=project.classifier,
-                kinds=project.kinds,
-                editing=project.editing if steps and project.editing in known else None,
-            )
-        )
+        taught, kinds = project.classifier, project.kinds
+        state = replace(session._state, features=features, classifier=taught, kinds=kinds)
+        session._history = History(state)
+        session._take_up(project, watch, replay=replay)
         session._begin_with(session.project, project, seen)
         return session
 
@@ -304,11 +297,3 @@ class Session(Sharing):
         """
         check_apart(Path(path), self.raster.name)
         return write_review(Path(path), self.raster, self.features, dict(self.classes))
-
-
-def _as_written(steps: tuple[Step, ...], grid: Grid) -> tuple[Step, ...]:
-    """Return steps of a file written as the grid's coordinates are: older files count rows."""
-    return tuple(
-        replace(step, prompts=tuple(localise(said, None, grid) for said in step.prompts))
-        for step in steps
-    )

@@ -66,7 +66,9 @@ def open_session(
     path = default_project(raster) if project is True else Path(project)
     if not path.exists():
         return Session(raster, model or DEFAULT_MODEL, project=path, cache=cache), ""
-    session, why = resumed(path, _as_saved(source, raster, path), model, cache)
+    session, why = resumed(path, _as_saved(source, raster, path), model, cache, replay=False)
+    if not session.replays_long:
+        session.replay()
     if not why and model is None and session.model.info.name != load_project(path).model:
         why = f"with {session.model.info.name}, the weights that it was made with"
     count = len(session.accepted)

@@ -10,8 +10,9 @@ from typing import Any
 import ipyleaflet
 import ipywidgets
 
+from geoiseg.errors import CancelledError
 from geoiseg.models import Model
-from geoiseg.segment import EmbeddingCache
+from geoiseg.segment import EmbeddingCache, Watch
 from geoiseg.session import Session
 from geoiseg.widget.base_map import BaseMap
 from geoiseg.widget.by_hand import HandTools
@@ -30,6 +31,12 @@ from geoiseg.widget.wire import WireTool
 
 HEIGHT = "min(640px, 72vh)"
 """Height of a map in a notebook, never more than the window shows: ``m.map.layout.height``."""
+
+
+NOT_REPLAYED = (
+    "the object in progress is not replayed; it stays in the project until another is begun, and"
+    " m.replay() brings it back"
+)
 
 
 class SegmentMap(BaseMap):
@@ -89,6 +96,25 @@ class SegmentMap(BaseMap):
         self.label = next(iter(self._labels))
         self.model = session.model
         self.refresh()
+        if session.unreplayed:
+            self.replay(wait=not session.replays_long)
+
+    def replay(self, *, wait: bool = True) -> None:
+        """Bring back the object in progress of the project, as a map does by itself when it opens.
+
+        Stopped, it stays in the project until another object is begun.
+        """
+        note = self._note
+
+        def change(watch: Watch) -> None:
+            try:
+                self.session.replay(watch=watch)
+            except CancelledError:
+                self._say("; ".join(filter(None, (note, NOT_REPLAYED))))
+                raise
+            self._say(note)
+
+        self._ask(change, wait=wait, stoppable=True)
 
     def _build(self, basemap: Any) -> None:
         layers = () if basemap is None else (as_layer(basemap),)

@@ -39,7 +39,7 @@ class SeriesMap(ipywidgets.VBox):  # type: ignore[misc]
         Raises:
             GeoisegError: The series can not be opened.
         """
-        self.series = Series(rasters, project, model, cache=cache)
+        self.series = Series(rasters, project, model, cache=cache, replay=False)
         self._shown, self._lock, self._filling = shown, threading.RLock(), False
         self._before = self._button("arrow-left", "Previous raster", self.previous)
         self._after = self._button("arrow-right", "Next raster", self.next)

@@ -16,6 +16,7 @@ from rasterio.features import rasterize
 
 from geoiseg.errors import GeoreferenceError
 from geoiseg.outline.vectorize import (
+    contour,
     contour_from_mask,
     contours_from_labels,
     geometry_from_mask,
@@ -85,6 +86,21 @@ def test_neighbours_share_their_borders(labels: NDArray[np.int32]) -> None:
     if len(ids):
         back = burnt(zip(found, ids.tolist(), strict=True), labels.shape, Affine.identity())
         np.testing.assert_array_equal(back, labels)
+
+
+def test_a_few_chains_at_a_time_are_drawn_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    labels = np.kron(random.integers(0, 5, (12, 12)), np.ones((3, 3), int))
+    labels[random.random(labels.shape) < 0.1] = 6
+    mask, logits = labels > 2, random.normal(size=labels.shape)
+
+    def drawn() -> list[bytes]:
+        parcels, _ = contours_from_labels(labels, Affine.identity())
+        return list(shapely.to_wkb([*parcels, contour_from_mask(mask, Affine.identity(), logits)]))
+
+    whole = drawn()
+    monkeypatch.setattr(contour, "BLOCK", 7)
+    assert drawn() == whole
 
 
 def test_an_image_full_of_labels_is_covered_to_its_frame() -> None:

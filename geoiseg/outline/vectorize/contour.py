@@ -14,6 +14,7 @@ and stays where it is: neighbours share their borders vertex by vertex, and fram
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +45,35 @@ SLACK = 0.1
 than what lies between it and the centres."""
 
 
+BLOCK = 1 << 15
+"""Corners of chains that are drawn at a time: few enough for a CPU's cache."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Chains:
+class Lines:
     """Rings cut at the corners that stay: an open chain lies between two of them.
 
-    A ring without any is one closed chain, whose first vertex is not repeated.
+    A ring without any is one closed chain. Either way a chain is the corners from its first to its
+    last, which of a closed one is the first again.
     """
+
+    x: Index
+    """``(m,)`` column of each corner."""
+    y: Index
+    """``(m,)`` row."""
+    start: Index
+    """``(c + 1,)`` where each chain begins; the last is m."""
+    closed: NDArray[np.bool_]
+    """``(c,)`` whether it is a whole ring."""
+    framed: NDArray[np.bool_]
+    """``(c,)`` whether it lies along the image's frame: straight, with nothing beyond it."""
+    ring: Index
+    """``(c,)`` number of its ring."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chains:
+    """Chains wall by wall; an open one has the corners that stay at its ends."""
 
     middle: Places
     """``(m,)`` the middle of each wall, or the corner that stays."""
@@ -58,9 +82,7 @@ class Chains:
     start: Index
     """``(c + 1,)`` where each chain begins; the last is m."""
     closed: NDArray[np.bool_]
-    """``(c,)`` whether it is a whole ring."""
-    ring: Index
-    """``(c,)`` number of its ring."""
+    """``(c,)`` whether it is a whole ring, whose first vertex is not repeated."""
 
     @property
     def number(self) -> Index:
@@ -80,41 +102,63 @@ def contour(
         logits: ``(y, x)`` above 0 where the image is True; where they say otherwise of a
             pixel they are not believed. Only for a mask.
     """
-    chains = _chains(*_walls(image, corners, rings))
+    lines = _lines(image, corners, rings)
     if image.dtype != np.bool_:
-        return _of_both_sides(chains)
-    shift = np.full(len(chains.middle), np.nan)
-    if logits is not None:
-        shift = _told(chains, logits)
-    xy, chain = _thinned(chains, _smoothed(chains, shift))
-    return _without_ends(xy, chain, chains.ring)
+        return _of_both_sides(lines)
+
+    def drawn(some: Index) -> tuple[NDArray[np.float64], Index]:
+        chains = _walls(lines, some)
+        told = None if logits is None else _told(chains, logits)
+        return _thinned(chains, _smoothed(chains, told))
+
+    xy, count = _in_blocks(lines, np.arange(len(lines.closed)), drawn)
+    return _without_ends(xy, np.repeat(np.arange(len(count)), count), lines.ring)
 
 
-def _of_both_sides(chains: Chains) -> tuple[NDArray[np.float64], Index]:
+def _in_blocks(
+    lines: Lines, chains: Index, drawn: Callable[[Index], tuple[NDArray[np.float64], Index]]
+) -> tuple[NDArray[np.float64], Index]:
+    """Return ``(k, 2)`` vertices of chains, some of them drawn at a time, and how many each has."""
+    corners = np.cumsum(np.diff(lines.start)[chains])
+    cuts = np.searchsorted(corners, np.arange(BLOCK, corners[-1], BLOCK))
+    found, counts = [], []
+    for some in np.split(chains, np.unique(cuts)):
+        if len(some):
+            xy, chain = drawn(some)
+            found.append(xy)
+            counts.append(np.bincount(chain, minlength=len(some)))
+    return np.concatenate(found), np.concatenate(counts)
+
+
+def _of_both_sides(lines: Lines) -> tuple[NDArray[np.float64], Index]:
     """Return the vertices of regions that share borders, and their rings.
 
     What two regions share is two chains, one from each side; it is drawn once, from an end that
     is told by the places of its walls, which are the same from both sides.
     """
-    turned, turn, wall = _way_round(chains)
+    turned, turn, wall = _way_round(lines)
     _, first, twin = np.unique(wall, return_index=True, return_inverse=True)
-    size = np.diff(chains.start)
-    some = size[first]
-    one = np.repeat(first, some)
-    place = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
-    place = np.where(turned[one], size[one] - 1 - place, place)
-    at = chains.start[one] + _round(place + turn[one], size[one])
-    start = np.append(0, np.cumsum(some))
-    half = Chains(chains.middle[at], chains.right[at], start, chains.closed[first],
-                  np.arange(len(first)))  # fmt: skip
-    xy, chain = _thinned(half, _smoothed(half, np.full(len(at), np.nan)))
-    count = np.bincount(chain, minlength=len(first))
+
+    def drawn(some: Index) -> tuple[NDArray[np.float64], Index]:
+        there = _walls(lines, some)
+        begin, stop, back = there.start[:-1], there.start[1:], turned[some]
+        size = stop - begin
+        origin = np.where(back, stop - 1, begin) + turn[some]
+        way = np.where(back, -1, 1)
+        at = np.repeat(way, size) * np.arange(len(there.middle))
+        at += np.repeat(origin - way * begin, size)
+        if there.closed.any():
+            np.subtract(at, np.repeat(size, size), out=at, where=at >= np.repeat(stop, size))
+        half = Chains(there.middle[at], there.right[at], there.start, there.closed)
+        return _thinned(half, _smoothed(half))
+
+    xy, count = _in_blocks(lines, first, drawn)
     begin = np.cumsum(count) - count
     many = count[twin]
     each = np.repeat(np.arange(len(twin)), many)
     place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
     place = np.where(turned[each], many[each] - 1 - place, place)
-    return _without_ends(xy[begin[twin[each]] + place], each, chains.ring)
+    return _without_ends(xy[begin[twin[each]] + place], each, lines.ring)
 
 
 def _without_ends(
@@ -125,19 +169,54 @@ def _without_ends(
     return xy[kept], ring[chain[kept]]
 
 
-def _walls(image: Image, corners: Corners, rings: Rings) -> tuple[Places, Places, Index]:
-    """Return the middles of walls and the corners that stay, their right, and their rings."""
+def _lines(image: Image, corners: Corners, rings: Rings) -> Lines:
+    """Return the chains of rings; a corner that stays ends one and begins the next."""
     height, width = image.shape
-    ring = np.repeat(np.arange(len(rings.start) - 1), np.diff(rings.start))
-    after = np.arange(1, len(ring) + 1)
-    after[rings.start[1:] - 1] = rings.start[:-1]
+    begin, end = rings.start[:-1], rings.start[1:]
     x, y = corners.x[rings.corner], corners.y[rings.corner]
-    dx, dy = x[after] - x, y[after] - y
-    framed = (dy == 0) & ((y == 0) | (y == height)) | (dx == 0) & ((x == 0) | (x == width))
+    after = np.arange(1, len(x) + 1)
+    after[end - 1] = begin
+    framed = (y == y[after]) & ((y == 0) | (y == height))
+    framed |= (x == x[after]) & ((x == 0) | (x == width))
     stays = _meeting(corners.around, image.dtype == np.bool_)[rings.corner] | framed
     stays[after[framed]] = True
+    # Rings are turned so that they begin at their first corner that stays, if there is one.
+    first = np.where(stays, np.arange(len(x)), len(x))
+    first = np.minimum.reduceat(first, begin)
+    open_ = first < end
+    turn = np.where(open_, first - begin, 0)
+    size = end - begin
+    owner = np.repeat(np.arange(len(begin)), size + 1)
+    at = np.arange(len(owner)) - owner + turn[owner]
+    np.subtract(at, size[owner], out=at, where=at >= end[owner])
+    # A corner amid a ring is written twice: the end of one chain, the beginning of the next.
+    head = begin + np.arange(len(begin))
+    inner = stays[at]
+    inner[head] = inner[head + size] = False
+    amid = np.flatnonzero(inner)
+    starts = np.concatenate([head + np.searchsorted(amid, head), amid + np.arange(len(amid)) + 1])
+    starts.sort()
+    at, owner = np.repeat(at, 1 + inner), np.repeat(owner, 1 + inner)
+    return Lines(x[at], y[at], np.append(starts, len(at)), ~open_[owner[starts]],
+                 framed[at[starts]], owner[starts])  # fmt: skip
+
+
+def _walls(lines: Lines, some: Index) -> Chains:
+    """Return some chains wall by wall."""
+    count = np.diff(lines.start)[some]
+    stop = np.cumsum(count)
+    begin, last = stop - count, stop - 1
+    at = np.arange(stop[-1]) + np.repeat(lines.start[some] - begin, count)
+    x, y = lines.x[at], lines.y[at]
+    dx, dy = np.zeros_like(x), np.zeros_like(y)
+    np.subtract(x[1:], x[:-1], out=dx[:-1])
+    np.subtract(y[1:], y[:-1], out=dy[:-1])
+    dx[last] = dy[last] = 0
     length = np.abs(dx + dy)  # one of them is 0
-    length[framed] = 0
+    length[begin[lines.framed[some]]] = 0
+    stays = np.zeros(len(x), bool)
+    closed = lines.closed[some]
+    stays[begin[~closed]] = stays[last[~closed]] = True
     step = (np.sign(dx) + 1j * np.sign(dy)).astype(np.complex128)
     # Each corner comes first, if it stays, then the walls up to the next corner.
     total = length + stays
@@ -147,7 +226,7 @@ def _walls(image: Image, corners: Corners, rings: Rings) -> tuple[Places, Places
     right = np.repeat(1j * step, total)
     corner = (end - total)[stays]
     middle[corner], right[corner] = (x + 1j * y)[stays], 0
-    return middle, right, np.repeat(ring, total)
+    return Chains(middle, right, np.append(0, end[last]), closed)
 
 
 def _meeting(around: NDArray[Any], is_mask: bool) -> NDArray[np.bool_]:
@@ -162,32 +241,6 @@ def _meeting(around: NDArray[Any], is_mask: bool) -> NDArray[np.bool_]:
     crosswise = (a == c) & (b == d)
     met: NDArray[np.bool_] = (changes > 2) & ~(crosswise & ((a == 0) | (b == 0)))
     return met
-
-
-def _chains(middle: Places, right: Places, ring: Index) -> Chains:
-    """Return the chains of rings; a corner that stays ends one and begins the next."""
-    begin = np.flatnonzero(np.diff(ring, prepend=-1))
-    end = np.append(begin[1:], len(ring))
-    stays = right == 0
-    some = np.add.reduceat(stays, begin) > 0
-    if not some.any():
-        return Chains(middle, right, np.append(begin, len(ring)), np.ones(len(begin), bool),
-                      np.arange(len(begin)))  # fmt: skip
-    # Rings are turned so that they begin at their first corner, which comes again at the end.
-    first = np.where(stays, np.arange(len(ring)), len(ring))
-    turn = np.where(some, np.minimum.reduceat(first, begin) - begin, 0)
-    size = end - begin
-    full = size + some
-    place = np.arange(full.sum()) - np.repeat(np.cumsum(full) - full, full)
-    at = np.repeat(begin, full) + _round(place + np.repeat(turn, full), np.repeat(size, full))
-    # A corner amid a ring is written twice: the end of one chain, the beginning of the next.
-    inner = stays[at] & (place > 0) & (place < np.repeat(size, full))
-    twice = np.repeat(np.arange(len(at)), 1 + inner)
-    at, again = at[twice], np.diff(twice, prepend=-1) == 0
-    owner = np.repeat(np.arange(len(begin)), full)[twice]
-    starts = np.flatnonzero((np.diff(owner, prepend=-1) != 0) | again)
-    return Chains(middle[at], right[at], np.append(starts, len(at)), ~some[owner[starts]],
-                  owner[starts])  # fmt: skip
 
 
 def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -213,13 +266,12 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
     return limited
 
 
-def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
+def _smoothed(chains: Chains, shift: NDArray[np.float64] | None = None) -> Places:
     """Return ``(m,)`` the vertices where their neighbours want them: on a cubic through four.
 
     Near a corner that stays, on the line through the two that are as far away as it is. One
-    whose shift is known is not asked.
+    whose shift is known, not NaN, is not asked.
     """
-    unknown = np.isnan(shift)
     number, size = chains.number, np.diff(chains.start)
     slot = np.arange(len(number)) + ROOM * (2 * number + 1)
     count = len(number) + 2 * ROOM * len(size)
@@ -234,7 +286,10 @@ def _smoothed(chains: Chains, shift: NDArray[np.float64]) -> Places:
         wide[rim] = wide[source]
         return wide
 
-    moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
+    moved, pull = np.zeros(count), np.full(count, RATE)
+    if shift is not None:
+        unknown = np.isnan(shift)
+        moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
     axes = [
         (spread(chains.middle.real), spread(chains.right.real)),
         (spread(chains.middle.imag), spread(chains.right.imag)),
@@ -297,10 +352,12 @@ def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index
     size = np.diff(chains.start)
     full = size + chains.closed
     chain = np.repeat(np.arange(len(size)), full)
-    at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
-    again = np.cumsum(full)[chains.closed] - 1
-    at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
-    line = places[at].view(np.float64).reshape(-1, 2)
+    if chains.closed.any():
+        at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
+        again = np.cumsum(full)[chains.closed] - 1
+        at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
+        places = places[at]
+    line = places.view(np.float64).reshape(-1, 2)
     thin = shapely.simplify(
         shapely.linestrings(line, indices=chain), SLACK, preserve_topology=False
     )
@@ -308,31 +365,64 @@ def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index
     return xy, chain
 
 
-def _round(place: Index, size: Index) -> Index:
-    """Return places below twice a size, counted round."""
-    return np.subtract(place, size, out=place, where=place >= size)
-
-
-def _way_round(chains: Chains) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
+def _way_round(lines: Lines) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
     """Return for each chain whether it is turned, at which vertex it begins, and a wall of it.
 
     The wall is a number that the chain shares with nothing but itself seen from the other side.
     """
-    size = np.diff(chains.start)
-    key = chains.middle.real * (1 << 30) + chains.middle.imag  # halves up to 2**29, exactly
-    first, last = chains.start[:-1], chains.start[1:] - 1
-    least = np.minimum.reduceat(key, first)
-    place = np.where(key == np.repeat(least, size), np.arange(len(key)), len(key))
-    turn = np.where(chains.closed, np.minimum.reduceat(place, first) - first, 0)
-    after = first + (turn + 1) % size
-    before = first + (turn - 1) % size
-    ends = key[np.where(chains.closed, before, last)] < key[np.where(chains.closed, after, first)]
-    same = ~chains.closed & (key[first] == key[last])  # both ends at one corner
-    second, second_last = key[first + 1], key[last - 1]
+    first, last = lines.start[:-1], lines.start[1:] - 1
+    key = _key(lines.x, lines.y)
+    ends = key[last] < key[first]
+    second = key[first] + _half(lines, first)
+    second_last = key[last] - _half(lines, last - 1)
+    same = key[first] == key[last]  # both ends at one corner
     turned = np.where(same, second_last < second, ends)
-    wall = np.where(chains.closed, least, np.where(turned, second_last, second))
-    alone = ~chains.closed & (size == 2)  # along the frame, where nothing is beyond
-    wall[alone] = -1.0 - np.flatnonzero(alone)
-    # A closed chain that is turned begins at its least wall all the same.
-    turn = np.where(chains.closed & turned, (turn + 1) % size, turn)
+    wall = np.where(turned, second_last, second)
+    wall[lines.framed] = -1.0 - np.flatnonzero(lines.framed)
+    turn = np.zeros(len(first), np.intp)
+    if lines.closed.any():
+        rings = np.flatnonzero(lines.closed)
+        turned[rings], turn[rings], wall[rings] = _way_round_rings(lines, key, rings)
     return turned, turn, wall
+
+
+def _way_round_rings(
+    lines: Lines, key: NDArray[np.float64], rings: Index
+) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
+    """Return what ``_way_round`` does of closed chains, which begin at their least wall."""
+    count = np.diff(lines.start)[rings] - 1
+    stop = np.cumsum(count)
+    begin = stop - count
+    at = np.arange(stop[-1]) + np.repeat(lines.start[rings] - begin, count)
+    half = _half(lines, at)
+    length = np.abs(lines.x[at + 1] - lines.x[at] + lines.y[at + 1] - lines.y[at])
+    head, tail = key[at] + half, key[at + 1] - half  # first and last wall up to the next corner
+    low = np.minimum(head, tail)
+    least = np.minimum.reduceat(low, begin)
+    found = np.where(low == np.repeat(least, count), np.arange(len(low)), len(low))
+    edge = np.minimum.reduceat(found, begin)
+    after, before = (
+        np.where(edge + 1 < stop, edge + 1, begin),
+        np.where(edge > begin, edge, stop) - 1,
+    )
+    ahead = head[edge] <= tail[edge]
+    several = length[edge] > 1
+    following = np.where(ahead & several, head[edge] + 2 * half[edge], head[after])
+    leading = np.where(ahead, tail[before], tail[edge] - 2 * half[edge])
+    done = np.cumsum(length)
+    place = (done - length)[edge] - (done - length)[begin] + np.where(ahead, 0, length[edge] - 1)
+    size = done[stop - 1] - (done - length)[begin]
+    turned = leading < following
+    # One that is turned begins at its least wall all the same.
+    return turned, (place + turned) % size, least
+
+
+def _key(x: Index, y: Index) -> NDArray[np.float64]:
+    """Return places as numbers, in which halves up to 2**29 are exact."""
+    return np.asarray(x * float(1 << 30) + y, np.float64)
+
+
+def _half(lines: Lines, at: Index) -> NDArray[np.float64]:
+    """Return half a pixel on the way from corners to the next, as ``_key`` tells places."""
+    dx, dy = lines.x[at + 1] - lines.x[at], lines.y[at + 1] - lines.y[at]
+    return _key(np.sign(dx), np.sign(dy)) / 2

@@ -130,6 +130,10 @@ class Tired(FloodModel):
 
     looks = 0
 
+    @property
+    def info(self):
+        return replace(super().info, weights_hash="tired")
+
     def decode(self, embedding, prompts, previous=None):
         found = super().decode(embedding, prompts, previous)
         self.looks += 1

@@ -130,9 +130,9 @@ class Tired(FloodModel):
 
     looks = 0
 
-    @property
-    def info(self):
-        return replace(super().info, weights_hash="tired")
+    def __init__(self):
+        super().__init__()
+        self.info = replace(self.info, weights_hash="tired")
 
     def decode(self, embedding, prompts, previous=None):
         found = super().decode(embedding, prompts, previous)

@@ -10,6 +10,7 @@ import { Graphs } from "./engine/graphs.js";
 import { Segmenter } from "./engine/segmenter.js";
 import { Tiny } from "./engine/tiny.js";
 import { loadVision } from "./engine/vision.js";
+import { warm } from "./engine/warm.js";
 
 const HERE = new URL(".", import.meta.url).href;
 
@@ -29,13 +30,28 @@ let history = [];
  *   `place` goes from the mask's pixels to those of the raster
  */
 
-async function loadModel() {
+function loadModel() {
   model ??= (async () => {
     const vendor = `${HERE}vendor/`;
-    await loadVision(`${vendor}opencv.js`);
-    return new Tiny(await Graphs.load(`${HERE}model/`, vendor));
+    const graphs = Graphs.load(`${HERE}model/`, vendor);
+    const [found] = await Promise.all([
+      graphs,
+      loadVision(`${vendor}opencv.js`),
+    ]);
+    return new Tiny(found);
   })();
   return model;
+}
+
+/** Load the model and make it quick before anybody clicks; what fails is said at a click. */
+async function prepare() {
+  if (model) return;
+  try {
+    const { graphs } = await loadModel();
+    await warm(graphs, () => !segmenter);
+  } catch {
+    model = null;
+  }
 }
 
 function opened() {
@@ -64,11 +80,17 @@ function shown(milliseconds = 0) {
 }
 
 export const calls = {
+  /** Begin with what a click will need, where nothing is opened at once. */
+  async prepare() {
+    void prepare();
+    return null;
+  },
+
   /** @param {{source: Blob | string, name: string}} asked */
   async open({ source, name }) {
     const found = await Raster.open(source, name);
     [raster, segmenter, history] = [found, null, []];
-    void loadModel();
+    void prepare();
     const { grid, about, bands, count } = raster;
     const { rows, cols, topLevel } = grid;
     const names = await raster.names();
@@ -103,7 +125,7 @@ export const calls = {
     });
     const rgba = new Uint8ClampedArray(4 * valid.data.length);
     for (let i = 0; i < valid.data.length; i++) {
-      rgba.set(image.data.subarray(3 * i, 3 * i + 3), 4 * i);
+      for (let c = 0; c < 3; c++) rgba[4 * i + c] = image.data[3 * i + c];
       rgba[4 * i + 3] = valid.data[i] ? 255 : 0;
     }
     return new ImageData(rgba, window.width, window.height);

@@ -3,6 +3,7 @@
 import * as ort from "../vendor/ort.js";
 import { halved } from "../planes.js";
 import { STRIDE } from "./pieces.js";
+import { breath } from "./warm.js";
 
 /** @import {Window} from "../types.js" */
 /** @typedef {{data: Float32Array, dims: number[]}} Tensor */
@@ -38,14 +39,17 @@ export class Graphs {
       executionProviders: ["wasm"],
       graphOptimizationLevel: "all",
     };
-    const sessions = [];
-    for (const name of ["encoder.onnx", "decoder.onnx"]) {
+    const graphs = ["encoder.onnx", "decoder.onnx"].map(async (name) => {
       const answer = await fetch(folder + name);
       if (!answer.ok)
         throw new Error(
           `the page's own ${name} is missing: write the site again`,
         );
-      const graph = new Uint8Array(await answer.arrayBuffer());
+      return new Uint8Array(await answer.arrayBuffer());
+    });
+    const sessions = [];
+    for (const graph of await Promise.all(graphs)) {
+      await breath();
       sessions.push(await ort.InferenceSession.create(graph, options));
     }
     return new Graphs(sessions[0], sessions[1]);

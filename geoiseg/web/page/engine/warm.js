@@ -1,0 +1,46 @@
+/** The network is made ready while the user looks at the map. */
+
+/** @import {Graphs} from "./graphs.js" */
+import { bits } from "../planes.js";
+import { Tiny } from "./tiny.js";
+
+const SIDE = 128;
+const RADIUS = 40;
+/** After as many looks the browser has compiled for speed what clicks run most. */
+const ROUNDS = 4;
+
+/** Let whoever waits go first. */
+export function breath() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/**
+ * Click on a disc, small as it is, until the browser has compiled what that runs.
+ * @param {Graphs} graphs
+ * @param {() => boolean} isWanted ends it: a user's own clicks do the same
+ */
+export async function warm(graphs, isWanted) {
+  const own = new Tiny(graphs); // what it keeps is nobody else's
+  const [valid, data] = [bits(SIDE, SIDE), new Uint8Array(3 * SIDE * SIDE)];
+  valid.data.fill(1);
+  const middle = SIDE / 2;
+  for (let at = 0; at < valid.data.length; at++) {
+    const [x, y] = [at % SIDE, Math.floor(at / SIDE)];
+    const inside = Math.hypot(x - middle, y - middle) < RADIUS;
+    data.set(inside ? [40, 60, 150] : [60, 110, 50], 3 * at);
+  }
+  const image = { rows: SIDE, cols: SIDE, data };
+  const point = { x: middle, y: middle, positive: true };
+  for (let round = 0; round < ROUNDS; round++) {
+    await breath();
+    if (!isWanted()) return;
+    const embedding = await own.embed(image, valid);
+    await breath();
+    if (!isWanted()) return;
+    const prompts = { points: [point], box: null };
+    const { logits } = await own.decode(embedding, prompts, null);
+    await breath();
+    if (!isWanted()) return;
+    await own.decode(embedding, prompts, logits);
+  }
+}

@@ -31,16 +31,20 @@ let history = [];
  */
 
 function loadModel() {
-  model ??= (async () => {
-    const vendor = `${HERE}vendor/`;
-    const graphs = Graphs.load(`${HERE}model/`, vendor);
-    const [found] = await Promise.all([
-      graphs,
-      loadVision(`${vendor}opencv.js`),
-    ]);
-    return new Tiny(found);
-  })();
+  model ??= loadedModel().catch((error) => {
+    model = null; // and so the next click tries again
+    throw error;
+  });
   return model;
+}
+
+async function loadedModel() {
+  const vendor = `${HERE}vendor/`;
+  const [graphs] = await Promise.all([
+    Graphs.load(`${HERE}model/`, vendor),
+    loadVision(`${vendor}opencv.js`),
+  ]);
+  return new Tiny(graphs);
 }
 
 /** Load the model and make it quick before anybody clicks; what fails is said at a click. */
@@ -50,7 +54,7 @@ async function prepare() {
     const { graphs } = await loadModel();
     await warm(graphs, () => !segmenter);
   } catch {
-    model = null;
+    // A click meets the same, and says it.
   }
 }
 

@@ -3,7 +3,6 @@
 import * as ort from "../vendor/ort.js";
 import { halved } from "../planes.js";
 import { STRIDE } from "./pieces.js";
-import { breath } from "./warm.js";
 
 /** @import {Window} from "../types.js" */
 /** @typedef {{data: Float32Array, dims: number[]}} Tensor */
@@ -11,6 +10,11 @@ import { breath } from "./warm.js";
 
 const ANSWER = ["logits", "score"];
 const OTHERS = ["alternatives", "alternative_scores"];
+
+/** Let whoever waits go first. */
+export function breath() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
 
 export class Graphs {
   /**

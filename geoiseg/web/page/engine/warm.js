@@ -2,17 +2,13 @@
 
 /** @import {Graphs} from "./graphs.js" */
 import { bits } from "../planes.js";
+import { breath } from "./graphs.js";
 import { Tiny } from "./tiny.js";
 
 const SIDE = 128;
 const RADIUS = 40;
 /** After as many looks the browser has compiled for speed what clicks run most. */
 const ROUNDS = 4;
-
-/** Let whoever waits go first. */
-export function breath() {
-  return new Promise((resolve) => setTimeout(resolve));
-}
 
 /**
  * Click on a disc, small as it is, until the browser has compiled what that runs.

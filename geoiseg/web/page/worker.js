@@ -14,6 +14,10 @@ import { warm } from "./engine/warm.js";
 
 const HERE = new URL(".", import.meta.url).href;
 
+/** Milliseconds after which is looked anew whether anybody waits. */
+const PAUSE = 20;
+
+let unanswered = 0;
 /** @type {Promise<Tiny> | null} */
 let model = null;
 /** @type {Raster | null} */
@@ -47,12 +51,19 @@ async function loadedModel() {
   return new Tiny(graphs);
 }
 
+/** Whether a user has not clicked yet, whose clicks warm as well; waits while calls are answered. */
+async function isFree() {
+  do await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  while (unanswered && !segmenter);
+  return !segmenter;
+}
+
 /** Load the model and make it quick before anybody clicks; what fails is said at a click. */
 async function prepare() {
   if (model) return;
   try {
     const { graphs } = await loadModel();
-    await warm(graphs, () => !segmenter);
+    await warm(graphs, isFree);
   } catch {
     // A click meets the same, and says it.
   }
@@ -194,6 +205,7 @@ let last = Promise.resolve();
 
 self.addEventListener("message", ({ data }) => {
   const { id, call, asked } = data;
+  unanswered++;
   last = last.then(async () => {
     try {
       const answer = await /** @type {any} */ (calls)[call](asked);
@@ -203,6 +215,8 @@ self.addEventListener("message", ({ data }) => {
         id,
         error: error instanceof Error ? error.message : String(error),
       });
+    } finally {
+      unanswered--;
     }
   });
 });

@@ -2,7 +2,6 @@
 
 /** @import {Graphs} from "./graphs.js" */
 import { bits } from "../planes.js";
-import { breath } from "./graphs.js";
 import { Tiny } from "./tiny.js";
 
 const SIDE = 128;
@@ -13,9 +12,9 @@ const ROUNDS = 4;
 /**
  * Click on a disc, small as it is, until the browser has compiled what that runs.
  * @param {Graphs} graphs
- * @param {() => boolean} isWanted ends it: a user's own clicks do the same
+ * @param {() => Promise<boolean>} mayGoOn waits while others are at work; false ends it
  */
-export async function warm(graphs, isWanted) {
+export async function warm(graphs, mayGoOn) {
   const own = new Tiny(graphs); // what it keeps is nobody else's
   const [valid, data] = [bits(SIDE, SIDE), new Uint8Array(3 * SIDE * SIDE)];
   valid.data.fill(1);
@@ -28,15 +27,12 @@ export async function warm(graphs, isWanted) {
   const image = { rows: SIDE, cols: SIDE, data };
   const point = { x: middle, y: middle, positive: true };
   for (let round = 0; round < ROUNDS; round++) {
-    await breath();
-    if (!isWanted()) return;
+    if (!(await mayGoOn())) return;
     const embedding = await own.embed(image, valid);
-    await breath();
-    if (!isWanted()) return;
+    if (!(await mayGoOn())) return;
     const prompts = { points: [point], box: null };
-    const { logits } = await own.decode(embedding, prompts, null);
-    await breath();
-    if (!isWanted()) return;
-    await own.decode(embedding, prompts, logits);
+    const { logits } = await own.decode(embedding, prompts, null, false);
+    if (!(await mayGoOn())) return;
+    await own.decode(embedding, prompts, logits, false);
   }
 }

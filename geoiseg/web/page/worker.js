@@ -18,6 +18,7 @@ const HERE = new URL(".", import.meta.url).href;
 const PAUSE = 20;
 
 let unanswered = 0;
+let isOpening = false;
 /** @type {Promise<Tiny> | null} */
 let model = null;
 /** @type {Raster | null} */
@@ -45,15 +46,25 @@ function loadModel() {
 async function loadedModel() {
   const vendor = `${HERE}vendor/`;
   const [graphs] = await Promise.all([
-    Graphs.load(`${HERE}model/`, vendor),
-    loadVision(`${vendor}opencv.js`),
+    Graphs.load(`${HERE}model/`, vendor, turn),
+    turn().then(() => loadVision(`${vendor}opencv.js`)),
   ]);
   return new Tiny(graphs);
 }
 
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE));
+}
+
+/** Wait while a raster is opened: it is seen before it is clicked. */
+async function turn() {
+  do await pause();
+  while (isOpening);
+}
+
 /** Whether a user has not clicked yet, whose clicks warm as well; waits while calls are answered. */
 async function isFree() {
-  do await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  do await pause();
   while (unanswered && !segmenter);
   return !segmenter;
 }
@@ -103,7 +114,10 @@ export const calls = {
 
   /** @param {{source: Blob | string, name: string}} asked */
   async open({ source, name }) {
-    const found = await Raster.open(source, name);
+    isOpening = true;
+    const found = await Raster.open(source, name).finally(
+      () => (isOpening = false),
+    );
     [raster, segmenter, history] = [found, null, []];
     void prepare();
     const { grid, about, bands, count } = raster;

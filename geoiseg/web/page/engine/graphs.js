@@ -11,11 +11,6 @@ import { STRIDE } from "./pieces.js";
 const ANSWER = ["logits", "score"];
 const OTHERS = ["alternatives", "alternative_scores"];
 
-/** Let whoever waits go first. */
-export function breath() {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
 export class Graphs {
   /**
    * @param {ort.InferenceSession} encoder
@@ -31,8 +26,9 @@ export class Graphs {
   /**
    * @param {string} folder where the graphs are
    * @param {string} vendor where onnxruntime is
+   * @param {() => Promise<void>} turn waits while something else is wanted first
    */
-  static async load(folder, vendor) {
+  static async load(folder, vendor, turn) {
     ort.env.wasm.wasmPaths = vendor;
     ort.env.wasm.numThreads = self.crossOriginIsolated
       ? Math.min(4, navigator.hardwareConcurrency || 1)
@@ -53,7 +49,7 @@ export class Graphs {
     });
     const sessions = [];
     for (const graph of await Promise.all(graphs)) {
-      await breath();
+      await turn();
       sessions.push(await ort.InferenceSession.create(graph, options));
     }
     return new Graphs(sessions[0], sessions[1]);

@@ -28,6 +28,8 @@ const LARGE = 0.5;
 /** About as many pixels are enough to learn the colours of the mask and of its surroundings. */
 const LEARNED = 4000;
 const FEW = 200;
+/** Share of uncertain pixels up to which they are cut for themselves. */
+const NARROW = 0.125;
 
 /**
  * The logits with prompted pixels on the side that was said, invalid ones and strays out.
@@ -193,7 +195,18 @@ function parted(image, trimap) {
   if (!sampled && fewest(trimap) < 2) return trimap;
   if (!sampled) return grabCut(image, trimap, null);
   const models = learned(thinned(image, step, 3), few);
-  return cutBand(image, trimap, models) ?? grabCut(image, trimap, models);
+  const found = isNarrow(trimap) ? cutBand(image, trimap, models) : null;
+  return found ?? grabCut(image, trimap, models);
+}
+
+/**
+ * Whether so little is uncertain that it is cut for itself; ragged masks are left to OpenCV.
+ * @param {Bits} trimap
+ */
+function isNarrow({ data }) {
+  let unsure = 0;
+  for (const side of data) unsure += side >> 1;
+  return unsure <= NARROW * data.length;
 }
 
 /**

@@ -212,6 +212,45 @@ def test_outlines_are_those_of_python(page: Any) -> None:
         assert shapely.equals_exact(found, wanted, 1e-9)
 
 
+CUT = """asked => new Promise((resolve, reject) => {
+  const code = `
+    const { learned, grabCut, loadVision } = await import("${new URL("engine/vision.js", document.baseURI)}");
+    const { cutBand } = await import("${new URL("engine/mincut.js", document.baseURI)}");
+    await loadVision("${new URL("vendor/opencv.js", document.baseURI)}");
+    self.postMessage(${JSON.stringify(asked)}.map(([rows, cols, ...planes]) => {
+      const [seen, sides] = planes.map((values) => ({ rows, cols, data: Uint8Array.from(values) }));
+      const models = learned(seen, sides);
+      return [cutBand(seen, sides, models), grabCut(seen, sides, models)].map(
+        (found) => found && Array.from(found.data));
+    }));`;
+  const script = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  const worker = new Worker(script, { type: "module" });
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = ({ message }) => reject(new Error(message));
+})"""
+
+
+def uncertain(seed: int) -> tuple[int, int, np.ndarray, np.ndarray]:
+    """Return rows, columns, an image and a trimap of a blob whose outline is uncertain."""
+    rng = np.random.default_rng(seed)
+    rows, cols = (int(side) for side in rng.integers(60, 110, 2))
+    y, x = np.mgrid[:rows, :cols]
+    away = np.hypot(x - cols / 2, y - rows / 2) + 3 * np.sin(x / 4)
+    image = np.where((away < 22)[..., None], *rng.integers(0, 255, (2, 3)))
+    image = np.clip(image + rng.normal(0, rng.choice([9, 40]), image.shape), 0, 255)
+    trimap = np.where(away < 24, 1, 0) + 2 * (np.abs(away - 24) < rng.integers(3, 9))
+    trimap[:, -1] = 2  # the image's border is uncertain, too
+    return rows, cols, image.astype(int).ravel(), trimap.ravel()
+
+
+def test_a_band_is_cut_as_opencv_cuts_all(page: Any) -> None:
+    asked = [uncertain(seed) for seed in range(8)]
+    plain = [(rows, cols, *(one.tolist() for one in planes)) for rows, cols, *planes in asked]
+    for (ours, theirs), (*_, trimap) in zip(page.evaluate(CUT, plain), asked, strict=True):
+        assert ours == theirs
+        assert ours != trimap.tolist()
+
+
 def place(page: Any, x: float, y: float) -> tuple[float, float]:
     """Return where a place of the raster is on the screen, as Leaflet's own tiles show it."""
     left, top, scale = page.evaluate("""() => {

@@ -196,6 +196,7 @@ async function start() {
   const { raster: first } = await (await fetch("site.json")).json();
   learn(await (await fetch("systems.json")).json());
   if (first) await open(new URL(first, document.baseURI).href, first);
+  else await ask("prepare");
   if ("serviceWorker" in navigator)
     await navigator.serviceWorker.register("offline.js");
 }

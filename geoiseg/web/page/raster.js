@@ -164,11 +164,15 @@ export class Raster {
     const alpha = this.alpha === null ? null : read[read.length - 1];
     const valid = bits(height, width);
     const { nodata } = this.about;
-    for (let i = 0; i < valid.data.length; i++) {
-      const known = nodata === null || bands.some((band) => band[i] !== nodata);
-      const finite = bands.every((band) => Number.isFinite(band[i]));
-      valid.data[i] = known && finite && (!alpha || alpha[i] !== 0) ? 1 : 0;
-    }
+    const { data } = valid;
+    data.fill(nodata === null ? 1 : 0);
+    for (const band of nodata === null ? [] : bands)
+      for (let i = 0; i < data.length; i++) if (band[i] !== nodata) data[i] = 1;
+    for (const band of bands.filter(hasFractions))
+      for (let i = 0; i < data.length; i++)
+        if (!Number.isFinite(band[i])) data[i] = 0;
+    if (alpha)
+      for (let i = 0; i < data.length; i++) if (alpha[i] === 0) data[i] = 0;
     return { bands, valid };
   }
 
@@ -204,14 +208,14 @@ export class Raster {
     const step = Math.max(1, Math.floor(total / SAMPLE_PIXELS));
     return this.bands.map((_, k) => {
       const Kind = /** @type {any} */ (reads[0].bands[k].constructor);
-      const found = [];
-      let at = 0;
+      const found = new Kind(Math.ceil(total / step));
+      let [at, filled] = [0, 0];
       for (const { bands, valid } of reads) {
-        for (let i = 0; i < valid.data.length; i++, at++) {
-          if (at % step === 0 && valid.data[i]) found.push(bands[k][i]);
-        }
+        const band = bands[k];
+        for (let i = 0; i < band.length; i++, at++)
+          if (at % step === 0 && valid.data[i]) found[filled++] = band[i];
       }
-      return Kind.from(found);
+      return found.subarray(0, filled);
     });
   }
 
@@ -279,6 +283,11 @@ async function values(image, { row, col, height, width }, samples) {
   );
 }
 
+/** Whether values are no integers, so that some may be no numbers. @param {Values} values */
+function hasFractions(values) {
+  return values instanceof Float32Array || values instanceof Float64Array;
+}
+
 /**
  * Means of the pixels under each pixel of a coarser window, by the share of each; pixels without
  * data are left out.
@@ -293,9 +302,7 @@ async function values(image, { row, col, height, width }, samples) {
 function averaged(read, source, target, sx, sy, nodata) {
   const Kind = /** @type {any} */ (read.constructor);
   const found = new Kind(target.height * target.width);
-  const isWhole = !(
-    read instanceof Float32Array || read instanceof Float64Array
-  );
+  const isWhole = !hasFractions(read);
   for (let y = 0; y < target.height; y++) {
     const [top, bottom] = [
       (target.row + y) * sy - source.row,

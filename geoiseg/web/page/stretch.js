@@ -10,6 +10,8 @@ import { clamped, rounded } from "./planes.js";
 const PERCENTILES = [0.02, 0.98];
 const BYTE_SPAN = 96;
 const BYTE_TOP = 140;
+/** By how much the least number of 16 bits lies below 0. */
+const LEAST_SHORT = 1 << 15;
 
 /**
  * The limits that show sampled values well.
@@ -25,8 +27,8 @@ export function stretchOf(bands) {
     };
   }
   const limits = bands.map((values) => {
-    const sorted = Float64Array.from(values).sort();
-    return PERCENTILES.map((share) => percentile(sorted, share));
+    const inOrder = sorted(values);
+    return PERCENTILES.map((share) => percentile(inOrder, share));
   });
   const span = Math.max(...limits.map(([low, high]) => high - low));
   const top = Math.max(...limits.map(([, high]) => high));
@@ -44,13 +46,30 @@ export function stretchOf(bands) {
 }
 
 /**
- * @param {Float64Array} sorted
+ * Values from the least to the greatest; where few are different, they are counted.
+ * @param {Values} values
+ */
+function sorted(values) {
+  const found = values.slice();
+  if (values.BYTES_PER_ELEMENT > 2) return found.sort();
+  const counts = new Uint32Array(LEAST_SHORT + (1 << 16));
+  for (let i = 0; i < values.length; i++) counts[values[i] + LEAST_SHORT]++;
+  let at = 0;
+  for (let k = 0; k < counts.length; k++) {
+    if (counts[k]) found.fill(k - LEAST_SHORT, at, at + counts[k]);
+    at += counts[k];
+  }
+  return found;
+}
+
+/**
+ * @param {Values} inOrder
  * @param {number} share
  */
-function percentile(sorted, share) {
-  const place = share * (sorted.length - 1);
+function percentile(inOrder, share) {
+  const place = share * (inOrder.length - 1);
   const [low, high] = [Math.floor(place), Math.ceil(place)];
-  return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
+  return inOrder[low] + (inOrder[high] - inOrder[low]) * (place - low);
 }
 
 /**

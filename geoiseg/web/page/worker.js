@@ -10,9 +10,15 @@ import { Graphs } from "./engine/graphs.js";
 import { Segmenter } from "./engine/segmenter.js";
 import { Tiny } from "./engine/tiny.js";
 import { loadVision } from "./engine/vision.js";
+import { warm } from "./engine/warm.js";
 
 const HERE = new URL(".", import.meta.url).href;
 
+/** Milliseconds after which is looked anew whether anybody waits. */
+const PAUSE = 20;
+
+let unanswered = 0;
+let isOpening = false;
 /** @type {Promise<Tiny> | null} */
 let model = null;
 /** @type {Raster | null} */
@@ -29,13 +35,49 @@ let history = [];
  *   `place` goes from the mask's pixels to those of the raster
  */
 
-async function loadModel() {
-  model ??= (async () => {
-    const vendor = `${HERE}vendor/`;
-    await loadVision(`${vendor}opencv.js`);
-    return new Tiny(await Graphs.load(`${HERE}model/`, vendor));
-  })();
+function loadModel() {
+  model ??= loadedModel().catch((error) => {
+    model = null; // and so the next click tries again
+    throw error;
+  });
   return model;
+}
+
+async function loadedModel() {
+  const vendor = `${HERE}vendor/`;
+  const [graphs] = await Promise.all([
+    Graphs.load(`${HERE}model/`, vendor, turn),
+    turn().then(() => loadVision(`${vendor}opencv.js`)),
+  ]);
+  return new Tiny(graphs);
+}
+
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE));
+}
+
+/** Wait while a raster is opened: it is seen before it is clicked. */
+async function turn() {
+  do await pause();
+  while (isOpening);
+}
+
+/** Whether a user has not clicked yet, whose clicks warm as well; waits while calls are answered. */
+async function isFree() {
+  do await pause();
+  while (unanswered && !segmenter);
+  return !segmenter;
+}
+
+/** Load the model and make it quick before anybody clicks; what fails is said at a click. */
+async function prepare() {
+  if (model) return;
+  try {
+    const { graphs } = await loadModel();
+    await warm(graphs, isFree);
+  } catch {
+    // A click meets the same, and says it.
+  }
 }
 
 function opened() {
@@ -64,11 +106,20 @@ function shown(milliseconds = 0) {
 }
 
 export const calls = {
+  /** Begin with what a click will need, where nothing is opened at once. */
+  async prepare() {
+    void prepare();
+    return null;
+  },
+
   /** @param {{source: Blob | string, name: string}} asked */
   async open({ source, name }) {
-    const found = await Raster.open(source, name);
+    isOpening = true;
+    const found = await Raster.open(source, name).finally(
+      () => (isOpening = false),
+    );
     [raster, segmenter, history] = [found, null, []];
-    void loadModel();
+    void prepare();
     const { grid, about, bands, count } = raster;
     const { rows, cols, topLevel } = grid;
     const names = await raster.names();
@@ -103,7 +154,7 @@ export const calls = {
     });
     const rgba = new Uint8ClampedArray(4 * valid.data.length);
     for (let i = 0; i < valid.data.length; i++) {
-      rgba.set(image.data.subarray(3 * i, 3 * i + 3), 4 * i);
+      for (let c = 0; c < 3; c++) rgba[4 * i + c] = image.data[3 * i + c];
       rgba[4 * i + 3] = valid.data[i] ? 255 : 0;
     }
     return new ImageData(rgba, window.width, window.height);
@@ -168,6 +219,7 @@ let last = Promise.resolve();
 
 self.addEventListener("message", ({ data }) => {
   const { id, call, asked } = data;
+  unanswered++;
   last = last.then(async () => {
     try {
       const answer = await /** @type {any} */ (calls)[call](asked);
@@ -177,6 +229,8 @@ self.addEventListener("message", ({ data }) => {
         id,
         error: error instanceof Error ? error.message : String(error),
       });
+    } finally {
+      unanswered--;
     }
   });
 });

@@ -110,6 +110,7 @@ export function enlargedLogits(logits, rows, cols) {
 export function withOthers(first, others) {
   /** @type {Reading[]} */
   const kept = [{ ...first, times: 1 }];
+  if (!others.length) return kept;
   const seen = [above(first.logits)];
   for (const { logits, score } of sortedByScore(others)) {
     const mask = above(logits);

@@ -58,6 +58,7 @@ function keepParts(mask, prompts) {
       if (areas[k] > areas[largest]) largest = k;
     keep[largest] = true;
   }
+  if (!keep.includes(false, 1)) return;
   for (let i = 0; i < labels.length; i++)
     mask.data[i] = keep[labels[i]] ? 1 : 0;
 }
@@ -99,6 +100,7 @@ function fillHoles(mask, valid, prompts) {
   for (let y = 0; y < rows; y++)
     fill[labels[y * cols]] = fill[labels[(y + 1) * cols - 1]] = false;
   for (const at of clicked(mask, prompts, false)) fill[labels[at]] = false;
+  if (!fill.includes(true)) return;
   for (let i = 0; i < labels.length; i++) {
     if (fill[labels[i]] && valid.data[i]) mask.data[i] = 1;
   }

@@ -26,8 +26,9 @@ export class Graphs {
   /**
    * @param {string} folder where the graphs are
    * @param {string} vendor where onnxruntime is
+   * @param {() => Promise<void>} turn waits while something else is wanted first
    */
-  static async load(folder, vendor) {
+  static async load(folder, vendor, turn) {
     ort.env.wasm.wasmPaths = vendor;
     ort.env.wasm.numThreads = self.crossOriginIsolated
       ? Math.min(4, navigator.hardwareConcurrency || 1)
@@ -38,14 +39,17 @@ export class Graphs {
       executionProviders: ["wasm"],
       graphOptimizationLevel: "all",
     };
-    const sessions = [];
-    for (const name of ["encoder.onnx", "decoder.onnx"]) {
+    const graphs = ["encoder.onnx", "decoder.onnx"].map(async (name) => {
       const answer = await fetch(folder + name);
       if (!answer.ok)
         throw new Error(
           `the page's own ${name} is missing: write the site again`,
         );
-      const graph = new Uint8Array(await answer.arrayBuffer());
+      return new Uint8Array(await answer.arrayBuffer());
+    });
+    const sessions = [];
+    for (const graph of await Promise.all(graphs)) {
+      await turn();
       sessions.push(await ort.InferenceSession.create(graph, options));
     }
     return new Graphs(sessions[0], sessions[1]);

@@ -12,9 +12,10 @@ import {
   parts,
   plane,
 } from "../planes.js";
+import { cutBand } from "./mincut.js";
 import { noise } from "./noise.js";
 import { drawSeeds } from "./prompts.js";
-import { SIDES, bandAround, coreArea, grabCut } from "./vision.js";
+import { SIDES, bandAround, coreArea, grabCut, learned } from "./vision.js";
 
 /** Greatest magnitude of a logit; that of invalid pixels. */
 export const LIMIT = 12;
@@ -27,6 +28,8 @@ const LARGE = 0.5;
 /** About as many pixels are enough to learn the colours of the mask and of its surroundings. */
 const LEARNED = 4000;
 const FEW = 200;
+/** Share of uncertain pixels up to which they are cut for themselves. */
+const NARROW = 0.125;
 
 /**
  * The logits with prompted pixels on the side that was said, invalid ones and strays out.
@@ -71,9 +74,14 @@ function giveWay(logits, { positive, negative }) {
 
 /** @param {Plane} values @param {Bits} where */
 function said(values, where) {
+  return places(where).map((at) => values.data[at]);
+}
+
+/** Where the few true pixels of a mask are. @param {Bits} where */
+function places({ data }) {
   const found = [];
-  for (let i = 0; i < where.data.length; i++)
-    if (where.data[i]) found.push(values.data[i]);
+  for (let at = data.indexOf(1); at >= 0; at = data.indexOf(1, at + 1))
+    found.push(at);
   return found;
 }
 
@@ -93,15 +101,15 @@ function median(values) {
  */
 function dropStrays(logits, { positive }) {
   const { labels, areas } = parts(above(logits), 4);
-  const held = new Set();
-  for (let i = 0; i < labels.length; i++)
-    if (positive.data[i] && labels[i]) held.add(labels[i]);
+  const held = new Set(places(positive).map((at) => labels[at]));
+  held.delete(0);
   let least = 0;
   if (held.size) for (const label of held) least += LARGE * areas[label];
   else least = 0.1 * Math.max(0, ...areas.slice(1));
   const stray = areas.map(
     (area, label) => label > 0 && !held.has(label) && area < least,
   );
+  if (!stray.includes(true)) return;
   for (let i = 0; i < labels.length; i++)
     if (stray[labels[i]]) logits.data[i] = -FAINT;
 }
@@ -185,11 +193,20 @@ function parted(image, trimap) {
   const few = thinned(trimap, step, 1);
   const sampled = step > 1 && fewest(few) >= FEW;
   if (!sampled && fewest(trimap) < 2) return trimap;
-  return grabCut(
-    image,
-    trimap,
-    sampled ? { image: thinned(image, step, 3), trimap: few } : null,
-  );
+  if (!sampled) return grabCut(image, trimap, null);
+  const models = learned(thinned(image, step, 3), few);
+  const found = isNarrow(trimap) ? cutBand(image, trimap, models) : null;
+  return found ?? grabCut(image, trimap, models);
+}
+
+/**
+ * Whether so little is uncertain that it is cut for itself; ragged masks are left to OpenCV.
+ * @param {Bits} trimap
+ */
+function isNarrow({ data }) {
+  let unsure = 0;
+  for (const side of data) unsure += side >> 1;
+  return unsure <= NARROW * data.length;
 }
 
 /**

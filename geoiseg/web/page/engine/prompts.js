@@ -20,24 +20,20 @@ const MOST_POINTS = 96;
  */
 export function drawSeeds(prompts, valid, previous) {
   const { rows, cols } = valid;
-  const signs = new Int8Array(rows * cols);
-  for (const { x, y, positive } of prompts.points) {
-    const at =
-      Math.min(Math.trunc(y), rows - 1) * cols +
-      Math.min(Math.trunc(x), cols - 1);
-    signs[at] = positive ? 1 : -1;
-  }
   const [positive, negative] = [bits(rows, cols), bits(rows, cols)];
-  for (let i = 0; i < signs.length; i++) {
-    if (!valid.data[i]) continue;
-    positive.data[i] = signs[i] > 0 ? 1 : 0;
-    negative.data[i] = signs[i] < 0 ? 1 : 0;
+  for (const point of prompts.points) {
+    const at =
+      Math.min(Math.trunc(point.y), rows - 1) * cols +
+      Math.min(Math.trunc(point.x), cols - 1);
+    // Of several clicks on a pixel the last is meant.
+    positive.data[at] = point.positive ? valid.data[at] : 0;
+    negative.data[at] = point.positive ? 0 : valid.data[at];
   }
   const box = prompts.box && boxed(prompts.box, valid);
   let outline = null;
   if (previous && !box && !any(positive)) {
     outline = bits(rows, cols);
-    for (let i = 0; i < signs.length; i++) {
+    for (let i = 0; i < valid.data.length; i++) {
       outline.data[i] = previous.data[i] > 0 && valid.data[i] ? 1 : 0;
     }
   }

@@ -205,44 +205,57 @@ export function bandAround(mask, radius) {
 /** What GrabCut calls certain and probable sides. */
 export const SIDES = { back: 0, front: 1, maybeBack: 2, maybeFront: 3 };
 
+const LEARNED = 65;
+
 /**
- * The trimap after GrabCut; its random numbers start anew.
+ * What GrabCut learns of the colours of the background and of the object; its random numbers
+ * start anew.
  * @param {Rgb} image
  * @param {Bits} trimap of `SIDES`
- * @param {{image: Rgb, trimap: Bits} | null} sample what colours are learned from, if not from all
+ * @returns {Float64Array[]}
+ */
+export function learned(image, trimap) {
+  return partedBy(image, trimap, noModels(), 0, cv.GC_INIT_WITH_MASK).models;
+}
+
+/**
+ * The trimap after one iteration of GrabCut; its random numbers start anew.
+ * @param {Rgb} image
+ * @param {Bits} trimap of `SIDES`
+ * @param {Float64Array[] | null} models colours that are known; null learns them
  * @returns {Bits}
  */
-export function grabCut(image, trimap, sample) {
+export function grabCut(image, trimap, models) {
+  const how = models ? cv.GC_EVAL_FREEZE_MODEL : cv.GC_INIT_WITH_MASK;
+  return partedBy(image, trimap, models ?? noModels(), 1, how).trimap;
+}
+
+function noModels() {
+  return [new Float64Array(LEARNED), new Float64Array(LEARNED)];
+}
+
+/**
+ * @param {Rgb} image
+ * @param {Bits} trimap
+ * @param {Float64Array[]} models
+ * @param {number} times
+ * @param {number} how
+ */
+function partedBy(image, trimap, models, times, how) {
   return freed((keep) => {
     cv.setRNGSeed(0);
-    const models = [
-      keep(new cv.Mat(1, 65, cv.CV_64FC1)),
-      keep(new cv.Mat(1, 65, cv.CV_64FC1)),
-    ];
-    for (const model of models) model.data64F.fill(0);
-    const nowhere = new cv.Rect(0, 0, 1, 1);
-    if (sample) {
-      const [seen, said] = [
-        keep(bytes(sample.image, 3)),
-        keep(bytes(sample.trimap)),
-      ];
-      cv.grabCut(
-        seen,
-        said,
-        nowhere,
-        models[0],
-        models[1],
-        0,
-        cv.GC_INIT_WITH_MASK,
-      );
-    }
+    const kept = models.map((model) => {
+      const mat = keep(new cv.Mat(1, LEARNED, cv.CV_64FC1));
+      mat.data64F.set(model);
+      return mat;
+    });
     const [all, mask] = [keep(bytes(image, 3)), keep(bytes(trimap))];
-    const how = sample ? cv.GC_EVAL_FREEZE_MODEL : cv.GC_INIT_WITH_MASK;
-    cv.grabCut(all, mask, nowhere, models[0], models[1], 1, how);
+    const nowhere = new cv.Rect(0, 0, 1, 1);
+    cv.grabCut(all, mask, nowhere, kept[0], kept[1], times, how);
+    const { rows, cols } = trimap;
     return {
-      rows: trimap.rows,
-      cols: trimap.cols,
-      data: new Uint8Array(mask.data),
+      trimap: { rows, cols, data: new Uint8Array(mask.data) },
+      models: kept.map((mat) => new Float64Array(mat.data64F)),
     };
   });
 }

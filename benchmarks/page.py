@@ -88,6 +88,7 @@ def in_python(path: Path) -> tuple[Took, Took]:
     first, further = [], []
     session = geoiseg.Session(geoiseg.open_raster(path), model=get_model("tiny"))
     session.gsd = session.raster.grid.pixel_size_metres()  # as the page is asked
+    session.follow = False  # which the page does not
     for dx, dy in PLACES:
         for k in range(3):
             x, y = CENTRE[0] + dx + 9 * k, CENTRE[1] + dy + 7 * (k > 0)

@@ -38,6 +38,10 @@ class History(Generic[S]):
         self._future = [change(state) for state in self._future]
         self.present = change(self.present)
 
+    def has(self, fits: Callable[[S], bool]) -> bool:
+        """Return whether any state fits, the present one or one to go back or forward to."""
+        return any(map(fits, (self.present, *self._past, *self._future)))
+
     def undo(self) -> bool:
         """Go back one state, and say whether there was one."""
         if not self._past:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import logging
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -54,8 +55,16 @@ def kept_of(outcome: Outcome | None, key: str) -> Told | None:
     """Return an object as JSON takes it; None where it is soon done again, or takes too much."""
     if not key or outcome is None or outcome.grown is None or outcome.drawn is not None:
         return None
-    fine, left, canvas = outcome.fine, outcome.unfinished, outcome.grown
-    told = {
+    try:
+        told = _told(outcome, outcome.grown, key)
+    except ValueError:  # larger than what is believed
+        return None
+    return told if _length(told) <= MOST else None
+
+
+def _told(outcome: Outcome, canvas: Canvas, key: str) -> Told:
+    fine, left = outcome.fine, outcome.unfinished
+    return {
         "key": key,
         "frame": _frame(outcome.frame),
         "score": float(outcome.mask.score),
@@ -71,7 +80,6 @@ def kept_of(outcome: Outcome | None, key: str) -> Told | None:
             "kept": [_window(one) for one in left.kept],
         },
     }  # fmt: skip
-    return told if _length(told) <= MOST else None
 
 
 def outcome_of(told: Mapping[str, Any] | None, key: str, grid: Grid) -> Outcome | None:
@@ -86,7 +94,15 @@ def outcome_of(told: Mapping[str, Any] | None, key: str, grid: Grid) -> Outcome 
         return None
     try:
         return _outcome(told, grid)
-    except (GeoisegError, KeyError, IndexError, TypeError, ValueError, zlib.error) as error:
+    except (
+        GeoisegError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        zlib.error,
+    ) as error:
         log.info("the object that is kept is damaged, and is replayed: %s", error)
         return None
 
@@ -183,7 +199,7 @@ def _array(array: NDArray[Any]) -> Told:
 
 def _as_array(told: Mapping[str, Any]) -> Any:
     kind, shape = np.dtype(told["type"]), tuple(int(n) for n in told["shape"])
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     if kind not in (np.bool_, np.float16, np.int32) or min(shape, default=0) < 0:
         raise ValueError(f"an array of {kind} {shape} is not kept")
     if kind == np.bool_:
@@ -194,8 +210,13 @@ def _as_array(told: Mapping[str, Any]) -> Any:
 
 
 def _packed(arrays: Iterable[NDArray[Any]]) -> str:
-    press = zlib.compressobj(1)
-    parts = [press.compress(array.data) for array in arrays]
+    press, size = zlib.compressobj(1), 0
+    parts = []
+    for array in arrays:
+        size += array.nbytes
+        if size > LARGEST:
+            raise ValueError(f"{size} bytes are too many")
+        parts.append(press.compress(array.data))
     return base64.b64encode(b"".join([*parts, press.flush()])).decode()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from geoiseg.errors import MissingExtraError, UnknownModelError, WeightsError
 from geoiseg.models import DEFAULT_MODEL, Model
 from geoiseg.segment import EmbeddingCache
+from geoiseg.session.project import load_project
 from geoiseg.session.session import Session
 
 
@@ -18,7 +19,8 @@ def resumed(
     """Return the session of a project, and what is to be said of its model.
 
     What is accepted needs no model. So a project whose own one can not be used here is opened
-    all the same, with the default model; the text, else empty, says so and why.
+    all the same, with the default model; the text, else empty, says so and why. Its file names its
+    own one on, until another is chosen or an object is in progress.
 
     Args:
         path: As ``Session.load`` takes it, and the others, too.
@@ -35,5 +37,7 @@ def resumed(
     except (UnknownModelError, WeightsError, MissingExtraError) as error:
         if model is not None:
             raise
+        session = Session.load(path, raster, DEFAULT_MODEL, cache, replay=replay)
+        session.stand_in_for(load_project(Path(path)))
         said = f"with {DEFAULT_MODEL} instead of its own model: {error}"
-        return Session.load(path, raster, DEFAULT_MODEL, cache, replay=replay), said
+        return session, said

@@ -11,7 +11,9 @@ from geoiseg.errors import CancelledError
 from geoiseg.prompting import localise
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.segment import Outcome, Step, Watch
+from geoiseg.session.core import State
 from geoiseg.session.kept import Told, kept_of, key_of, outcome_of
+from geoiseg.session.merging import Common, Merged
 from geoiseg.session.project import Project, raster_path
 from geoiseg.session.sharing import Sharing
 
@@ -40,9 +42,10 @@ class Resuming(Sharing):
         """What was done for the object in progress of the project file, where it is not here.
 
         That is so where loading was stopped, or told not to replay it. It stays in the file until
-        another object is begun; ``replay`` brings it back.
+        another object is begun, or ``clear`` drops it; ``replay`` brings it back.
         """
-        return () if self._left is None or self._state.steps else self._left.steps
+        left = self._still_left()
+        return () if left is None else left.steps
 
     @property
     def replays_long(self) -> bool:
@@ -61,21 +64,51 @@ class Resuming(Sharing):
             RasterError: The pixels can not be read.
         """
         with self._lock:
-            left, steps = self._left, self.unreplayed
-            if left is None or not steps:
+            left, segmenter = self._still_left(), self.segmenter
+            outcome = self._as_it_was()
+        if left is None:
+            return False
+        if outcome is None:
+            outcome = segmenter.replay(left.steps, watch)
+        with self._lock:
+            left = self._still_left()
+            if left is None:  # another was begun meanwhile
                 return False
-            outcome = self._as_it_was() or self.segmenter.replay(steps, watch)
-            known = {one.id for one in self._state.features}
-            editing = left.editing if left.editing in known else None
-            self._history.present = replace(
-                self._state, steps=steps, outcome=outcome, editing=editing
-            )
+            steps, number = left.steps, left.editing
+
+            def with_it(state: State) -> State:
+                editing = number if number in {one.id for one in state.features} else None
+                return replace(state, steps=steps, outcome=outcome, editing=editing)
+
+            self._history.revise(with_it)  # it was there before all that was done since
             self._left = None
             return True
 
+    def clear(self) -> None:
+        """Drop the object in progress; a feature being refined stays as it was."""
+        with self._lock:
+            self._left = None
+            super().clear()
+
+    def _still_left(self) -> Left | None:
+        """Return what is in the file alone; nothing once another object was begun here."""
+        if self._left is not None and self._history.has(lambda state: bool(state.steps)):
+            self._left = None
+        return self._left
+
+    def _adopt(self, common: Common, theirs: Project, merged: Merged) -> None:
+        super()._adopt(common, theirs, merged)
+        if self._left is not None and self._left.editing is not None:
+            number = merged.numbers.get(self._left.editing, self._left.editing)
+            self._left = replace(self._left, editing=number)
+
+    def _edited(self) -> int | None:
+        left = self._still_left()
+        return super()._edited() if left is None else left.editing
+
     def _as_it_was(self) -> Outcome | None:
         """Return the object as the file keeps it; None where it has to be replayed."""
-        left = self._left
+        left = self._still_left()
         if left is None or left.kept is None:
             return None
         key = key_of(self.raster, self.model.info, left.written)
@@ -83,8 +116,8 @@ class Resuming(Sharing):
 
     def _progress_to_save(self) -> dict[str, Any]:
         """Return what a project file is to hold of the object in progress."""
-        state, left = self._state, self._left
-        if left is not None and not state.steps:
+        state, left = self._state, self._still_left()
+        if left is not None:
             return {"steps": left.written, "editing": left.editing, "kept": left.kept}
         key, last, outcome = "", self._last_kept, state.outcome
         if outcome is not None and outcome.grown is not None:

@@ -44,6 +44,8 @@ class Session(Resuming):
     made at a time. A step that fails leaves everything as it was.
     """
 
+    _own_model: tuple[Model, dict[str, Any]] | None = None
+
     def __init__(
         self,
         raster: Any,
@@ -119,8 +121,7 @@ class Session(Resuming):
             bands=self.raster.asked,
             stretch=self.raster.stretch if self.raster.stretch_known else None,
             crs=self.raster.grid.crs,
-            model=state.model.info.name,
-            weights=state.model.info.weights_hash,
+            **self._model_to_save(),
             gsd=self.gsd,
             options=state.options,
             features=state.features,
@@ -131,6 +132,17 @@ class Session(Resuming):
             kinds=state.kinds,
             **self._progress_to_save(),
         )
+
+    def stand_in_for(self, project: Project) -> None:
+        """Have the project's own model named by its file, which could not be had for this one."""
+        self._own_model = (self.model, {"model": project.model, "weights": project.weights})
+
+    def _model_to_save(self) -> dict[str, Any]:
+        info = self._state.model.info
+        own = self._own_model
+        if own is not None and own[0] is self._state.model and not self._state.steps:
+            return own[1]
+        return {"model": info.name, "weights": info.weights_hash}
 
     @classmethod
     def load(

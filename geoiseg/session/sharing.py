@@ -128,8 +128,12 @@ class Sharing(Reviewing):
         if merged.taken:
             log.warning("%s: %d features are as another session has them by now",
                         target.name, merged.taken)  # fmt: skip
-        editing = self._state.editing
+        editing = self._edited()
         return replace(ours, **rest, features=merged.features, editing=editing), merged.numbers
+
+    def _edited(self) -> int | None:
+        """Return the number of the feature that the object in progress is going to be, if any."""
+        return self._state.editing
 
     def _adopt(self, common: Common, theirs: Project, merged: Merged) -> None:
         """Take over what others have changed, in the states to go back to as well."""

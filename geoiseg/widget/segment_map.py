@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import ipyleaflet
 import ipywidgets
 
-from geoiseg.errors import CancelledError
+from geoiseg.errors import CancelledError, GeoisegError
 from geoiseg.models import Model
 from geoiseg.segment import EmbeddingCache, Watch
 from geoiseg.session import Session
@@ -97,14 +98,15 @@ class SegmentMap(BaseMap):
         self.model = session.model
         self.refresh()
         if session.unreplayed:
-            self.replay(wait=not session.replays_long)
+            with contextlib.suppress(GeoisegError):  # said already; it stays in the project
+                self.replay(wait=not session.replays_long)
 
     def replay(self, *, wait: bool = True) -> None:
         """Bring back the object in progress of the project, as a map does by itself when it opens.
 
         Stopped, it stays in the project until another object is begun.
         """
-        note = self._note
+        note = self._note.removesuffix(NOT_REPLAYED).removesuffix("; ")
 
         def change(watch: Watch) -> None:
             try:

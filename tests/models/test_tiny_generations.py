@@ -24,6 +24,7 @@ from geoiseg.models.tiny.look import LESS, SAME, Look
 from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import Window
+from geoiseg.session import load_project, resumed
 from tests.cli.test_cli import run
 
 FOLDER = Path(earlier.__file__).parent
@@ -140,6 +141,9 @@ def test_without_its_weights_nothing_accepted_is_lost_and_one_line_says_how_they
         assert shown.model == "tiny"
         assert shown.session.accepted[0].geometry.equals(accepted)
         assert said in shown.toolbar.status["note"]
+    going, _ = resumed(path, replay=False)
+    going.relabel(1, "lake")
+    assert (load_project(path).features[0].label, load_project(path).model) == ("lake", "tiny-1")
     shutil.copytree(FOLDER / "first", place)
     again = geoiseg.Session.load(tmp_path / "whole.gpkg")
     assert again.model.info.name == "tiny-1"

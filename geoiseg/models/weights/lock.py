@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import IO, Any
 
 INTERVAL = 0.2
 """Seconds between two looks at a lock that somebody else holds."""
+UNKNOWN = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What file systems say that know no locks: there everybody goes on."""
 
 
 @contextlib.contextmanager
@@ -43,6 +46,6 @@ def _take(handle: IO[Any]) -> bool:
             import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in UNKNOWN
     return True

@@ -97,6 +97,7 @@ def make_own(
     count = int(sum((~one).sum() for one in held))
     task = task_of(sources, asdict(options), shipped.info.weights_hash)
     with unfinished(folder, task) as making:
+        check_free(folder)  # another training may have made it meanwhile
         learnt = _learnt(sources, held, before, shipped.folder, options, making, tell)
         known = measured(shipped, objects, counter(tell, "clicking, before", len(objects)))
         if not learnt.step:

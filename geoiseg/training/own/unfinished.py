@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -117,7 +118,6 @@ def _alone(place: Path, folder: Path) -> Iterator[None]:
     Raises:
         ExportError: Another training holds it, or it can not be made.
     """
-    held = False
 
     def refuse() -> None:
         raise ExportError(
@@ -127,17 +127,22 @@ def _alone(place: Path, folder: Path) -> Iterator[None]:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with locked(place / LOCK, refuse):
-            held = True
-            yield
+            try:
+                yield
+            finally:
+                _leave(place)  # while it is held, so that nobody else's is removed
+        if sys.platform == "win32":  # which removes nothing that is open
+            _leave(place)
     except GeoisegError:
         raise
     except OSError as error:
         raise _unwritable(folder, error) from error
-    finally:
-        if held:
-            with suppress(OSError):
-                (place / LOCK).unlink()
-                place.rmdir()
+
+
+def _leave(place: Path) -> None:
+    with suppress(OSError):
+        (place / LOCK).unlink()
+        place.rmdir()
 
 
 def _unwritable(folder: Path, error: OSError) -> ExportError:

@@ -103,7 +103,8 @@ class BaseMap(ipywidgets.VBox, Training):  # type: ignore[misc]
             self.finish_first(watch)
             self._selected, before = None, self.session.accepted
             number = self.session.accept_as_seen(chosen, **attributes)
-            self._selected = number if number == self._at else None
+            if number == self._at:  # else what was selected while it was saved stays so
+                self._selected = number
             kept = f", saved to {self.session.project.name}" if self.session.project else ""
             fitted = self._fitted_note(number, before)
             self._note = f"Feature {number} accepted as {chosen}{kept}{fitted and f': {fitted}'}"

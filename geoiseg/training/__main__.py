@@ -98,7 +98,7 @@ def _train(given: dict[str, object]) -> None:
 
     from geoiseg.training.curve import draw_curve
     from geoiseg.training.loop import Trainer
-    from geoiseg.training.options import TrainingOptions
+    from geoiseg.training.options import TrainingOptions, has_half
 
     device = str(given["device"] or ("cuda" if torch.cuda.is_available() else "cpu"))
     on_gpu = device == "cuda"
@@ -116,6 +116,7 @@ def _train(given: dict[str, object]) -> None:
         procedural=_integer(given["procedural"], 1200 if on_gpu else 200),
         workers=_integer(given["workers"], 2),
         average=float(str(given["average"])),
+        half=has_half(device),
         compile=bool(given["compiled"]),
         hold=float(str(given["hold"])),
     )

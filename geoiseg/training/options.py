@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from geoiseg.training.bank import CropOptions
 from geoiseg.training.network import NetOptions
+
+
+def has_half(device: str) -> bool:
+    """Return whether a device itself computes in bfloat16; a CPU that does not is slowed by it.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+    """
+    told = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions
+    return device != "cpu" or bool(told.get("avx512_bf16") or told.get("amx_bf16"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ class TrainingOptions:
     device: str = "cpu"
     """``cpu`` or ``cuda``."""
     half: bool = True
-    """Whether convolutions run in bfloat16."""
+    """Whether convolutions run in bfloat16; see :func:`has_half`."""
     compile: bool = False
     """Whether to compile the network (worth it on a GPU and runs of ten minutes and more)."""
     save_every: float = 4.0

@@ -36,6 +36,7 @@ from geoiseg.models.tiny.one_click import OneClick
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
+from geoiseg.models.tiny.steady import steadied
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
@@ -121,6 +122,9 @@ class TinyModel:
         too, and from four times as far if it means something large; all readings of the views
         are weighed, and those that differ follow the likeliest.
 
+        A correction changes what it is about; what else would change is the mean of the last mask
+        and of the new one.
+
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
 
@@ -141,7 +145,11 @@ class TinyModel:
             previous = None  # an empty mask tells less than none
         if previous is None and self._is_open(prompts):
             return self._meant(OneClick(self, embedding, prompts))
-        return self._decided(embedding, prompts, previous)
+        masks = self._decided(embedding, prompts, previous)
+        if previous is not None:
+            seeds = draw_seeds(prompts, valid)
+            masks.logits[0] = steadied(masks.logits[0], previous, seeds, valid)
+        return masks
 
     def decode_inside(
         self,

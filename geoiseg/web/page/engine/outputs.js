@@ -24,6 +24,11 @@ const BAND = 3;
 const SOLID = 0.6;
 const ALIKE = 0.8;
 const GIVE_WAY = 2.5;
+/** Prompted pixels from which on one that was not followed moves what lies near it alone. */
+const SEVERAL = 3;
+const CLEARLY = 0.25;
+const NEAR = 8;
+const REACH = 3 * NEAR;
 const LARGE = 0.5;
 /** About as many pixels are enough to learn the colours of the mask and of its surroundings. */
 const LEARNED = 4000;
@@ -32,22 +37,86 @@ const FEW = 200;
 const NARROW = 0.125;
 
 /**
- * The logits with prompted pixels on the side that was said, invalid ones and strays out.
+ * The logits moved so that prompts are followed, and held to them.
  * @param {Plane} logits
  * @param {Seeds} seeds
  * @param {Bits} valid
  */
 export function obedient(logits, seeds, valid) {
   const { positive, negative } = seeds;
+  if (count(positive) + count(negative) >= SEVERAL)
+    return held(movedNear(logits, seeds), seeds, valid);
   const shift = giveWay(logits, seeds);
+  const all = plane(logits.rows, logits.cols);
+  for (let i = 0; i < all.data.length; i++)
+    all.data[i] = logits.data[i] + shift;
+  return held(all, seeds, valid);
+}
+
+/**
+ * The logits with prompted pixels on the side that was said, invalid ones and strays out.
+ * @param {Plane} logits
+ * @param {Seeds} seeds
+ * @param {Bits} valid
+ */
+export function held(logits, seeds, valid) {
+  const { positive, negative } = seeds;
   const found = plane(logits.rows, logits.cols);
   for (let i = 0; i < found.data.length; i++) {
-    let value = clamped(Math.fround(logits.data[i] + shift), -LIMIT, LIMIT);
+    let value = clamped(logits.data[i], -LIMIT, LIMIT);
     if (positive.data[i]) value = Math.max(value, FAINT);
     if (negative.data[i]) value = Math.min(value, -FAINT);
     found.data[i] = valid.data[i] ? value : -LIMIT;
   }
   dropStrays(found, seeds);
+  return found;
+}
+
+/**
+ * The prompted pixels that logits have on the wrong side.
+ * @param {Plane} logits
+ * @param {Seeds} seeds
+ */
+export function passedOver({ rows, cols, data }, { positive, negative }) {
+  const found = bits(rows, cols);
+  for (let i = 0; i < found.data.length; i++)
+    found.data[i] = (data[i] > 0 ? negative : positive).data[i];
+  return found;
+}
+
+/**
+ * The logits moved near each prompt that was passed over, so that it is followed.
+ * @param {Plane} logits
+ * @param {Seeds} seeds
+ */
+function movedNear(logits, seeds) {
+  const { rows, cols } = logits;
+  const over = places(passedOver(logits, seeds));
+  const found = plane(rows, cols);
+  found.data.set(logits.data);
+  const nearest = new Float32Array(rows * cols).fill(Infinity);
+  for (const at of over) {
+    const theirs = logits.data[at];
+    const wanted = (theirs > 0 ? -FAINT : FAINT) - (1 + CLEARLY) * theirs;
+    const [y0, x0] = [Math.floor(at / cols), at % cols];
+    for (
+      let y = Math.max(y0 - REACH, 0);
+      y <= Math.min(y0 + REACH, rows - 1);
+      y++
+    ) {
+      for (
+        let x = Math.max(x0 - REACH, 0);
+        x <= Math.min(x0 + REACH, cols - 1);
+        x++
+      ) {
+        const [i, square] = [y * cols + x, (y - y0) ** 2 + (x - x0) ** 2];
+        if (square > REACH ** 2 || square >= nearest[i]) continue;
+        nearest[i] = square;
+        const share = Math.exp((-0.5 * square) / NEAR ** 2);
+        found.data[i] = logits.data[i] + Math.fround(wanted * share);
+      }
+    }
+  }
   return found;
 }
 

@@ -40,7 +40,8 @@ def read_encoder(path: Path) -> Encoder:
 def _read(part: Part, path: Path, what: str) -> Part:
     graph = _load(path)
     arrays = {name: _numbers(tensor) for name, tensor in _initialisers(graph).items()}
-    folded = _fold(part.eval())
+    part.eval()
+    folded = _fold(part)
     missing = {name for name, one in folded.named_modules() if isinstance(one, _LEARNED)}
     try:
         for place, weight, bias in _layers(graph):

@@ -45,9 +45,12 @@ MOVES = """async ([x, y]) => {
     below.dispatchEvent(new PointerEvent("pointermove", place));
     await new Promise(requestAnimationFrame);
   }
-  return [drawn() - first, (performance.now() - begun) / 1000];
+  const seconds = (performance.now() - begun) / 1000, box = map.getBoundingClientRect();
+  const moving = map.querySelectorAll(".geoiseg-hand canvas")[1];
+  const colour = (k) => [...moving.getContext("2d").getImageData(x + k - box.left, y + k - box.top, 1, 1).data];
+  return [drawn() - first, seconds, colour(50), colour(25), colour(70)];
 }"""
-"""Moves the pointer at each frame, as the page draws them."""
+"""Moves the pointer at each frame, as the page draws them, and looks at what is drawn there."""
 FIELDS = "[plot(400, 300, 800, 700), plot(800, 300, 1200, 700)]"
 
 
@@ -218,12 +221,15 @@ def test_ten_thousand_vertices_are_dragged(open_map: Open, voila: Server) -> Non
     s.over(1000, 600, "vertex")
     s.m.page.mouse.down()
     x, y = s.m.at(*at(1000, 600))
-    frames, seconds = s.m.page.evaluate(MOVES, [x, y])  # in the page: as quick as it can draw
+    frames, seconds, *seen = s.m.page.evaluate(
+        MOVES, [x, y]
+    )  # in the page: as quick as it can draw
     print(f"10,000 vertices: {frames} frames, {frames / seconds:.0f} a second")
     s.m.page.mouse.move(*s.m.at(*at(1100, 700)))
     s.m.page.mouse.up()
     [now] = s.until(lambda shapes: not shapes[0].equals_exact(before))
     assert frames > 50
+    assert seen == [[255, 23, 68, 255], [255, 234, 0, 255], [0, 0, 0, 0]]  # vertex, edge, nothing
     assert len(shapely.get_coordinates(now)) >= 10_001  # and where the outline now meets itself
     assert shapely.dwithin(now, shapely.Point(UTM @ (1100, 700)), 3)
     shot(s.m, "many")

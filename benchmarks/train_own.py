@@ -1,18 +1,21 @@
 """What a model trained on one's own features brings on features that played no part in training.
 
     $ python benchmarks/train_own.py ../shared/data/scenes/bldg_nepal_b1 --features 5 10 20 50
+    $ python benchmarks/train_own.py ../shared/data/scenes/fields_naip_04 --features 20 --encoder
 
 The features of a scene are cut by a line: those on one side may be learnt from, those on the other
 are clicked on by a simulated user, with ``tiny`` before and after. ``geoiseg train`` itself holds
 out some of those that it is given; they are counted as given here. Minutes are those of one core.
+With ``--encoder`` each number of features is learnt from once more, by the encoder's last stages,
+too.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +41,12 @@ def sides(scene: LabelledScene) -> tuple[list[LabelledObject], list[LabelledObje
            [east[one] for one in rng.permutation(len(east))]  # fmt: skip
 
 
-def trained(scene: LabelledScene, given: list[LabelledObject], folder: Path, steps: int) -> str:
+def trained(
+    scene: LabelledScene, given: list[LabelledObject], folder: Path, options: OwnOptions
+) -> str:
     """Train on some objects, and return what there is to say of it beside the model."""
     shapes = tuple(one.geometry for one in given)
     source = Source(scene.raster, None, shapes, tuple(one.family for one in given))
-    options = OwnOptions(learn=dataclasses.replace(LearnOptions(), steps=steps))
     begun = time.process_time()
     try:
         own = make_own([source], folder, options)
@@ -61,18 +65,22 @@ def main() -> None:
     parser.add_argument("--features", type=int, nargs="+", default=[5, 10, 20, 50])
     parser.add_argument("--measure", type=int, default=25, help="objects clicked on, at most")
     parser.add_argument("--steps", type=int, default=LearnOptions().steps)
+    parser.add_argument("--encoder", action="store_true", help="with the encoder, too")
     options = parser.parse_args()
     for scene in scenes(options.scene):
         learnable, rest = sides(scene)
         objects = [(scene.raster, None, one) for one in rest[: options.measure]]
         before = measured(TinyModel(), objects)
         print(f"{scene.name}: {len(objects)} objects; tiny: {before.as_dict()}", flush=True)
-        for count in options.features:
+        for count, encoder in product(options.features, (False, True)[: 1 + options.encoder]):
+            how = OwnOptions(learn=LearnOptions(steps=options.steps), encoder=encoder)
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place) / "model"
-                said = trained(scene, learnable[:count], folder, options.steps)
+                said = trained(scene, learnable[:count], folder, how)
                 after = measured(TinyModel(folder), objects) if folder.exists() else before
-            print(f"  {min(count, len(learnable))} features: {after.as_dict()}; {said}", flush=True)
+            learns = "decoder and encoder" if encoder else "decoder"
+            print(f"  {min(count, len(learnable))} features, {learns}: {after.as_dict()}; {said}",
+                  flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -27,12 +27,15 @@ from geoiseg.plain_json import json_text
               help="Share of the features that is held out, to measure on.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 5000), default=160, show_default=True,
               help="Of training, at most; it ends early where no more is gained.")  # fmt: skip
+@click.option("--encoder", is_flag=True, help="Let the encoder's last stages learn, too, at a"
+              " smaller rate.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="Of all chance.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def train(
-    projects: tuple[Path, ...], out: str, *, held: float, steps: int, seed: int, as_json: bool
-) -> None:
+    projects: tuple[Path, ...], out: str, *, held: float, steps: int, encoder: bool, seed: int,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Train tiny on the accepted features of each PROJECT.
 
     It takes minutes on a CPU, and needs: pip install 'geoiseg[train]'. Some features are held out:
@@ -48,7 +51,8 @@ def train(
     learning = importlib.import_module("geoiseg.training.own.learn")
     making.check_free(folder)
     sources = [material.source_of(session_of(project)) for project in projects]
-    options = making.OwnOptions(held, seed, learning.LearnOptions(steps=steps, seed=seed))
+    learn = learning.LearnOptions(steps=steps, seed=seed)
+    options = making.OwnOptions(held, seed, learn=learn, encoder=encoder)
     with tqdm(unit="", **bar_options()) as bar:
 
         def tell(what: str, done: int, whole: int) -> None:

@@ -11,6 +11,7 @@ through the shallow features of the image. Every size that is a multiple of :dat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,10 +84,16 @@ class Encoder(nn.Module):
             image: ``(b, 3, y, x)`` in 0..255.
             valid: ``(b, 1, y, x)`` 1 where there is data, else 0.
         """
+        colour, shallow = self.branch(image, valid)
+        return self.pyramid(colour, shallow, self.trunk(image, valid))
+
+    def branch(self, image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return colours and shallow features at 1/2; arguments as of a call."""
         even = _standardised(image, valid)
-        colour = functional.avg_pool2d(even[:, 3:6], 2)
-        shallow = self.stem(even)
-        levels = self.trunk(image, valid)
+        return functional.avg_pool2d(even[:, 3:6], 2), self.stem(even)
+
+    def pyramid(self, colour: Tensor, shallow: Tensor, levels: Sequence[Tensor]) -> Features:
+        """Return the features of what ``branch`` and the trunk say."""
         p4, p8, p16, p32 = (
             lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
         )

@@ -78,13 +78,29 @@ class Trunk(nn.Module):
             image: ``(b, 3, y, x)`` in 0..255.
             valid: ``(b, 1, y, x)`` 1 where there is data, else 0.
         """
-        x = functional.relu6(self.stem((image - 127) / 128 * valid))
+        levels, _ = self.through(self.entered(image, valid))
+        return levels
+
+    def entered(self, image: Tensor, valid: Tensor) -> Tensor:
+        """Return what the first block is given, at 1/2; arguments as of a call."""
+        return functional.relu6(self.stem((image - 127) / 128 * valid))
+
+    def through(
+        self, x: Tensor, start: int = 0, end: int | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the features that some blocks leave, finest first, and what the last one gives.
+
+        Args:
+            x: What the first of them is given.
+            start: Number of that block.
+            end: Number of the block after the last one; None for all.
+        """
         levels = []
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(self.blocks[start:end], start):
             x = block(x)
             if number in self.ends:
                 levels.append(x)
-        return levels
+        return levels, x
 
 
 class Inverted(nn.Module):

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,7 +18,10 @@ import shapely
 
 import geoiseg
 from geoiseg.errors import CancelledError, ExportError, GeoisegError, ModelError, WeightsError
+from geoiseg.home import home
 from geoiseg.models import get_model
+from geoiseg.models.tiny.graphs import Graphs
+from geoiseg.models.tiny.inputs import encoder_inputs
 from geoiseg.models.tiny.model import TinyModel
 from tests.cli.test_cli import run
 from tests.conftest import needed, write_raster
@@ -28,12 +31,14 @@ onnx = needed("onnx")
 
 from geoiseg.evaluate.dataset import LabelledObject
 from geoiseg.training.own import judge, make
-from geoiseg.training.own.decoder import read_decoder, write_decoder
+from geoiseg.training.own.crops import SIDE, View, encoded
+from geoiseg.training.own.graph import read_decoder, read_encoder, write_graph
 from geoiseg.training.own.judge import OldScene, measured, old_iou
 from geoiseg.training.own.learn import Course, LearnOptions, learn
 from geoiseg.training.own.lessons import Amounts, read_lessons
-from geoiseg.training.own.make import Own, OwnOptions, _not_forgetting, make_own
+from geoiseg.training.own.make import Own, OwnOptions, _not_forgetting, make_own, write_model
 from geoiseg.training.own.material import Source, held_out, source_of
+from geoiseg.training.own.pupil import looking, read_pupil
 from geoiseg.training.own.unfinished import unfinished
 
 TINY = Path(geoiseg.__file__).parent / "models" / "tiny"
@@ -78,7 +83,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the command train on few crops, and learn nothing from them."""
 
     def briefly(sources, folder, options, tell):
-        learn = dataclasses.replace(options.learn, rate=0.0)
+        assert options.encoder
+        learn = dataclasses.replace(options.learn, rate=0.0, encoder_rate=0.0)
         brief = dataclasses.replace(options, crops=8, ordinary=1, learn=learn)
         return make_own(sources, folder, brief, tell)
 
@@ -111,16 +117,71 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Own, Source, list
     return make_own([source], place / "model", QUICK), source, shapes
 
 
-def test_the_decoder_goes_through_torch_and_back_unchanged(tmp_path: Path) -> None:
-    decoder = read_decoder(TINY / "decoder.onnx")
-    write_decoder(decoder, TINY / "decoder.onnx", tmp_path / "again.onnx")
-    assert onnx.load(tmp_path / "again.onnx") == onnx.load(TINY / "decoder.onnx")
+@pytest.mark.parametrize(
+    ("name", "read", "bias"),
+    [("decoder", read_decoder, "head"), ("encoder", read_encoder, "trunk.blocks.15.project")],
+)
+def test_a_graph_goes_through_torch_and_back_unchanged(
+    tmp_path: Path, name: str, read: Callable[[Path], torch.nn.Module], bias: str
+) -> None:
+    graph, again = TINY / f"{name}.onnx", tmp_path / "again.onnx"
+    part = read(graph)
+    write_graph(part, graph, again)
+    assert onnx.load(again) == onnx.load(graph)
     with torch.no_grad():
-        decoder.head.weight += 0.5
-    write_decoder(decoder, TINY / "decoder.onnx", tmp_path / "again.onnx")
-    assert onnx.load(tmp_path / "again.onnx") != onnx.load(TINY / "decoder.onnx")
-    with pytest.raises(WeightsError, match="no decoder that can go on learning"):
-        read_decoder(TINY / "encoder.onnx")
+        part.get_submodule(bias).bias += 0.5
+    write_graph(part, graph, again)
+    assert onnx.load(again) != onnx.load(graph)
+    other = {"decoder": "encoder", "encoder": "decoder"}[name]
+    with pytest.raises(WeightsError, match=f"no {name} that can go on learning"):
+        read(TINY / f"{other}.onnx")
+
+
+def test_what_is_kept_of_a_crop_gives_the_features_that_the_graph_does() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    valid = np.ones((64, 96), bool)
+    valid[:, :9] = False
+    given = encoder_inputs(image, valid, valid.shape)
+    told = Graphs(TINY, 1).encode(given)
+    pupil = read_pupil(TINY, encoder=True)
+    with torch.no_grad():
+        said = pupil.features(looking(pupil, TINY)(given))
+    for name, one in said._asdict().items():
+        np.testing.assert_allclose(one.numpy(), told[name], atol=1e-4, err_msg=name)
+
+
+def test_an_encoder_whose_last_stages_have_learnt_is_the_models_own() -> None:
+    y, x = np.mgrid[:SIDE, :SIDE]
+    disc = np.hypot(y - 80, x - 80) < 40
+    image = np.where(disc[..., None], np.uint8(200), np.uint8([60, 90, 50]))
+    view = View(image, np.ones((SIDE, SIDE), bool), disc.astype(np.int64))
+    before = read_pupil(TINY, encoder=True)
+    course = Course(before, LearnOptions(steps=2, every=1, batch=1, encoder_rate=1e-3, gain=-1))
+    example = encoded(looking(before, TINY), view, 1)
+    course.look([example])
+    course.learn_from([example], [example])
+    course.look([example])
+    learnt = course.learnt().pupil
+    was, now = before.encoder.state_dict(), learnt.encoder.state_dict()
+    moved = {name for name, one in now.items() if not torch.equal(one, was[name])}
+    assert {"trunk.blocks.8.look.weight", "laterals.0.conv.weight", "dense.1.bias"} <= moved
+    kept = ("stem", "fine_key", "trunk.stem", *(f"trunk.blocks.{n}." for n in range(8)))
+    assert not any(name.startswith(kept) for name in moved)
+
+    place = home() / "own" / "discs"
+    place.mkdir(parents=True)
+    write_model(learnt, TINY, place)
+    model, shipped = get_model("discs"), get_model("tiny")
+    assert model.card["sha256"]["encoder.onnx"] != shipped.card["sha256"]["encoder.onnx"]
+    assert not model.info.reads_bytes
+    embedding = model.embed(view.image, view.valid)
+    with torch.no_grad():
+        said = learnt.features([layer[None].float() for layer in example.layers])
+    p8, old = embedding.arrays["p8"], shipped.embed(view.image, view.valid).arrays["p8"]
+    np.testing.assert_allclose(p8, said.p8.numpy(), rtol=0.02, atol=0.02)
+    assert np.abs(p8.astype(np.float32) - old).max() > 0.1
+    with pytest.raises(ModelError, match="made by 'discs:"):
+        shipped.dense(embedding)
 
 
 def test_features_that_tiny_gets_wrong_are_learnt_from_ten(trained) -> None:
@@ -238,7 +299,15 @@ def test_too_little_is_refused_and_says_how_much_more(capsys, tmp_path: Path) ->
 
 def test_what_was_learnt_for_nothing_is_not_written(capsys, quick, tmp_path: Path) -> None:
     project(tmp_path / "rings.gpkg", 8)
-    arguments = ["train", tmp_path / "rings.gpkg", "--steps", 1, "--out", f"{tmp_path}/m"]
+    arguments = [
+        "train",
+        tmp_path / "rings.gpkg",
+        "--steps",
+        1,
+        "--encoder",
+        "--out",
+        f"{tmp_path}/m",
+    ]
     code, text, err = run(capsys, *arguments)
     assert code == 1
     assert "clicks to IoU 0.85" in text
@@ -247,10 +316,9 @@ def test_what_was_learnt_for_nothing_is_not_written(capsys, quick, tmp_path: Pat
 
 
 def test_a_model_that_forgets_is_refused(tmp_path: Path) -> None:
-    before = read_decoder(TINY / "decoder.onnx")
-    ruined = read_decoder(TINY / "decoder.onnx")
+    before, ruined = (read_pupil(TINY, encoder=False) for _ in range(2))
     with torch.no_grad():
-        ruined.head.bias -= 50.0
+        ruined.decoder.head.bias -= 50.0
     with pytest.raises(ModelError, match=r"forgets too much.*nothing was written"):
         _not_forgetting(before, ruined, TinyModel(), tmp_path, lambda *_: None)
     share, old, _ = _not_forgetting(before, before, TinyModel(), tmp_path, lambda *_: None)
@@ -272,7 +340,7 @@ def stop(what, done, whole):
         os.kill(os.getpid(), signal.SIGKILL)
 
 learn = LearnOptions(steps=4, batch=1, ordinary=1, every=2, gain=-1)
-options = OwnOptions(crops=8, ordinary=1, learn=learn)
+options = OwnOptions(crops=8, ordinary=1, learn=learn, encoder=True)
 make_own([source_of(Session.load(sys.argv[1]))], Path(sys.argv[2]), options, stop)
 """
 
@@ -293,7 +361,7 @@ def test_killed_it_goes_on_where_it_was(tmp_path: Path) -> None:
             raise ModelError("enough")
 
     learn = dataclasses.replace(BRIEF.learn, steps=4, every=2)
-    options = dataclasses.replace(BRIEF, learn=learn)
+    options = dataclasses.replace(BRIEF, learn=learn, encoder=True)
     with pytest.raises(ModelError, match="enough"):
         make_own([source_of(session)], tmp_path / "m", options, tell)
     assert told == [3, 4]
@@ -314,9 +382,9 @@ def test_two_trainings_of_one_name_do_not_meet(tmp_path: Path) -> None:
 
 def test_a_course_gone_on_with_ends_where_one_without_a_break_does(tmp_path: Path) -> None:
     session, _ = project(tmp_path / "rings.gpkg", 8)
-    source, decoder = source_of(session), read_decoder(TINY / "decoder.onnx")
+    source, pupil = source_of(session), read_pupil(TINY, encoder=True)
     held = np.arange(8) >= 7
-    lessons = read_lessons([source], [held], decoder, TINY, Amounts(4, 1, 0), lambda *_: None)
+    lessons = read_lessons([source], [held], pupil, TINY, Amounts(4, 1, 0), lambda *_: None)
     options = LearnOptions(steps=4, batch=1, ordinary=1, every=2)
     states: list[dict] = []
 
@@ -324,14 +392,14 @@ def test_a_course_gone_on_with_ends_where_one_without_a_break_does(tmp_path: Pat
         torch.save(state, tmp_path / "state.pt")
         states.append(torch.load(tmp_path / "state.pt", weights_only=True))
 
-    whole = learn(Course(decoder, options), lessons, keep=keep)
-    again = Course(decoder, options)
+    whole = learn(Course(pupil, options), lessons, keep=keep)
+    again = Course(pupil, options)
     again.take(states[0])
     assert again.step == 2
     parted = learn(again, lessons)
     assert parted.ious == whole.ious
-    for name, one in whole.decoder.state_dict().items():
-        assert torch.equal(parted.decoder.state_dict()[name], one), name
+    for name, one in whole.pupil.state_dict().items():
+        assert torch.equal(parted.pupil.state_dict()[name], one), name
 
 
 def test_stopped_it_keeps_what_it_has_and_a_mistake_keeps_nothing(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Crops of rasters around features, and of ordinary places, with what the encoder says of them."""
+"""Crops of rasters around features, and of ordinary places, with what is kept to learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from torch import Tensor
 
-from geoiseg.models.tiny.graphs import Graphs
 from geoiseg.models.tiny.inputs import encoder_inputs
 from geoiseg.raster import Raster, Window
-from geoiseg.training.features import Features
 from geoiseg.training.scene import UNKNOWN
 from geoiseg.training.simulate import Objects, objects_of
 
@@ -29,6 +27,8 @@ SHARES = (0.12, 0.9)
 """Least and greatest extent of an object as a share of the crop's side."""
 NATIVE = 0.4
 """Share of crops at about the raster's own resolution, where an object fits in there."""
+Look = Callable[[Mapping[str, NDArray[np.float32]]], tuple[Tensor, ...]]
+"""Gives the layers of one image from what the encoder reads."""
 FEWEST = 16
 """Pixels of an object that a crop has to show."""
 
@@ -37,8 +37,9 @@ FEWEST = 16
 class Example:
     """A crop, its features, and the object in it."""
 
-    features: tuple[Tensor, ...]
-    """Those of :class:`Features`, each ``(channels, y, x)`` in half precision."""
+    layers: tuple[Tensor, ...]
+    """What the part of the network that stays as it is says of the crop, each
+    ``(channels, y, x)`` in half precision, see :class:`geoiseg.training.own.pupil.Pupil`."""
     valid: Tensor
     """``(1, y, x)`` 1 where there is data."""
     ids: Tensor
@@ -166,25 +167,22 @@ def varied(view: View, rng: np.random.Generator) -> View:
     return View(turned(image), turned(view.valid), turned(view.ids))
 
 
-def encoded(graphs: Graphs, view: View, target: int) -> Example:
-    """Return a crop with what the encoder says of it, as it is kept at run time."""
-    found = graphs.encode(encoder_inputs(view.image, view.valid, view.valid.shape))
-    features = tuple(
-        torch.from_numpy(found[name][0].astype(np.float16)) for name in Features._fields
-    )
+def encoded(look: Look, view: View, target: int) -> Example:
+    """Return a crop with what is kept of it."""
+    found = look(encoder_inputs(view.image, view.valid, view.valid.shape))
     return Example(
-        features,
+        tuple(layer[0].half() for layer in found),
         torch.from_numpy(view.valid.astype(np.float32))[None],
         torch.from_numpy(view.ids),
         target,
     )
 
 
-def batched(examples: Sequence[Example]) -> tuple[Features, Objects]:
-    """Return the features and the objects of several crops."""
-    layers = zip(*(one.features for one in examples), strict=True)
-    features = Features(*(torch.stack(layer).float() for layer in layers))
+def batched(examples: Sequence[Example]) -> tuple[tuple[Tensor, ...], Objects]:
+    """Return the layers and the objects of several crops."""
+    each = zip(*(one.layers for one in examples), strict=True)
+    layers = tuple(torch.stack(layer).float() for layer in each)
     ids = torch.stack([one.ids for one in examples])
     valid = torch.stack([one.valid for one in examples])
     target = torch.tensor([one.target for one in examples])
-    return features, objects_of(ids, valid, target, torch.zeros_like(target))
+    return layers, objects_of(ids, valid, target, torch.zeros_like(target))

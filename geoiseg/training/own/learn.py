@@ -1,4 +1,4 @@
-"""The decoder learns: simulated clicks on features, and the memory of what it knew."""
+"""The network learns: simulated clicks on features, and the memory of what it knew."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geoiseg.training.features import Features
 from geoiseg.training.losses import (
     best_loss,
     edge_weights,
@@ -23,10 +22,10 @@ from geoiseg.training.losses import (
     ranking_loss,
     score_loss,
 )
-from geoiseg.training.network import Decoder
 from geoiseg.training.own.crops import Example, batched
 from geoiseg.training.own.lessons import Lessons
 from geoiseg.training.own.ordinary import Memory, click
+from geoiseg.training.own.pupil import Pupil
 from geoiseg.training.prompt_maps import Prompt, compact
 from geoiseg.training.simulate import Objects, Simulator, depth
 
@@ -45,7 +44,7 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LearnOptions:
-    """How the decoder learns."""
+    """How a pupil learns."""
 
     steps: int = 160
     """At most."""
@@ -55,10 +54,12 @@ class LearnOptions:
     """Crops of ordinary places in a step."""
     rate: float = 6e-4
     """Of learning, at its peak."""
+    encoder_rate: float = 1e-4
+    """The same of the encoder's last stages, where they learn."""
     decay: float = 0.01
     """Of weights."""
     keep: float = 1.0
-    """Weight of what the decoder knew before."""
+    """Weight of what was known before."""
     every: int = 20
     """Steps between looks at what is held out."""
     patience: int = 3
@@ -71,9 +72,9 @@ class LearnOptions:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What became of a decoder."""
+    """What became of a pupil."""
 
-    decoder: Decoder
+    pupil: Pupil
     """The best one."""
     step: int
     """That it comes from; 0 where none was better than the one it began with."""
@@ -109,22 +110,24 @@ def learn(
 
 
 class Course:
-    """A decoder on its way, which can be left at any step and be gone on with.
+    """A pupil on its way, which can be left at any step and be gone on with.
 
     Args:
         before: Where it begins; stays as it is.
         options: How it learns.
     """
 
-    def __init__(self, before: Decoder, options: LearnOptions) -> None:
+    def __init__(self, before: Pupil, options: LearnOptions) -> None:
         torch.manual_seed(options.seed)
         self.options = options
         self._rng = np.random.default_rng(options.seed)
         self._chance = torch.Generator().manual_seed(options.seed)
         self._simulator = Simulator(self._chance)
         self._memory, self._mine = Memory(before, self._simulator), copy.deepcopy(before)
+        self._rates = (options.rate, options.encoder_rate)
+        parts = list(self._mine.decoder.parameters()), self._mine.encoder_parameters()
         self._optimiser = torch.optim.AdamW(
-            self._mine.parameters(), lr=options.rate, weight_decay=options.decay
+            [{"params": part} for part in parts], weight_decay=options.decay
         )
         self._best, self._best_step = copy.deepcopy(self._mine.state_dict()), 0
         self.step = 0
@@ -141,8 +144,8 @@ class Course:
     def learn_from(self, own: Sequence[Example], known: Sequence[Example]) -> None:
         """Make a step with some of the crops of features, and some of ordinary places."""
         options, mine = self.options, self._mine
-        for group in self._optimiser.param_groups:
-            group["lr"] = options.rate * _share(self.step / options.steps)
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * _share(self.step / options.steps)
         loss = _own_loss(mine, self._simulator, *batched(_some(own, options.batch, self._rng)))
         if known:
             ordinary = batched(_some(known, options.ordinary, self._rng))
@@ -179,32 +182,34 @@ class Course:
         torch.set_rng_state(state["torch"])
 
     def learnt(self) -> Learnt:
-        """Return the best decoder so far."""
-        decoder = copy.deepcopy(self._mine)
-        decoder.load_state_dict(self._best)
-        return Learnt(decoder, self._best_step, self.step, tuple(self.ious))
+        """Return the best pupil so far."""
+        pupil = copy.deepcopy(self._mine)
+        pupil.load_state_dict(self._best)
+        return Learnt(pupil, self._best_step, self.step, tuple(self.ious))
 
 
-def between(before: Decoder, after: Decoder, share: float) -> Decoder:
-    """Return a decoder whose weights are so much of the way from one to another."""
+def between(before: Pupil, after: Pupil, share: float) -> Pupil:
+    """Return a pupil whose weights are so much of the way from one to another."""
     mixed, other = copy.deepcopy(before), after.state_dict()
     state = {name: one + share * (other[name] - one) for name, one in before.state_dict().items()}
     mixed.load_state_dict(state)
     return mixed
 
 
-def held_iou(decoder: Decoder, examples: Sequence[Example]) -> float:
+def held_iou(pupil: Pupil, examples: Sequence[Example]) -> float:
     """Return the mean IoU of the first answers to a user who clicks the middle of errors."""
     found: list[float] = []
     for start in range(0, len(examples), 8):
-        features, objects = batched(examples[start : start + 8])
+        layers, objects = batched(examples[start : start + 8])
+        with torch.no_grad():
+            features = pupil.features(layers)
         logits = torch.full_like(objects.target, -1.0)[:, None]
         prompts: list[tuple[Tensor, Tensor]] = []
         for turn in range(CLICKS):
             prompts.append(_click_on_error(logits[:, 0], objects))
             prompt = _prompt(prompts, logits if turn else None)
             with torch.no_grad():
-                logits, _ = decoder(features, prompt)
+                logits, _ = pupil.decoder(features, prompt)
             found += mask_iou(logits[:, 0], objects.target, objects.known).tolist()
     return float(np.mean(found))
 
@@ -238,9 +243,10 @@ def _prompt(clicks: list[tuple[Tensor, Tensor]], logits: Tensor | None) -> Promp
 
 
 def _own_loss(
-    decoder: Decoder, simulator: Simulator, features: Features, objects: Objects
+    pupil: Pupil, simulator: Simulator, layers: Sequence[Tensor], objects: Objects
 ) -> Tensor:
     """Return the loss of the answers to simulated prompts for features."""
+    decoder, features = pupil.decoder, pupil.features(layers)
     given = objects.target, objects.known, edge_weights(objects.target, objects.known)
     prompt, losses = simulator.first(objects), []
     for turn in range(ROUNDS):

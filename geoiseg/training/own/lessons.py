@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError
-from geoiseg.models.tiny.graphs import Graphs, threads_wanted
-from geoiseg.training.network import Decoder
 from geoiseg.training.own.crops import (
     COARSEST,
     FEWEST,
@@ -19,11 +17,13 @@ from geoiseg.training.own.crops import (
     SIDE,
     Cutter,
     Example,
+    Look,
     encoded,
     varied,
 )
 from geoiseg.training.own.material import Source
 from geoiseg.training.own.ordinary import made_views, ordinary, rasters_views
+from geoiseg.training.own.pupil import Pupil, looking
 
 CROPS_EACH = (4, 16)
 """Crops of each feature, at least and at most."""
@@ -48,7 +48,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lessons:
-    """What a decoder learns from."""
+    """What a pupil learns from."""
 
     own: list[Example]
     """Crops of features."""
@@ -72,7 +72,7 @@ def counter(tell: Tell, what: str, whole: int) -> Callable[[], None]:
 
 
 def read_lessons(
-    sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], before: Decoder, shipped: Path,
+    sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], before: Pupil, shipped: Path,
     amounts: Amounts, tell: Tell,
 ) -> Lessons:  # fmt: skip
     """Return the crops of a training, always the same ones for the same arguments.
@@ -80,7 +80,7 @@ def read_lessons(
     Args:
         sources: Rasters with their features.
         held: For each ``(n,)`` True where a feature is held out.
-        before: The decoder before it learns.
+        before: What learns, before it does.
         shipped: Folder of the encoder.
         amounts: How many.
         tell: Told how far it is.
@@ -90,7 +90,7 @@ def read_lessons(
         ModelError: Each feature lies under another one.
     """
     rng = np.random.default_rng([amounts.seed, 11])
-    graphs = Graphs(shipped, threads_wanted())
+    look = looking(before, shipped)
     teachers = [
         Cutter(one.raster, one.shapes, (~out).tolist())
         for one, out in zip(sources, held, strict=True) if len(one.shapes)
@@ -107,28 +107,26 @@ def read_lessons(
         learning = Cutter(one.raster, one.shapes, (~out).tolist())
         for number in range(len(one.shapes)):
             if out[number]:
-                held_crops += _held_crops(shown, number, graphs, rng)
+                held_crops += _held_crops(shown, number, look, rng)
                 continue
             for _ in range(each):
                 view = varied(learning.around(number, rng), rng)
                 if (view.ids == number + 1).sum() >= FEWEST:  # another one may lie upon it
-                    own.append(encoded(graphs, view, number + 1))
+                    own.append(encoded(look, view, number + 1))
                 reading()
     if not own:
         raise ModelError("no feature can be seen: each lies under another one; delete the upper"
                          " ones, or cut them out, and train again")  # fmt: skip
-    known = ordinary(before, graphs, rasters_views(teachers, rng), amounts.ordinary, rng,
+    known = ordinary(before, look, rasters_views(teachers, rng), amounts.ordinary, rng,
                      apart=True, tell=reading)  # fmt: skip
-    known += ordinary(before, graphs, made_views(rng, amounts.ordinary), amounts.ordinary, rng,
+    known += ordinary(before, look, made_views(rng, amounts.ordinary), amounts.ordinary, rng,
                       apart=False, tell=reading)  # fmt: skip
     return Lessons(own, known, held_crops)
 
 
-def _held_crops(
-    cutter: Cutter, number: int, graphs: Graphs, rng: np.random.Generator
-) -> list[Example]:
+def _held_crops(cutter: Cutter, number: int, look: Look, rng: np.random.Generator) -> list[Example]:
     """Return crops that show a feature which is held out smaller and larger."""
     fitting = SIDE / cutter.extent(number)
     zooms = [float(np.clip(share * fitting, COARSEST, FINEST)) for share in HELD_SHARES]
     views = [cutter.around(number, rng, zoom, 0.3) for zoom in zooms]
-    return [encoded(graphs, view, number + 1) for view in views]
+    return [encoded(look, view, number + 1) for view in views]

@@ -19,12 +19,12 @@ from geoiseg.evaluate.dataset import LabelledObject
 from geoiseg.models.own import CARD, FAMILY
 from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.model import TinyModel
-from geoiseg.training.network import Decoder
-from geoiseg.training.own.decoder import read_decoder, write_decoder
+from geoiseg.training.own.graph import write_graph
 from geoiseg.training.own.judge import FORGIVEN, Objects, OldScene, Score, measured, old_iou
 from geoiseg.training.own.learn import Course, LearnOptions, Learnt, between, learn
 from geoiseg.training.own.lessons import Amounts, Tell, counter, read_lessons
 from geoiseg.training.own.material import Source, check_enough, held_out
+from geoiseg.training.own.pupil import Pupil, read_pupil
 from geoiseg.training.own.unfinished import Unfinished, task_of, unfinished
 from geoiseg.version import __version__
 
@@ -47,7 +47,9 @@ class OwnOptions:
     ordinary: int = 60
     """Crops of ordinary places of the rasters, and as many of made scenes."""
     learn: LearnOptions = field(default_factory=LearnOptions)
-    """How the decoder learns."""
+    """How it learns."""
+    encoder: bool = False
+    """Whether the encoder's last stages learn, too: the model then has an encoder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def make_own(
     check_free(folder)
     held = held_out(sources, options.held, options.seed)
     shipped = TinyModel()
-    before = read_decoder(shipped.folder / FILES[1])
+    before = read_pupil(shipped.folder, encoder=options.encoder)
     objects = _objects(sources, held, options.seed)
     count = int(sum((~one).sum() for one in held))
     task = task_of(sources, asdict(options), shipped.info.weights_hash)
@@ -102,7 +104,7 @@ def make_own(
         known = measured(shipped, objects, counter(tell, "clicking, before", len(objects)))
         if not learnt.step:
             return Own(folder, count, known, known)
-        share, old, after = _not_forgetting(before, learnt.decoder, shipped, making.model, tell)
+        share, old, after = _not_forgetting(before, learnt.pupil, shipped, making.model, tell)
         now = measured(after, objects, counter(tell, "clicking, after", len(objects)))
         own = Own(folder, count, known, now, old, share, learnt.step, now.helped(known))
         if own.written:
@@ -122,10 +124,10 @@ def check_free(folder: Path) -> None:
 
 
 def _learnt(
-    sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], before: Decoder, shipped: Path,
+    sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], before: Pupil, shipped: Path,
     options: OwnOptions, making: Unfinished, tell: Tell,
 ) -> Learnt:  # fmt: skip
-    """Return a decoder that has learnt from what is not held out, gone on with where it was."""
+    """Return a pupil that has learnt from what is not held out, gone on with where it was."""
     steps, kept = options.learn.steps, making.kept()
     course = Course(before, options.learn)
     if kept is not None:
@@ -153,7 +155,7 @@ def _objects(sources: Sequence[Source], held: Sequence[NDArray[np.bool_]], seed:
 
 
 def _not_forgetting(
-    before: Decoder, learnt: Decoder, shipped: TinyModel, making: Path, tell: Tell
+    before: Pupil, learnt: Pupil, shipped: TinyModel, making: Path, tell: Tell
 ) -> tuple[float, tuple[float, float], TinyModel]:
     """Write the model that has learnt most without forgetting, and return it.
 
@@ -182,16 +184,19 @@ def _not_forgetting(
     )
 
 
-def write_model(decoder: Decoder, shipped: Path, folder: Path) -> None:
+def write_model(pupil: Pupil, shipped: Path, folder: Path) -> None:
     """Write the graphs of a model and a card with their hashes into a folder.
 
     Args:
-        decoder: What has learnt.
+        pupil: What has learnt.
         shipped: Folder of the model that it began from.
         folder: Where to; its files are replaced.
     """
-    shutil.copyfile(shipped / FILES[0], folder / FILES[0])
-    write_decoder(decoder, shipped / FILES[1], folder / FILES[1])
+    if pupil.encoder is None:
+        shutil.copyfile(shipped / FILES[0], folder / FILES[0])
+    else:
+        write_graph(pupil.encoder, shipped / FILES[0], folder / FILES[0])
+    write_graph(pupil.decoder, shipped / FILES[1], folder / FILES[1])
     card = json.loads((shipped / CARD).read_text(encoding="utf-8"))
     kept = {name: card[name] for name in ("licence", "generation", "parameters")}
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from geoiseg.models.tiny.graphs import Graphs
-from geoiseg.training.features import Features
-from geoiseg.training.network import Decoder
-from geoiseg.training.own.crops import FEWEST, SIDE, Cutter, Example, View, encoded
+from geoiseg.training.own.crops import FEWEST, SIDE, Cutter, Example, Look, View, encoded
+from geoiseg.training.own.pupil import Pupil
 from geoiseg.training.procedural.scenes import make_scene
 from geoiseg.training.prompt_maps import Prompt
 from geoiseg.training.simulate import Objects, Simulator
@@ -25,6 +23,8 @@ SCENE = 480
 """Side in pixels of a made scene."""
 MOST_MADE = 6
 """Crops of one made scene."""
+DENSE_WEIGHT = 4.0
+"""Of what the dense heads say, beside masks."""
 OVERLAP = 0.05
 """Share of a feature's pixels in an answer from which on the place is no ordinary one."""
 TRIES = 4
@@ -49,14 +49,14 @@ def rasters_views(cutters: Sequence[Cutter], rng: np.random.Generator) -> Iterat
 
 
 def ordinary(
-    decoder: Decoder, graphs: Graphs, views: Iterator[View], count: int, rng: np.random.Generator,
+    pupil: Pupil, look: Look, views: Iterator[View], count: int, rng: np.random.Generator,
     *, apart: bool, tell: Callable[[], object] = lambda: None,
 ) -> list[Example]:  # fmt: skip
-    """Return crops whose object is what a decoder takes a click on a random place for.
+    """Return crops whose object is what a network takes a click on a random place for.
 
     Args:
-        decoder: As it was before it learnt.
-        graphs: The encoder's.
+        pupil: As it was before it learnt.
+        look: Gives what is kept of a crop.
         views: Where to look.
         count: Crops at most.
         rng: Where to click.
@@ -68,8 +68,8 @@ def ordinary(
         place = _place(view, rng, apart=apart)
         if place is None:
             continue
-        example = encoded(graphs, view, 1)
-        answer = _answer(decoder, example, place) & view.valid
+        example = encoded(look, view, 1)
+        answer = _answer(pupil, example, place) & view.valid
         held = view.ids[answer] if apart else view.ids[:0]
         if answer.sum() >= FEWEST and (held != 0).sum() <= OVERLAP * answer.sum():
             found.append(replace(example, ids=torch.from_numpy(answer.astype(np.int64))))
@@ -97,35 +97,38 @@ def click(x: float, y: float) -> Prompt:
     )  # fmt: skip
 
 
-def _answer(decoder: Decoder, example: Example, place: tuple[float, float]) -> NDArray[np.bool_]:
-    features = Features(*(layer[None].float() for layer in example.features))
+def _answer(pupil: Pupil, example: Example, place: tuple[float, float]) -> NDArray[np.bool_]:
     with torch.no_grad():
-        logits, _ = decoder(features, click(*place))
+        features = pupil.features([layer[None].float() for layer in example.layers])
+        logits, _ = pupil.decoder(features, click(*place))
     return np.asarray(logits[0, 0].numpy() > 0)
 
 
 class Memory:
-    """Tells how far a decoder has gone from what it answered before.
+    """Tells how far a pupil has gone from what it answered before.
 
     Args:
-        before: The decoder as it was.
+        before: The pupil as it was.
         simulator: Draws prompts.
     """
 
-    def __init__(self, before: Decoder, simulator: Simulator) -> None:
+    def __init__(self, before: Pupil, simulator: Simulator) -> None:
         self._before, self._simulator = before, simulator
 
-    def loss(self, decoder: Decoder, features: Features, objects: Objects) -> Tensor:
-        """Return the mean divergence of masks and scores from those before, on some prompts."""
+    def loss(self, pupil: Pupil, layers: Sequence[Tensor], objects: Objects) -> Tensor:
+        """Return the mean divergence of masks, scores and dense heads from those before."""
         prompt = self._simulator.first(objects)
         with torch.no_grad():
-            logits, score, others, scores = self._before.alternatives(features, prompt)
-        mine, my_score, my_others, my_scores = decoder.alternatives(features, prompt)
+            seen = self._before.features(layers)
+            logits, score, others, scores = self._before.decoder.alternatives(seen, prompt)
+        now = pupil.features(layers)
+        mine, my_score, my_others, my_scores = pupil.decoder.alternatives(now, prompt)
         masks = _divergence(mine, logits, objects.known)
         rest = _divergence(my_others, others, objects.known)
         said = torch.cat([my_score, my_scores], 1).sigmoid()
         gone = (said - torch.cat([score, scores], 1).sigmoid()) ** 2
-        return masks + 0.3 * rest + gone.mean()
+        dense = (now.dense.sigmoid() - seen.dense.sigmoid()) ** 2
+        return masks + 0.3 * rest + gone.mean() + DENSE_WEIGHT * dense.mean()
 
 
 def _divergence(mine: Tensor, before: Tensor, known: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 // Tools by hand: their bar, vertices to take hold of, and a brush as wide as it paints. What is
-// dragged is drawn here at once; the kernel is told when it is let go.
+// dragged is drawn here at once; the kernel is told when it is let go. What moves with the cursor has
+// a canvas of its own, so that an outline of many vertices is not drawn again for each frame.
 
 const NEAR = 10; // screen pixels within which a vertex is taken hold of; of an edge, half of it
+const FINEST = 0.75; // screen pixels; of vertices nearer than that to the one before, the first is drawn
 const ICONS = {
   vertex: '<path d="M5 15L8 5l8 3"/><rect x="3.500" y="13.500" width="3" height="3" fill="currentColor"/><rect x="6.500" y="3.500" width="3" height="3" fill="currentColor"/><rect x="14.500" y="6.500" width="3" height="3" fill="currentColor"/>',
   brush: '<path d="M16 3L9 11"/><path d="M8.500 10.500c-3 0-2.500 4-6 5 3.500 1.500 8 .5 8-3z" fill="currentColor"/>',
@@ -42,6 +44,16 @@ class Outline {
     this.lonlat[2 * n] = lng;
     this.lonlat[2 * n + 1] = lat;
     [this.world[2 * n], this.world[2 * n + 1]] = onWorld(lng, lat);
+  }
+
+  /** The vertex before one on its ring. */
+  before(n) {
+    let first = 0;
+    for (const count of this.counts) {
+      if (n < first + count) return n > first ? n - 1 : first + count - 1;
+      first += count;
+    }
+    return n;
   }
 
   /** A copy with a vertex more, after one. */
@@ -97,15 +109,16 @@ class Outline {
 
 class Hand {
   constructor(model, map, box, signal) {
-    Object.assign(this, { model, map, box, outline: new Outline(), over: null, held: null, cursor: null, waiting: 0 });
+    Object.assign(this, { model, map, box, outline: new Outline(), over: null, held: null, cursor: null, waiting: 0, stale: true });
     this.root = document.createElement("div");
     this.root.className = "geoiseg-hand";
-    this.canvas = document.createElement("canvas");
+    this.still = document.createElement("canvas");
+    this.moving = document.createElement("canvas");
     this.bar = this.build();
     const ui = document.createElement("div");
     ui.className = "geoiseg-ui"; // its buttons and colours
     ui.append(this.bar);
-    this.root.append(this.canvas, ui);
+    this.root.append(this.still, this.moving, ui);
     box.append(this.root);
     signal.addEventListener("abort", () => this.root.remove());
     const on = (event, handler) => {
@@ -208,7 +221,7 @@ class Hand {
     const stop = (event) => (event.stopPropagation(), event.preventDefault());
     on("pointermove", (event) => {
       this.cursor = inside(event) ? { x: event.clientX, y: event.clientY } : null;
-      if (this.tool === "brush" || this.tool === "eraser") this.later();
+      if (this.tool === "brush" || this.tool === "eraser") this.later(false);
       if (this.tool !== "vertex") return;
       const { lat, lng, at, reach } = this.spot(event);
       if (this.held) {
@@ -216,7 +229,7 @@ class Hand {
         this.outline.place(this.held.vertex, lng, lat);
         this.held.moved = true;
       } else if (inside(event)) this.hover(this.outline.near(at, reach));
-      this.later();
+      this.later(false);
     });
     on("pointerdown", (event) => {
       if (this.tool !== "vertex" || !inside(event) || !event.isPrimary) return;
@@ -287,7 +300,9 @@ class Hand {
     this.take();
   }
 
-  later() {
+  /** Draw before the next frame: all, or only what moves with the cursor. */
+  later(all = true) {
+    this.stale ||= all;
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
@@ -296,29 +311,43 @@ class Hand {
   }
 
   draw() {
-    const { canvas, map, box } = this;
-    const ratio = window.devicePixelRatio || 1;
+    const { map, box } = this;
     const { width, height } = box.getBoundingClientRect();
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
-    const pen = canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
     this.drawn = (this.drawn ?? 0) + 1;
     box.dataset.handDrawn = this.drawn;
-    const brushing = this.tool === "brush" || this.tool === "eraser";
-    box.style.setProperty("--gs-brush", `${Math.max(1, this.pixels)}px`);
-    if (brushing && this.cursor && this.model.get("state").on) this.ring(pen);
-    if (this.tool !== "vertex" || !this.outline.size) return;
+    const wide = `${Math.max(1, this.pixels)}px`; // all of the map is styled anew where it changes
+    if (wide !== this.wideBefore) box.style.setProperty("--gs-brush", (this.wideBefore = wide));
     const scale = 2 ** map.getZoom();
     const centre = map.getCenter();
     const [cx, cy] = onWorld(centre.lng, centre.lat);
-    const left = width / 2 - cx * scale;
-    const top = height / 2 - cy * scale;
-    this.lines(pen, scale, left, top);
-    this.handles(pen, scale, left, top, width, height);
+    const { world } = this.outline;
+    const view = { width, height, place: (n) => [(world[2 * n] - cx) * scale + width / 2, (world[2 * n + 1] - cy) * scale + height / 2] };
+    const shown = this.tool === "vertex" && this.outline.size;
+    const size = [width, height, window.devicePixelRatio].join();
+    if (this.stale || size !== this.sizeBefore) {
+      this.stale = false;
+      this.sizeBefore = size;
+      const pen = this.cleared(this.still, width, height);
+      if (shown) {
+        this.lines(pen, view);
+        this.handles(pen, view);
+      }
+    }
+    const pen = this.cleared(this.moving, width, height);
+    if (shown) this.marked(pen, view);
+    const brushing = this.tool === "brush" || this.tool === "eraser";
+    if (brushing && this.cursor && this.model.get("state").on) this.ring(pen);
+  }
+
+  /** What draws on a canvas of the map's size on which nothing is left. */
+  cleared(canvas, width, height) {
+    const ratio = window.devicePixelRatio || 1;
+    const pen = canvas.getContext("2d");
+    const size = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    return pen;
   }
 
   ring(pen) {
@@ -332,16 +361,7 @@ class Hand {
     }
   }
 
-  lines(pen, scale, left, top) {
-    const { world, counts } = this.outline;
-    pen.beginPath();
-    let first = 0;
-    for (const count of counts) {
-      for (let n = first; n < first + count; n++) pen.lineTo(world[2 * n] * scale + left, world[2 * n + 1] * scale + top);
-      pen.closePath();
-      first += count;
-      if (first < this.outline.size) pen.moveTo(world[2 * first] * scale + left, world[2 * first + 1] * scale + top);
-    }
+  stroke(pen) {
     for (const [colour, line] of [["rgb(0 0 0 / 60%)", 4], ["#ffea00", 2]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = line;
@@ -349,24 +369,61 @@ class Hand {
     }
   }
 
-  handles(pen, scale, left, top, width, height) {
-    const { world, size } = this.outline;
-    const marked = this.held?.vertex ?? this.over?.vertex ?? -1;
+  /** All edges but those of a vertex that is held. */
+  lines(pen, { place }) {
+    const held = this.held?.vertex ?? -1;
+    pen.beginPath();
+    let first = 0;
+    let last;
+    for (const count of this.outline.counts) {
+      const open = held >= first && held < first + count;
+      const start = open ? held - first + 1 : 0;
+      for (let n = 0; n < count - (open ? 1 : 0); n++) {
+        const [x, y] = place(first + ((start + n) % count));
+        if (n && Math.abs(x - last[0]) + Math.abs(y - last[1]) < FINEST) continue;
+        if (n) pen.lineTo(x, y);
+        else pen.moveTo(x, y);
+        last = [x, y];
+      }
+      if (!open) pen.closePath();
+      first += count;
+    }
+    this.stroke(pen);
+  }
+
+  handles(pen, { place, width, height }) {
+    const held = this.held?.vertex ?? -1;
     let lastX = -99;
     let lastY = -99;
+    for (let n = 0; n < this.outline.size; n++) {
+      const [x, y] = place(n);
+      if (n === held || x < -5 || y < -5 || x > width + 5 || y > height + 5) continue;
+      if (Math.abs(x - lastX) + Math.abs(y - lastY) < 5) continue; // too dense to tell apart
+      [lastX, lastY] = [x, y];
+      this.handle(pen, x, y, 3, "#fff");
+    }
+  }
+
+  handle(pen, x, y, half, colour) {
+    pen.fillStyle = colour;
     pen.strokeStyle = "#000";
     pen.lineWidth = 1;
-    for (let n = 0; n < size; n++) {
-      const x = world[2 * n] * scale + left;
-      const y = world[2 * n + 1] * scale + top;
-      if (x < -5 || y < -5 || x > width + 5 || y > height + 5) continue;
-      if (n !== marked && Math.abs(x - lastX) + Math.abs(y - lastY) < 5) continue; // too dense to tell apart
-      [lastX, lastY] = [x, y];
-      const half = n === marked ? 6 : 3;
-      pen.fillStyle = n === marked ? "#ff1744" : "#fff";
-      pen.fillRect(x - half, y - half, 2 * half, 2 * half);
-      pen.strokeRect(x - half, y - half, 2 * half, 2 * half);
+    pen.fillRect(x - half, y - half, 2 * half, 2 * half);
+    pen.strokeRect(x - half, y - half, 2 * half, 2 * half);
+  }
+
+  /** The vertex below the cursor; one that is held with its edges. */
+  marked(pen, { place }) {
+    const vertex = this.held?.vertex ?? this.over?.vertex ?? -1;
+    if (vertex < 0) return;
+    if (this.held) {
+      pen.beginPath();
+      pen.moveTo(...place(this.outline.before(vertex)));
+      pen.lineTo(...place(vertex));
+      pen.lineTo(...place(this.outline.next[vertex]));
+      this.stroke(pen);
     }
+    this.handle(pen, ...place(vertex), 6, "#ff1744");
   }
 }
 

@@ -1,19 +1,21 @@
-"""The decoder between its graph, as it ships, and torch, in which it learns."""
+"""Encoder and decoder between their graphs, as they ship, and torch, in which they learn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from geoiseg.errors import WeightsError
-from geoiseg.training.network import Decoder, NetOptions
+from geoiseg.training.network import Decoder, Encoder, NetOptions
 
-NORMS = {"conv": "norm", "second": "norm"}
+Part = TypeVar("Part", bound=nn.Module)
+NORMS = {"conv": "norm", "second": "norm", "0": "1"}
 """Names of the convolutions into which a norm beside them is folded in the graph, and its name."""
 
 
@@ -23,10 +25,23 @@ def read_decoder(path: Path) -> Decoder:
     Raises:
         WeightsError: The graph is not that of a decoder of this design.
     """
+    return _read(Decoder(NetOptions()), path, "decoder")
+
+
+def read_encoder(path: Path) -> Encoder:
+    """Return the encoder of a graph, with its norms folded, in evaluation mode.
+
+    Raises:
+        WeightsError: The graph is not that of an encoder of this design.
+    """
+    return _read(Encoder(NetOptions()), path, "encoder")
+
+
+def _read(part: Part, path: Path, what: str) -> Part:
     graph = _load(path)
     arrays = {name: _numbers(tensor) for name, tensor in _initialisers(graph).items()}
-    decoder = Decoder(NetOptions()).eval()
-    folded = _fold(decoder)
+    part.eval()
+    folded = _fold(part)
     missing = {name for name, one in folded.named_modules() if isinstance(one, _LEARNED)}
     try:
         for place, weight, bias in _layers(graph):
@@ -36,17 +51,17 @@ def read_decoder(path: Path) -> Decoder:
             layer.load_state_dict({"weight": kernel, "bias": torch.from_numpy(arrays[bias])})
             missing.discard(place)
     except (AttributeError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{path} is no decoder that can go on learning: {error}") from error
+        raise WeightsError(f"{path} is no {what} that can go on learning: {error}") from error
     if missing:
-        raise WeightsError(f"{path} is no decoder that can go on learning: no {min(missing)}")
+        raise WeightsError(f"{path} is no {what} that can go on learning: no {min(missing)}")
     return folded
 
 
-def write_decoder(decoder: Decoder, begun: Path, path: Path) -> None:
-    """Write the graph that a decoder began from with what it has learnt since.
+def write_graph(part: nn.Module, begun: Path, path: Path) -> None:
+    """Write the graph that an encoder or a decoder began from with what it has learnt since.
 
     Args:
-        decoder: What ``read_decoder`` returned.
+        part: What ``read_encoder`` or ``read_decoder`` returned.
         begun: The graph that it was read from.
         path: Where to write.
     """
@@ -56,7 +71,7 @@ def write_decoder(decoder: Decoder, begun: Path, path: Path) -> None:
     graph = _load(begun)
     tensors = _initialisers(graph)
     for place, weight, bias in _layers(graph):
-        layer = decoder.get_submodule(place)
+        layer = part.get_submodule(place)
         kernel = layer.weight.detach()
         kernel = kernel.T if isinstance(layer, nn.Linear) else kernel
         for name, values in ((weight, kernel), (bias, layer.bias.detach())):
@@ -70,15 +85,15 @@ def write_decoder(decoder: Decoder, begun: Path, path: Path) -> None:
 _LEARNED = (nn.Conv2d, nn.Linear)
 
 
-def _fold(decoder: Decoder) -> Decoder:
-    """Return the decoder with offsets in the place of its norms; it is changed."""
-    for module in list(decoder.modules()):
+def _fold(part: Part) -> Part:
+    """Return an encoder or a decoder with offsets in the place of its norms; it is changed."""
+    for module in list(part.modules()):
         for name, norm in NORMS.items():
             conv = getattr(module, name, None)
             if isinstance(conv, nn.Conv2d) and hasattr(module, norm):
                 conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
                 setattr(module, norm, nn.Identity())
-    return decoder
+    return part
 
 
 def _load(path: Path) -> Any:
@@ -109,14 +124,15 @@ def _numbers(tensor: Any) -> Any:
 
 
 def _layers(graph: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield place in the decoder, weight and bias of each layer that learns.
+    """Yield place in the encoder or the decoder, weight and bias of each layer that learns.
 
     Nodes are named after the modules that made them: ``/downs.0/shrink/conv/Conv``, and in a
-    sequence ``/score/score.0/MatMul``.
+    sequence ``/score/score.0/MatMul`` or ``/dense/dense.0/conv/Conv``.
     """
     stored = _initialisers(graph)
     for node in graph.graph.node:
-        *parts, _ = node.name.strip("/").split("/")
+        *names, _ = node.name.strip("/").split("/")
+        parts = [one for one, then in pairwise([*names, ""]) if not then.startswith(f"{one}.")]
         if node.op_type == "Conv":
             yield ".".join(parts), node.input[1], node.input[2]
         elif node.op_type == "MatMul" and node.input[1] in stored:

@@ -40,7 +40,7 @@ def lines_of(image: Image, corners: Corners, rings: Rings) -> Lines:
     """Return the chains of rings; a corner that stays ends one and begins the next."""
     height, width = image.shape
     begin, end = rings.start[:-1], rings.start[1:]
-    corner = rings.corner.astype(np.intp)
+    corner: Any = rings.corner.astype(np.intp)
     x, y = corners.x[corner], corners.y[corner]
     after = np.arange(1, len(x) + 1)
     after[end - 1] = begin

@@ -135,8 +135,13 @@ class Accepting(Covering):
 
         Its prompts come back one by one; an outline from elsewhere comes as a region.
 
+        Args:
+            feature_id: Of the feature.
+            watch: To follow or stop that; stopped, all is as it was.
+
         Raises:
             SessionError: There is no such feature.
+            CancelledError: ``watch`` asked to stop.
         """
         with self._lock:
             feature = self._find(feature_id)

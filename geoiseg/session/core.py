@@ -13,7 +13,7 @@ from geoiseg.features import Feature, Kinds
 from geoiseg.models import Model, get_model
 from geoiseg.outline import OutlineOptions
 from geoiseg.raster import Raster
-from geoiseg.segment import EmbeddingCache, Outcome, Segmenter, Step
+from geoiseg.segment import EmbeddingCache, Outcome, Segmenter, Step, Watch
 from geoiseg.session.history import History
 from geoiseg.words import Classifier, Search
 
@@ -116,11 +116,23 @@ class Core(ABC):
 
     @model.setter
     def model(self, model: str | Model) -> None:
-        """Change the model; the object in progress is done again with it."""
+        self.use_model(model)
+
+    def use_model(self, model: str | Model, *, watch: Watch | None = None) -> None:
+        """Change the model; the object in progress is done again with it.
+
+        Args:
+            model: Name of a model, or a Model.
+            watch: To follow or stop that; stopped, model and object are as they were.
+
+        Raises:
+            UnknownModelError: There is no such model.
+            CancelledError: ``watch`` asked to stop.
+        """
         with self._lock:
             segmenter = replace(self.segmenter, model=get_model(model))
             if segmenter.model is not self.model:
-                outcome = segmenter.replay(self._state.steps)
+                outcome = segmenter.replay(self._state.steps, watch)
                 self._history.push(replace(self._state, model=segmenter.model, outcome=outcome))
 
     @property

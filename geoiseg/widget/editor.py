@@ -314,16 +314,16 @@ class Editor(Requests):
     # -- the rest --------------------------------------------------------------------
 
     def use_model(self, model: str | Model, *, wait: bool = True) -> None:
-        """Change the model; the object in progress is done again with it.
+        """Change the model; the object in progress is done again with it, unless that is stopped.
 
         Raises:
             UnknownModelError: There is no such model.
         """
 
-        def change(_: Watch) -> None:
-            self.session.model = model
+        def change(watch: Watch) -> None:
+            self.session.use_model(model, watch=watch)
 
-        self._ask(change, wait=wait)
+        self._ask(change, wait=wait, stoppable=True)
 
     def use_outline(self, options: OutlineOptions, *, wait: bool = True) -> None:
         """Change how outlines are drawn."""

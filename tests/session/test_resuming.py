@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from geoiseg import SegmentMap, Session
+from geoiseg.errors import CancelledError
 from geoiseg.segment import Outcome, Watch
 from geoiseg.segment.coarse import Coarse
 from geoiseg.segment.tiles import Tiles
@@ -205,3 +206,50 @@ def test_a_map_tells_of_it_and_is_stopped(lake: Path, tmp_path: Path) -> None:
         assert same(m.session.outcome, session.outcome)
         assert m.toolbar.state["has_object"]
         assert "not replayed" not in m.toolbar.status["note"]
+
+
+def test_another_model_and_taking_up_are_told_and_stopped_without_loss(lake: Path) -> None:
+    session = on_lake(lake)
+    assert session.sharpen()
+    model, sharp = session.model, session.outcome
+    with pytest.raises(CancelledError):
+        session.use_model(FloodModel(), watch=stop_after(3))
+    assert session.model is model
+    assert session.outcome is sharp
+    session.use_model(FloodModel(), watch=stop_after(1000))
+    assert session.model is not model
+    assert same(session.outcome, sharp)
+    number = session.accept_as_seen("lake")
+    session.add_point(*at(session, SIZE * 0.18, SIZE / 2))
+    steps, seen, shape = session.steps, session.outcome, session.accepted[0].geometry
+    with pytest.raises(CancelledError):
+        session.edit(number, watch=stop_after(3))
+    assert (session.steps, session.outcome, session.editing) == (steps, seen, None)
+    assert session.accepted[0].geometry.equals(shape)
+    session.edit(number)
+    assert same(session.outcome, sharp)
+
+
+def test_esc_on_the_map_stops_another_model_and_taking_up(lake: Path) -> None:
+    session = on_lake(lake)
+    assert session.sharpen()
+    sharp, other = session.outcome, Slow()
+    with contextlib.closing(SegmentMap(session=session, project=False)) as m:
+
+        def stopped() -> None:
+            until(lambda: "chip" in m.toolbar.status.get("phase", ""))
+            m.cancel()
+            until(lambda: not m.busy and not m.toolbar.status.get("phase"))
+
+        m.use_model(other, wait=False)
+        stopped()
+        assert session.model is not other
+        assert session.outcome is sharp
+        m.use_model(other)
+        assert same(session.outcome, sharp)
+        number = session.accept_as_seen("lake")
+        m.edit(number, wait=False)
+        stopped()
+        assert session.outcome is None
+        assert session.editing is None
+        assert [one.id for one in session.accepted] == [number]

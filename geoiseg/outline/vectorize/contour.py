@@ -23,11 +23,11 @@ import shapely
 from numpy.typing import NDArray
 
 from geoiseg.outline.vectorize.corners import Corners, Image
+from geoiseg.outline.vectorize.lines import Index, Lines, along, lines_of, way_round
 from geoiseg.outline.vectorize.rings import Rings
 
-Places = NDArray[np.complex128]
-"""Positions in the pixel frame as ``x + iy``."""
-Index = NDArray[np.intp]
+Places = NDArray[np.float64]
+"""``(2, m)`` positions or directions in the pixel frame: x, y."""
 
 LIMIT = 0.35
 """How far from the middle between two centres a vertex may lie, in pixels: then every line of
@@ -50,44 +50,17 @@ BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lines:
-    """Rings cut at the corners that stay: an open chain lies between two of them.
-
-    A ring without any is one closed chain. Either way a chain is the corners from its first to its
-    last, which of a closed one is the first again.
-    """
-
-    x: Index
-    """``(m,)`` column of each corner."""
-    y: Index
-    """``(m,)`` row."""
-    start: Index
-    """``(c + 1,)`` where each chain begins; the last is m."""
-    closed: NDArray[np.bool_]
-    """``(c,)`` whether it is a whole ring."""
-    framed: NDArray[np.bool_]
-    """``(c,)`` whether it lies along the image's frame: straight, with nothing beyond it."""
-    ring: Index
-    """``(c,)`` number of its ring."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Chains:
     """Chains wall by wall; an open one has the corners that stay at its ends."""
 
     middle: Places
-    """``(m,)`` the middle of each wall, or the corner that stays."""
+    """The middle of each wall, or the corner that stays."""
     right: Places
-    """``(m,)`` towards the centre of the wall's inner pixel; 0 for a corner that stays."""
+    """Towards the centre of the wall's inner pixel; 0 for a corner that stays."""
     start: Index
     """``(c + 1,)`` where each chain begins; the last is m."""
     closed: NDArray[np.bool_]
     """``(c,)`` whether it is a whole ring, whose first vertex is not repeated."""
-
-    @property
-    def number(self) -> Index:
-        """``(m,)`` the chain of each vertex."""
-        return np.repeat(np.arange(len(self.closed)), np.diff(self.start))
 
 
 def contour(
@@ -102,7 +75,7 @@ def contour(
         logits: ``(y, x)`` above 0 where the image is True; where they say otherwise of a
             pixel they are not believed. Only for a mask.
     """
-    lines = _lines(image, corners, rings)
+    lines = lines_of(image, corners, rings)
     if image.dtype != np.bool_:
         return _of_both_sides(lines)
 
@@ -112,7 +85,7 @@ def contour(
         return _thinned(chains, _smoothed(chains, told))
 
     xy, count = _in_blocks(lines, np.arange(len(lines.closed)), drawn)
-    return _without_ends(xy, np.repeat(np.arange(len(count)), count), lines.ring)
+    return _joined(xy, np.cumsum(count) - count, count, lines.ring)
 
 
 def _in_blocks(
@@ -120,8 +93,8 @@ def _in_blocks(
 ) -> tuple[NDArray[np.float64], Index]:
     """Return ``(k, 2)`` vertices of chains, some of them drawn at a time, and how many each has."""
     corners = np.cumsum(np.diff(lines.start)[chains])
-    cuts = np.searchsorted(corners, np.arange(BLOCK, corners[-1], BLOCK))
-    found, counts = [], []
+    cuts = np.searchsorted(corners, np.arange(BLOCK, corners.max(initial=0), BLOCK))
+    found, counts = [np.empty((0, 2))], [np.empty(0, np.intp)]
     for some in np.split(chains, np.unique(cuts)):
         if len(some):
             xy, chain = drawn(some)
@@ -136,77 +109,59 @@ def _of_both_sides(lines: Lines) -> tuple[NDArray[np.float64], Index]:
     What two regions share is two chains, one from each side; it is drawn once, from an end that
     is told by the places of its walls, which are the same from both sides.
     """
-    turned, turn, wall = _way_round(lines)
+    turned, turn, wall = way_round(lines)
     _, first, twin = np.unique(wall, return_index=True, return_inverse=True)
+    rings = lines.closed[first]
 
     def drawn(some: Index) -> tuple[NDArray[np.float64], Index]:
+        chains = _walls(lines, some, turned[some])
+        return _thinned(chains, _smoothed(chains))
+
+    def drawn_round(some: Index) -> tuple[NDArray[np.float64], Index]:
         there = _walls(lines, some)
         begin, stop, back = there.start[:-1], there.start[1:], turned[some]
         size = stop - begin
-        origin = np.where(back, stop - 1, begin) + turn[some]
-        way = np.where(back, -1, 1)
-        at = np.repeat(way, size) * np.arange(len(there.middle))
-        at += np.repeat(origin - way * begin, size)
-        if there.closed.any():
-            np.subtract(at, np.repeat(size, size), out=at, where=at >= np.repeat(stop, size))
-        half = Chains(there.middle[at], there.right[at], there.start, there.closed)
-        return _thinned(half, _smoothed(half))
+        at = along(np.where(back, stop - 1, begin) + turn[some], size, back)
+        np.subtract(at, np.repeat(size, size), out=at, where=at >= np.repeat(stop, size))
+        middle, right = there.middle.take(at, 1), there.right.take(at, 1)
+        chains = Chains(middle, right, there.start, there.closed)
+        return _thinned(chains, _smoothed(chains))
 
-    xy, count = _in_blocks(lines, first, drawn)
-    begin = np.cumsum(count) - count
-    many = count[twin]
-    each = np.repeat(np.arange(len(twin)), many)
-    place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-    place = np.where(turned[each], many[each] - 1 - place, place)
-    return _without_ends(xy[begin[twin[each]] + place], each, lines.ring)
+    xy, count = _in_blocks(lines, first[~rings], drawn)
+    xy_round, count_round = _in_blocks(lines, first[rings], drawn_round)
+    xy, count = np.concatenate([xy, xy_round]), np.concatenate([count, count_round])
+    order = np.empty(len(first), np.intp)
+    order[np.concatenate([np.flatnonzero(~rings), np.flatnonzero(rings)])] = np.arange(len(first))
+    begin, many = (np.cumsum(count) - count)[order[twin]], count[order[twin]]
+    return _joined(xy, begin, many, lines.ring, turned)
 
 
-def _without_ends(
-    xy: NDArray[np.float64], chain: Index, ring: Index
-) -> tuple[NDArray[np.float64], Index]:
-    """Return the vertices of lines with their rings; the last of each is the next one's first."""
-    kept = np.diff(chain, append=len(ring)) == 0
-    return xy[kept], ring[chain[kept]]
+def _joined(
+    xy: NDArray[np.float64], first: Index, count: Index, ring: Index,
+    back: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.float64], Index]:  # fmt: skip
+    """Return the vertices of rings and the ring of each: a line's last is the next one's first.
+
+    Args:
+        xy: ``(k, 2)`` vertices of lines.
+        first: ``(c,)`` where in them each chain's line begins.
+        count: ``(c,)`` how many it has.
+        ring: ``(c,)`` the chain's ring.
+        back: ``(c,)`` whether the chain goes along the line from its end.
+    """
+    if back is not None:
+        first = np.where(back, first + count - 1, first)
+    at = along(first, count - 1, back)
+    return xy.take(at, 0), np.repeat(ring, count - 1)
 
 
-def _lines(image: Image, corners: Corners, rings: Rings) -> Lines:
-    """Return the chains of rings; a corner that stays ends one and begins the next."""
-    height, width = image.shape
-    begin, end = rings.start[:-1], rings.start[1:]
-    x, y = corners.x[rings.corner], corners.y[rings.corner]
-    after = np.arange(1, len(x) + 1)
-    after[end - 1] = begin
-    framed = (y == y[after]) & ((y == 0) | (y == height))
-    framed |= (x == x[after]) & ((x == 0) | (x == width))
-    stays = _meeting(corners.around, image.dtype == np.bool_)[rings.corner] | framed
-    stays[after[framed]] = True
-    # Rings are turned so that they begin at their first corner that stays, if there is one.
-    first = np.where(stays, np.arange(len(x)), len(x))
-    first = np.minimum.reduceat(first, begin)
-    open_ = first < end
-    turn = np.where(open_, first - begin, 0)
-    size = end - begin
-    owner = np.repeat(np.arange(len(begin)), size + 1)
-    at = np.arange(len(owner)) - owner + turn[owner]
-    np.subtract(at, size[owner], out=at, where=at >= end[owner])
-    # A corner amid a ring is written twice: the end of one chain, the beginning of the next.
-    head = begin + np.arange(len(begin))
-    inner = stays[at]
-    inner[head] = inner[head + size] = False
-    amid = np.flatnonzero(inner)
-    starts = np.concatenate([head + np.searchsorted(amid, head), amid + np.arange(len(amid)) + 1])
-    starts.sort()
-    at, owner = np.repeat(at, 1 + inner), np.repeat(owner, 1 + inner)
-    return Lines(x[at], y[at], np.append(starts, len(at)), ~open_[owner[starts]],
-                 framed[at[starts]], owner[starts])  # fmt: skip
-
-
-def _walls(lines: Lines, some: Index) -> Chains:
-    """Return some chains wall by wall."""
+def _walls(lines: Lines, some: Index, back: NDArray[np.bool_] | None = None) -> Chains:
+    """Return some chains wall by wall, open ones from their ends where ``back`` says so."""
     count = np.diff(lines.start)[some]
     stop = np.cumsum(count)
     begin, last = stop - count, stop - 1
-    at = np.arange(stop[-1]) + np.repeat(lines.start[some] - begin, count)
+    first = lines.start[some]
+    at = along(first if back is None else np.where(back, first + count - 1, first), count, back)
     x, y = lines.x[at], lines.y[at]
     dx, dy = np.zeros_like(x), np.zeros_like(y)
     np.subtract(x[1:], x[:-1], out=dx[:-1])
@@ -217,30 +172,24 @@ def _walls(lines: Lines, some: Index) -> Chains:
     stays = np.zeros(len(x), bool)
     closed = lines.closed[some]
     stays[begin[~closed]] = stays[last[~closed]] = True
-    step = (np.sign(dx) + 1j * np.sign(dy)).astype(np.complex128)
     # Each corner comes first, if it stays, then the walls up to the next corner.
     total = length + stays
     end = np.cumsum(total)
-    first = (x + 1j * y) + (0.5 - stays - (end - total)) * step
-    middle = np.repeat(first, total) + np.arange(end[-1]) * np.repeat(step, total)
-    right = np.repeat(1j * step, total)
-    corner = (end - total)[stays]
-    middle[corner], right[corner] = (x + 1j * y)[stays], 0
+    begin_of = end - total
+    shift = 0.5 - stays - begin_of
+    owner = np.repeat(np.arange(len(total)), total)
+    at_wall = np.arange(float(len(owner)))
+    middle, right = np.empty((2, 2, len(owner)))
+    corner = begin_of[stays]
+    for axis, (place, way) in enumerate(((x, np.sign(dx)), (y, np.sign(dy)))):
+        steps = way.astype(np.float64)
+        runs = steps.take(owner, out=right[1 - axis])
+        np.multiply(runs, at_wall, out=middle[axis])
+        middle[axis] += (shift * steps + place).take(owner)
+        middle[axis][corner] = place[stays]
+        right[1 - axis][corner] = 0
+    np.negative(right[0], out=right[0])
     return Chains(middle, right, np.append(0, end[last]), closed)
-
-
-def _meeting(around: NDArray[Any], is_mask: bool) -> NDArray[np.bool_]:
-    """Return ``(n,)`` whether three regions meet at a corner, or two of them twice.
-
-    Of two regions that touch crosswise one may be the background, which has no outline.
-    """
-    if is_mask:
-        return np.zeros(len(around), bool)
-    a, b, c, d = around.T
-    changes = (a != b).astype(np.int8) + (b != c) + (c != d) + (d != a)
-    crosswise = (a == c) & (b == d)
-    met: NDArray[np.bool_] = (changes > 2) & ~(crosswise & ((a == 0) | (b == 0)))
-    return met
 
 
 def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -253,12 +202,13 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
     surest = np.abs(values).max(initial=0)
 
     def at(place: Places) -> NDArray[np.float64]:
-        pixel = np.floor(place.imag).astype(np.intp) * width + np.floor(place.real).astype(np.intp)
+        x, y = np.floor(place).astype(np.intp)
+        pixel = y * width + x
         found: NDArray[np.float64] = values.take(pixel, mode="clip").astype(np.float64)
         return found
 
     inside, outside = at(chains.middle + chains.right / 2), at(chains.middle - chains.right / 2)
-    told = (inside > 0) & (outside < 0) & (chains.right != 0)
+    told = (inside > 0) & (outside < 0) & chains.right.any(axis=0)
     told &= (inside != -outside) | (inside < surest)
     shift = np.full(len(told), np.nan)
     shift[told] = 0.5 - inside[told] / (inside[told] - outside[told])
@@ -267,76 +217,79 @@ def _told(chains: Chains, logits: NDArray[np.floating[Any]]) -> NDArray[np.float
 
 
 def _smoothed(chains: Chains, shift: NDArray[np.float64] | None = None) -> Places:
-    """Return ``(m,)`` the vertices where their neighbours want them: on a cubic through four.
+    """Return the vertices where their neighbours want them: on a cubic through four.
 
     Near a corner that stays, on the line through the two that are as far away as it is. One
     whose shift is known, not NaN, is not asked.
     """
-    number, size = chains.number, np.diff(chains.start)
-    slot = np.arange(len(number)) + ROOM * (2 * number + 1)
-    count = len(number) + 2 * ROOM * len(size)
-    rim, source = _repeated(chains, size)
-    near, near_reach = _near_ends(chains, size)
-    near_slot = slot[near]
+    size = np.diff(chains.start)
+    room = ROOM * chains.closed
+    start = chains.start[:-1] + 2 * np.cumsum(room) - room
+    count = int(chains.start[-1] + 2 * room.sum())
+    slot = along(start, size) if chains.closed.any() else slice(None)
+    rim, source = _repeated(chains.closed, start, size)
 
     def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values with room between the chains, closed ones going round in it."""
-        wide = np.zeros(count)
-        wide[slot] = values
-        wide[rim] = wide[source]
+        """Return values with closed chains going round in the room before and after them."""
+        if not len(rim):
+            return values
+        wide = np.empty((*values.shape[:-1], count))
+        wide[..., slot] = values
+        wide[..., rim] = wide[..., source]
         return wide
 
     moved, pull = np.zeros(count), np.full(count, RATE)
     if shift is not None:
         unknown = np.isnan(shift)
         moved, pull = spread(np.where(unknown, 0.0, shift)), spread(unknown * RATE)
-    axes = [
-        (spread(chains.middle.real), spread(chains.right.real)),
-        (spread(chains.middle.imag), spread(chains.right.imag)),
-    ]
+    middle, right = spread(chains.middle), spread(chains.right)
+    near, near_reach = _near_ends(chains.closed, start, size)
+    near, near_reach = np.concatenate([near, near + count]), np.tile(near_reach, 2)
+    # Memory is asked for once: to be given it takes longer than to reckon in it.
+    here, ways, ends = np.zeros((3, 2, count))
+    flat, wanted = here.ravel(), ways.ravel()
     for step in REACHES:
         moved[rim] = moved[source]
-        k, core = 2 * step, slice(2 * step, count - 2 * step)
+        np.multiply(right, moved, out=here)
+        here += middle
+        k = 2 * step
+        within = max(0, count - 2 * k)
+        # Those next to the ends of the array are near an end, or room.
+        way, end = ways[:, k : k + within], ends[:, :within]
+        before, after = k - step, k + step
+        # The same sums from either side of a border, to the last bit.
+        np.add(here[:, before : before + within], here[:, after : after + within], out=way)
+        way *= 4
+        way -= np.add(here[:, :within], here[:, 2 * k :], out=end)
+        way *= 1 / 6
+        way -= here[:, k : k + within]
         few = near_reach < k
-        at, apart = near_slot[few], np.minimum(near_reach[few], step)
-        goes = np.zeros(count - 2 * k)
-        for middle, right in axes:
-            here = right * moved
-            here += middle
-            # The same sums from either side of a border, to the last bit.
-            way = here[k - step : count - k - step] + here[k + step : count - k + step]
-            way *= 4
-            way -= here[: count - 2 * k] + here[2 * k :]
-            way *= 1 / 6
-            way -= here[core]
-            way[at - k] = (here[at - apart] + here[at + apart]) / 2 - here[at]
-            way *= right[core]
-            goes += way
-        goes *= pull[core]
-        moved[core] += goes
+        at, apart = near[few], np.minimum(near_reach[few], step)
+        wanted[at] = (flat[at - apart] + flat[at + apart]) / 2 - flat[at]
+        ways *= right
+        goes = np.add(ways[0], ways[1], out=ends[0])
+        goes *= pull
+        moved += goes
         np.clip(moved, -LIMIT, LIMIT, out=moved)
-    kept = moved[slot]
-    places: Places = chains.right * kept
-    places += chains.middle
-    return places
+    np.multiply(right, moved, out=here)
+    here += middle
+    return here[:, slot]
 
 
-def _near_ends(chains: Chains, size: Index) -> tuple[Index, Index]:
+def _near_ends(closed: NDArray[np.bool_], start: Index, size: Index) -> tuple[Index, Index]:
     """Return the vertices near the ends of open chains, and how far from the nearer one."""
-    start, many = chains.start[:-1][~chains.closed, None], size[~chains.closed, None]
-    inside = np.arange(1, ROOM)
-    first = inside <= (many - 1) // 2  # of a short chain each belongs to one end
-    last = inside <= (many - 2) // 2
-    near = np.concatenate([(start + inside)[first], (start + many - 1 - inside)[last]])
-    reach = np.broadcast_to(inside, first.shape)
-    return near, np.concatenate([reach[first], reach[last]])
+    start, size = start[~closed], size[~closed]
+    near, reach = [], []
+    for away in range(1, ROOM):  # of a short chain each belongs to one end
+        first, last = size > 2 * away, size > 2 * away + 1
+        near += [start[first] + away, (start + size)[last] - 1 - away]
+        reach.append(np.full(len(near[-2]) + len(near[-1]), away))
+    return np.concatenate(near), np.concatenate(reach)
 
 
-def _repeated(chains: Chains, size: Index) -> tuple[Index, Index]:
+def _repeated(closed: NDArray[np.bool_], start: Index, size: Index) -> tuple[Index, Index]:
     """Return the places before and after closed chains, and the places that they repeat."""
-    closed = np.flatnonzero(chains.closed)
-    begin = (chains.start[closed] + ROOM * (2 * closed + 1))[:, None]
-    many = size[closed][:, None]
+    begin, many = start[closed, None], size[closed, None]
     back = np.arange(-ROOM, 0)[None]
     on = np.arange(ROOM)[None]
     rim = np.concatenate([begin + back, begin + many + on], axis=1)
@@ -356,73 +309,8 @@ def _thinned(chains: Chains, places: Places) -> tuple[NDArray[np.float64], Index
         at = np.arange(len(chain)) - np.repeat(np.cumsum(chains.closed) - chains.closed, full)
         again = np.cumsum(full)[chains.closed] - 1
         at[again] = chains.start[:-1][chains.closed]  # closed ones end where they begin
-        places = places[at]
-    line = places.view(np.float64).reshape(-1, 2)
-    thin = shapely.simplify(
-        shapely.linestrings(line, indices=chain), SLACK, preserve_topology=False
-    )
+        places = places.take(at, 1)
+    lines = shapely.linestrings(*places, indices=chain)
+    thin = shapely.simplify(lines, SLACK, preserve_topology=False)
     xy, chain = shapely.get_coordinates(thin, return_index=True)
     return xy, chain
-
-
-def _way_round(lines: Lines) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
-    """Return for each chain whether it is turned, at which vertex it begins, and a wall of it.
-
-    The wall is a number that the chain shares with nothing but itself seen from the other side.
-    """
-    first, last = lines.start[:-1], lines.start[1:] - 1
-    key = _key(lines.x, lines.y)
-    ends = key[last] < key[first]
-    second = key[first] + _half(lines, first)
-    second_last = key[last] - _half(lines, last - 1)
-    same = key[first] == key[last]  # both ends at one corner
-    turned = np.where(same, second_last < second, ends)
-    wall = np.where(turned, second_last, second)
-    wall[lines.framed] = -1.0 - np.flatnonzero(lines.framed)
-    turn = np.zeros(len(first), np.intp)
-    if lines.closed.any():
-        rings = np.flatnonzero(lines.closed)
-        turned[rings], turn[rings], wall[rings] = _way_round_rings(lines, key, rings)
-    return turned, turn, wall
-
-
-def _way_round_rings(
-    lines: Lines, key: NDArray[np.float64], rings: Index
-) -> tuple[NDArray[np.bool_], Index, NDArray[np.float64]]:
-    """Return what ``_way_round`` does of closed chains, which begin at their least wall."""
-    count = np.diff(lines.start)[rings] - 1
-    stop = np.cumsum(count)
-    begin = stop - count
-    at = np.arange(stop[-1]) + np.repeat(lines.start[rings] - begin, count)
-    half = _half(lines, at)
-    length = np.abs(lines.x[at + 1] - lines.x[at] + lines.y[at + 1] - lines.y[at])
-    head, tail = key[at] + half, key[at + 1] - half  # first and last wall up to the next corner
-    low = np.minimum(head, tail)
-    least = np.minimum.reduceat(low, begin)
-    found = np.where(low == np.repeat(least, count), np.arange(len(low)), len(low))
-    edge = np.minimum.reduceat(found, begin)
-    after, before = (
-        np.where(edge + 1 < stop, edge + 1, begin),
-        np.where(edge > begin, edge, stop) - 1,
-    )
-    ahead = head[edge] <= tail[edge]
-    several = length[edge] > 1
-    following = np.where(ahead & several, head[edge] + 2 * half[edge], head[after])
-    leading = np.where(ahead, tail[before], tail[edge] - 2 * half[edge])
-    done = np.cumsum(length)
-    place = (done - length)[edge] - (done - length)[begin] + np.where(ahead, 0, length[edge] - 1)
-    size = done[stop - 1] - (done - length)[begin]
-    turned = leading < following
-    # One that is turned begins at its least wall all the same.
-    return turned, (place + turned) % size, least
-
-
-def _key(x: Index, y: Index) -> NDArray[np.float64]:
-    """Return places as numbers, in which halves up to 2**29 are exact."""
-    return np.asarray(x * float(1 << 30) + y, np.float64)
-
-
-def _half(lines: Lines, at: Index) -> NDArray[np.float64]:
-    """Return half a pixel on the way from corners to the next, as ``_key`` tells places."""
-    dx, dy = lines.x[at + 1] - lines.x[at], lines.y[at + 1] - lines.y[at]
-    return _key(np.sign(dx), np.sign(dy)) / 2

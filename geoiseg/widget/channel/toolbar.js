@@ -350,7 +350,11 @@ class Ui {
   }
 
   settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, detail, accept_waits, training }) {
-    const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
+    const picker = h("select", { ariaLabel: "Model", onchange: () => {
+      const name = picker.value;
+      picker.value = model; // the one in use, until the other is: it may be stopped
+      this.send({ kind: "choose", what: "model", name });
+    } }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
     const slider = h("input", { type: "range", min: 0, max: 10, step: 0.5, value: simplify, ariaLabel: "Simplify" });

@@ -21,7 +21,7 @@ from geoiseg.cli.options import (
 from geoiseg.errors import PromptError
 from geoiseg.plain_json import json_text
 from geoiseg.raster import open_raster
-from geoiseg.tiled import MODES, MapOptions, MapReport, ledger_path, segment_raster
+from geoiseg.tiled import MODES, MapOptions, MapReport, hold_memory, ledger_path, segment_raster
 from geoiseg.words import WordsOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -185,6 +185,7 @@ def map_raster(  # noqa: PLR0913 - click hands options over one by one
         columns=columns,
     )  # fmt: skip
     again = command_again()
+    hold_memory()
     try:
         report = segment_raster(
             open_raster(raster, bands), out, model=model, prompts=prompts, scheduler=scheduler,

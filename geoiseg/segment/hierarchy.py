@@ -33,6 +33,8 @@ LARGE = 10.0
 """Binary logarithm of the cells from which on a region gains nothing by being larger."""
 SHARE = 0.85
 """Exponent of a region's area in what a cut is worth."""
+TREE = 2
+"""Version of the order in which equally weak borders go: a map is made by one of them."""
 
 
 @dataclass(frozen=True, slots=True)

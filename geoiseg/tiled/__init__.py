@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geoiseg.tiled.prompt_file import PromptedObject, read_prompts
     from geoiseg.tiled.report import MapReport
     from geoiseg.tiled.run import segment_raster
+    from geoiseg.tiled.worker import hold_memory
     from geoiseg.words import WordsOptions
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RefineOptions",
     "WordsOptions",
     "embed_raster",
+    "hold_memory",
     "ledger_path",
     "read_area",
     "read_prompts",
@@ -50,5 +52,6 @@ __getattr__, __dir__ = lazy(
         "prompt_file": ["PromptedObject", "read_prompts"],
         "report": ["MapReport"],
         "run": ["segment_raster"],
+        "worker": ["hold_memory"],
     },
 )

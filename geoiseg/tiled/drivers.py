@@ -26,6 +26,7 @@ from typing import Any, Protocol, Self
 
 from geoiseg.errors import PromptError, WorkerError, require
 from geoiseg.models import ModelInfo, ModelOptions
+from geoiseg.raster import Window
 from geoiseg.tiled.cluster import (
     GPU,
     WorkerPlan,
@@ -34,8 +35,8 @@ from geoiseg.tiled.cluster import (
     plan_workers,
     visible_cards,
 )
-from geoiseg.tiled.pilot import Choice
-from geoiseg.tiled.worker import Job, Result, Task, describe, pilot, run_task
+from geoiseg.tiled.pilot import Look, Place
+from geoiseg.tiled.worker import Job, Result, Task, describe, look_at_place, run_task
 
 AHEAD = 2
 """Tasks in flight for each worker: one that runs and one that waits for it."""
@@ -230,14 +231,30 @@ class Dask:
         info: ModelInfo = self._asked(describe, running.device, job_model, running)
         return info
 
-    def pilot(self, job: Job, numbers: Sequence[int]) -> Choice:
-        """Return at which reductions a worker's model would look at all windows.
+    def looks(self, job: Job) -> Look:
+        """Return what looks at places of a run, all workers at a time.
 
-        Raises:
-            GeoisegError: The pixels can not be read, or the model failed.
+        A place at which a worker dies is as good as none: its window says so later.
         """
-        choice: Choice = self._asked(pilot, job.running.device, job, numbers)
-        return choice
+        distributed: Any = require("distributed", "dask")
+
+        def look(windows: Sequence[Window]) -> list[Place | None]:
+            client = self._client()
+            cards = {GPU: 1} if self._cards(job.running.device, client) else None
+            asked = [client.submit(look_at_place, job, window, pure=False, resources=cards)
+                     for window in windows]  # fmt: skip
+            try:
+                distributed.wait(asked)
+                errors = [one.exception() for one in asked]
+            except (distributed.client.CancelledError, OSError) as gone:
+                raise WorkerError("the Dask scheduler is gone; nothing was done yet") from gone
+            for error in errors:
+                if error is not None and not isinstance(error, distributed.KilledWorker):
+                    raise error
+            return [None if error else one.result()
+                    for one, error in zip(asked, errors, strict=True)]  # fmt: skip
+
+        return look
 
     def _asked(self, question: Callable[..., Any], device: str, *given: Any) -> Any:
         """Return what a worker with the device of the run answers."""

@@ -6,9 +6,9 @@ is worth: small objects need the one, large objects the other, and each costs ti
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,10 @@ class Place:
         return _large(whole, self.least)
 
 
+Look = Callable[[Sequence[Window]], Sequence[Place | None]]
+"""Says what is found at places; None where there is nothing to see or one can not be read."""
+
+
 def expected(places: Sequence[Place], scales: Sequence[int]) -> float:
     """Return how many objects are likely right: the sum of the scores."""
     return sum(float(place.cut(scales).scores.sum()) for place in places)
@@ -104,35 +108,42 @@ def chosen(places: Sequence[Place], scales: Sequence[int]) -> Choice:
     return Choice(tuple(kept), "; ".join(told))
 
 
-def choose(
-    job: WindowJob, model: Model, numbers: Sequence[int], cache: EmbeddingCache | None = None
-) -> Choice:
+def choose(job: WindowJob, numbers: Sequence[int], look: Look) -> Choice:
     """Return at which reductions to look at all windows of a run.
 
     The same whatever the tiles, the workers and their number.
 
     Args:
         job: The run, by dense heads.
-        model: Of the run.
         numbers: Of the windows that are wanted.
-        cache: Where what was encoded before is looked for.
+        look: Looks at places, here or elsewhere.
     """
     scales = job.automatic.scales
     many = places_for(sum(_size(job.plan.core(number)) for number in numbers))
     if not many or len(scales) < 2:
         return Choice(scales, "a raster too small to choose by a few places of it")
     places: list[Place] = []
-    for window in _windows(job, numbers, many):
-        # What can not be looked at fails with its own window, which is tried again and told of.
-        with contextlib.suppress(GeoisegError):
-            place = looked_at(job, model, window, cache)
-            if place is not None:
-                places.append(place)
-        if len(places) == many:
-            break
+    left = _windows(job, numbers, many)
+    while len(places) < many and (some := list(islice(left, many - len(places)))):
+        places += [place for place in look(some) if place is not None]
     if len(places) < FEWEST or not expected(places, scales):
         return Choice(scales, "too little was found at a few places to choose by")
     return chosen(places, scales)
+
+
+def looks_by(job: WindowJob, model: Model, cache: EmbeddingCache | None = None) -> Look:
+    """Return what looks at places here, one after the other.
+
+    Args:
+        job: The run, by dense heads.
+        model: Of the run.
+        cache: Where what was encoded before is looked for.
+    """
+
+    def look(windows: Sequence[Window]) -> list[Place | None]:
+        return [looked_at(job, model, window, cache) for window in windows]
+
+    return look
 
 
 def places_for(pixels: int) -> int:
@@ -144,10 +155,24 @@ def places_for(pixels: int) -> int:
 def looked_at(
     job: WindowJob, model: Model, window: Window, cache: EmbeddingCache | None
 ) -> Place | None:
-    """Return what is found at a place at each reduction; None where there is nothing to see."""
-    if not isinstance(job.automatic, DenseOptions):
+    """Return what is found at a place at each reduction; None where there is nothing to see.
+
+    What can not be looked at fails with its own window, which is tried again and told of.
+    """
+    try:
+        return _looked_at(job, model, window, cache)
+    except GeoisegError:
+        return None
+
+
+def _looked_at(
+    job: WindowJob, model: Model, window: Window, cache: EmbeddingCache | None
+) -> Place | None:
+    """Do what :func:`looked_at` does, and raise what goes wrong."""
+    finding = job.automatic
+    if not isinstance(finding, DenseOptions):
         raise TypeError("a lattice of points has its own reductions")
-    sparing = replace(job, automatic=replace(job.automatic, best=False), keep_embeddings=False)
+    sparing = replace(job, automatic=replace(finding, best=False), keep_embeddings=False)
     views = Views(sparing, window, Segmenter(job.raster, model, cache or EmbeddingCache(0)))
     if views.allowed().mean() < 0.5:
         return None

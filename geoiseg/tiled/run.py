@@ -20,14 +20,14 @@ from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
 from geoiseg.tiled.ledger import CHOICE, READING, Ledger, check_free, ledger_path, said_before
 from geoiseg.tiled.options import DenseOptions, MapOptions
 from geoiseg.tiled.output import Tally, report, write
-from geoiseg.tiled.pilot import Choice, choose
+from geoiseg.tiled.pilot import Choice, choose, looks_by
 from geoiseg.tiled.prepare import Run, check_sendable, parameters, prepared, reads_by
 from geoiseg.tiled.progress import Told, progress_of
 from geoiseg.tiled.prompted import GroupResult
 from geoiseg.tiled.report import MapReport
 from geoiseg.tiled.tasks import Backlog
 from geoiseg.tiled.window import WindowJob, WindowResult
-from geoiseg.tiled.worker import Result, StandIn, forget, peak_memory
+from geoiseg.tiled.worker import Result, forget, peak_memory
 
 CELL = 32
 """Side in pixels of what a model is shown to find out whether it can read."""
@@ -137,10 +137,11 @@ def _decided(run: Run, driver: Driver, *, resume: bool) -> Run:
         choice = Choice(tuple(before[0]), before[1])
     elif resume and said_before(path, "format") is not None:
         choice = Choice(work.automatic.scales, "")  # of another run, which the ledger refuses
-    elif isinstance(run.model, StandIn) and isinstance(driver, Dask):
-        choice = driver.pilot(run.job, run.numbers)
     else:
-        choice = choose(work, run.model, run.numbers)
+        look = looks_by(work, run.model)
+        if isinstance(driver, Dask):
+            look = driver.looks(run.job)
+        choice = choose(work, run.numbers, look)
     finding = replace(work.automatic, scales=choice.scales)
     job = replace(run.job, key=uuid.uuid4().hex, work=replace(work, automatic=finding))
     return replace(run, job=job, choice=choice)

@@ -15,7 +15,7 @@ from geoiseg.tiled.reading import STRIDE
 
 ROOM = 24
 """Pixels around an object that its piece should show."""
-LEAST, MOST, STEP = 192, 256, 64
+LEAST, MOST, STEP = 128, 256, 32
 """Sides of a piece, at least and at most, and what they are multiples of: the decoder's work
 grows with the area, and training showed it about as much."""
 OPEN_SHARE = 0.02

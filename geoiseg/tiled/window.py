@@ -188,7 +188,12 @@ class Views:
 
     def allowed(self) -> BoolArray:
         """Return ``(y, x)`` where objects may be; little work where there is no data."""
-        _, valid = self._timed(lambda: self._job.raster.read(self.window, self._job.level))
+        if self._job.words is None and isinstance(self._job.automatic, DenseOptions):
+            view = self.seen(1)  # which is wanted in any case
+            left, top = (-round(side) for side in view.place.corner)
+            valid = view.valid[top : top + self.window.height, left : left + self.window.width]
+        else:
+            _, valid = self._timed(lambda: self._job.raster.read(self.window, self._job.level))
         return valid & _within(self._job.aoi, self.window) if valid.any() else valid
 
     def seen(self, factor: int) -> View:

@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +19,9 @@ from geoiseg.errors import GeoisegError, ModelError
 from geoiseg.models import Embedding, Masks, Model, ModelInfo, ModelOptions, get_model
 from geoiseg.models.tiny.graphs import THREADS_VARIABLE, threads_wanted
 from geoiseg.prompting import PixelPrompts
-from geoiseg.raster import BoolArray
+from geoiseg.raster import BoolArray, Window
 from geoiseg.segment import EmbeddingCache, default_store
-from geoiseg.tiled.pilot import Choice, choose
+from geoiseg.tiled.pilot import Place, looked_at
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
 from geoiseg.tiled.window import WindowJob, WindowResult, segment_window
 
@@ -106,17 +105,17 @@ def _prepared(job: Job) -> tuple[WindowJob | GroupJob, Model, EmbeddingCache]:
         return _kept[job.key]
 
 
-def pilot(job: Job, numbers: Sequence[int]) -> Choice:
-    """Return at which reductions to look at all windows of a run, by the model that is here.
+def look_at_place(job: Job, window: Window) -> Place | None:
+    """Return what is found at a place, by which the reductions of a run are chosen.
 
     Args:
         job: The run, all objects by dense heads.
-        numbers: Of the windows that are wanted.
+        window: Of the place.
     """
     work, model, cache = _prepared(job)
     if not isinstance(work, WindowJob):
         raise TypeError("prompted objects have their own reductions")
-    return choose(work, model, numbers, cache)
+    return looked_at(work, model, window, cache)
 
 
 def describe(model: str, running: ModelOptions) -> ModelInfo:

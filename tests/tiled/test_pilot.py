@@ -16,7 +16,8 @@ import geoiseg
 from geoiseg.cli.main import cli
 from geoiseg.errors import CancelledError, LedgerError, ModelError, PromptError
 from geoiseg.tiled import MapOptions, ledger_path, pilot, worker
-from geoiseg.tiled.drivers import Serial
+from geoiseg.tiled.cluster import plan_workers
+from geoiseg.tiled.drivers import Dask, Serial
 from geoiseg.tiled.pilot import Place, chosen, places_for
 from geoiseg.tiled.prepare import prepared
 from geoiseg.tiled.run import _decided
@@ -104,6 +105,21 @@ def test_all_of_a_run_keeps_to_one_choice(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("small_places")
+def test_dask_workers_look_at_the_places_and_choose_the_same(tmp_path):
+    pytest.importorskip("distributed")
+    raster = cut_off(fields(tmp_path / "fields.tif", 48), 2)
+    here, log = DenseFlood(), tmp_path / "log"
+    options = MapOptions(tile=256, **FEW)
+    run = prepared(raster, tmp_path / "out.gpkg", DenseFlood(log=log), None, options, (Serial(), 0))
+    alone = pilot.choose(run.job.work, run.numbers, pilot.looks_by(run.job.work, here))
+    with Dask(None, 1, plan_workers("cpu", 1, ())) as driver:
+        told = pilot.choose(run.job.work, run.numbers, driver.looks(run.job))
+    assert told == alone
+    assert "by 4 places" in told.why
+    assert log.stat().st_size > 0  # its own model saw them
+
+
+@pytest.mark.usefixtures("small_places")
 def test_a_damaged_place_costs_its_windows_and_no_more(tmp_path):
     raster = cut_off(fields(tmp_path / "fields.tif", 48), 2)
     options = MapOptions(tile=256, **FEW)
@@ -137,7 +153,10 @@ def test_a_worker_that_was_asked_about_places_maps_with_what_was_chosen(tmp_path
     log = tmp_path / "log"
     run = prepared(fields(tmp_path / "fields.tif", 48), tmp_path / "out.gpkg", DenseFlood(log=log),
                    None, MapOptions(**FEW), (Serial(), 0))  # fmt: skip
-    assert worker.pilot(run.job, run.numbers).scales == (2,)
+    choice = pilot.choose(run.job.work, run.numbers,
+                          lambda places: [worker.look_at_place(run.job, one) for one in places]
+                          )  # fmt: skip
+    assert choice.scales == (2,)
     decided = _decided(run, Serial(), resume=False)
     before = log.stat().st_size
     worker.run_task(decided.job, worker.Task((0,)))

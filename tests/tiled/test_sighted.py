@@ -33,7 +33,7 @@ def test_a_small_object_is_looked_at_closely_and_a_large_one_from_far(sights):
     seen, piece = small[0]
     assert seen is sights[2]
     assert piece.row % 32 == piece.col % 32 == 0
-    assert piece.height == piece.width == 192
+    assert piece.shape == (160, 192)
     assert piece.col + 992 <= 1500 - 24 < 1500 + 120 + 24 <= piece.stop[1] + 992
     far = list(pieces_for(Window(300, 300, 600, 700), sights))
     assert [one.place.zoom[0] for one, _ in far] == [4]

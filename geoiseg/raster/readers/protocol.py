@@ -150,7 +150,8 @@ class Raster(Banded):
     def chip(self, window: Window, level: int = 0) -> Chip:
         """Return a window as stretched 8-bit RGB with its grid."""
         data, valid = self.read(window, level)
-        rgb = self.stretch.apply(data, valid)
+        empty = not valid.any()
+        rgb = np.zeros((*valid.shape, 3), np.uint8) if empty else self.stretch.apply(data, valid)
         return Chip(rgb, valid, self.grid.level(level).window(window))
 
     @property

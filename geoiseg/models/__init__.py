@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ModelInfo,
         PartingModel,
         ReadingModel,
+        SteadyModel,
         WideningModel,
     )
     from geoiseg.models.registry import (
@@ -52,6 +53,7 @@ __all__ = [
     "ModelOptions",
     "PartingModel",
     "ReadingModel",
+    "SteadyModel",
     "WideningModel",
     "get_model",
     "load_model",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy(
             "ModelInfo",
             "PartingModel",
             "ReadingModel",
+            "SteadyModel",
             "WideningModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +17,10 @@ def has_half(device: str) -> bool:
     Args:
         device: ``cpu`` or ``cuda``.
     """
-    told = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions
-    return device != "cpu" or bool(told.get("avx512_bf16") or told.get("amx_bf16"))
+    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    told: Mapping[str, object] = torch.cpu.get_capabilities()
+    return any(told.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 @dataclass(frozen=True, slots=True)

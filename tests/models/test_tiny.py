@@ -526,9 +526,13 @@ def test_a_later_prompt_that_was_passed_over_moves_the_outline_near_it_alone():
     assert (found[44:47, 66:70] > 0).all()  # a place around it, not a lone pixel
     assert found[27, 45] < 0
     assert found[30, 45] < logits[30, 45] - 0.4
-    far = np.hypot(*(np.indices((90, 90)) - np.array([64, 45])[:, None, None])) < 8
-    np.testing.assert_array_equal(found[far], logits[far])
+    np.testing.assert_array_equal(found[60:, 30:44], logits[60:, 30:44])
     assert (found[~valid] < 0).all()
+    # What lies nearer to a prompt of the other sign stays its own.
+    beside = clicks((45, 45, True), (68, 45, True), (76, 45, False))
+    found = obedient(logits, draw_seeds(beside, valid), valid)
+    assert (found[44:47, 66:70] > 0).all()
+    assert (found[40:50, 74:] < 0).all()
 
 
 def test_a_correction_keeps_what_it_is_not_about():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -230,10 +231,18 @@ def test_another_model_and_taking_up_are_told_and_stopped_without_loss(lake: Pat
     assert same(session.outcome, sharp)
 
 
+class Lingering(FloodModel):
+    """Leaves time to stop it, on chips that are kept, too."""
+
+    def decode(self, *given):
+        time.sleep(0.08)
+        return super().decode(*given)
+
+
 def test_esc_on_the_map_stops_another_model_and_taking_up(lake: Path) -> None:
     session = on_lake(lake)
     assert session.sharpen()
-    sharp, other = session.outcome, Slow()
+    sharp, other = session.outcome, Lingering()
     with contextlib.closing(SegmentMap(session=session, project=False)) as m:
 
         def stopped() -> None:

@@ -83,7 +83,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the command train on few crops, and learn nothing from them."""
 
     def briefly(sources, folder, options, tell):
-        assert options.encoder
         learn = dataclasses.replace(options.learn, rate=0.0, encoder_rate=0.0)
         brief = dataclasses.replace(options, crops=8, ordinary=1, learn=learn)
         return make_own(sources, folder, brief, tell)
@@ -295,6 +294,21 @@ def test_too_little_is_refused_and_says_how_much_more(capsys, tmp_path: Path) ->
     code, _, err = run(capsys, "train", tmp_path / "few.gpkg", "--out", f"{tmp_path}/m")
     assert code == 1
     assert "is there already" in err
+
+
+def test_the_encoder_learns_where_that_is_asked_for(capsys, monkeypatch, tmp_path: Path) -> None:
+    project(tmp_path / "rings.gpkg", 8)
+    asked = []
+
+    def noted(sources, folder, options, tell):
+        asked.append(options.encoder)
+        raise ModelError("that was all")
+
+    monkeypatch.setattr(make, "make_own", noted)
+    arguments = ["train", tmp_path / "rings.gpkg", "--out", f"{tmp_path}/m"]
+    for more in ((), ("--encoder",)):
+        assert run(capsys, *arguments, *more)[0] == 1
+    assert asked == [False, True]
 
 
 def test_what_was_learnt_for_nothing_is_not_written(capsys, quick, tmp_path: Path) -> None:

@@ -122,9 +122,6 @@ class TinyModel:
         too, and from four times as far if it means something large; all readings of the views
         are weighed, and those that differ follow the likeliest.
 
-        A correction changes what it is about; what else would change is the mean of the last mask
-        and of the new one.
-
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
 
@@ -145,11 +142,29 @@ class TinyModel:
             previous = None  # an empty mask tells less than none
         if previous is None and self._is_open(prompts):
             return self._meant(OneClick(self, embedding, prompts))
-        masks = self._decided(embedding, prompts, previous)
-        if previous is not None:
-            seeds = draw_seeds(prompts, valid)
-            masks.logits[0] = steadied(masks.logits[0], previous, seeds, valid)
-        return masks
+        return self._decided(embedding, prompts, previous)
+
+    def corrected(
+        self,
+        logits: NDArray[np.float32],
+        before: NDArray[np.float32],
+        prompts: PixelPrompts,
+        valid: BoolArray,
+    ) -> NDArray[np.float32]:
+        """Return ``(y, x)`` logits of a correction: what it is not about is nearly as it was.
+
+        Args:
+            logits: ``(y, x)`` of the answer to all prompts.
+            before: ``(y, x)`` of the last mask, the answer to the prompts before.
+            prompts: All prompts so far.
+            valid: ``(y, x)`` True where there is data.
+
+        Raises:
+            PromptError: No prompt at all, or one outside the chip.
+        """
+        if not self._graphs.has_others:  # the first generation stays as it was
+            return logits
+        return steadied(logits, before, draw_seeds(prompts, valid), valid)
 
     def decode_inside(
         self,

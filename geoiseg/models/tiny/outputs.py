@@ -28,7 +28,7 @@ ALIKE = 0.8
 GIVE_WAY = 2.5
 """Most by which all logits are moved for the sake of a prompt that was not followed."""
 SEVERAL = 3
-"""Prompted pixels from which on a prompt that was not followed moves what lies near it alone."""
+"""Prompts from which on one that was not followed moves what lies near it alone."""
 CLEARLY = 0.25
 """By what share of its logit such a prompt is followed further than it must be: a place of some
 pixels answers it, where the network was sure of the contrary, and not a lone one."""
@@ -52,10 +52,16 @@ def obedient(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
         seeds: The prompts, drawn.
         valid: ``(y, x)`` True where there is data.
     """
-    if np.count_nonzero(seeds.positive | seeds.negative) < SEVERAL:
-        moved = logits + _give_way(logits[seeds.positive], logits[seeds.negative])
-    else:
-        moved = _moved_near(logits, seeds)
+    import cv2
+
+    moved, over = logits, passed_over(logits, seeds)
+    if over.any():
+        said = (seeds.positive | seeds.negative).view(np.uint8)
+        count, _ = cv2.connectedComponents(said, connectivity=8)
+        if count <= SEVERAL:  # with what lies between the prompts
+            moved = logits + _give_way(logits[seeds.positive], logits[seeds.negative])
+        else:
+            moved = _moved_near(logits, seeds, over)
     return held(np.clip(moved, -LIMIT, LIMIT), seeds, valid)
 
 
@@ -81,27 +87,35 @@ def passed_over(logits: FloatArray, seeds: Seeds) -> BoolArray:
     return wrong
 
 
-def _moved_near(logits: FloatArray, seeds: Seeds) -> FloatArray:
-    """Return the logits moved near each prompt that was passed over, so that it is followed."""
+def _moved_near(logits: FloatArray, seeds: Seeds, over: BoolArray) -> FloatArray:
+    """Return the logits moved near each prompt that was passed over, so that it is followed.
+
+    What lies nearer to a prompt of the other sign stays.
+    """
     from scipy.ndimage import distance_transform_edt
 
-    over = passed_over(logits, seeds)
-    if not over.any():
-        return logits
     reach = int(3 * NEAR)
     rows, columns = np.flatnonzero(over.any(1)), np.flatnonzero(over.any(0))
+    around = 2 * reach  # with all prompts that may lie nearer to what is reached
     window = np.s_[
-        max(rows[0] - reach, 0) : rows[-1] + reach + 1,
-        max(columns[0] - reach, 0) : columns[-1] + reach + 1,
+        max(rows[0] - around, 0) : rows[-1] + around + 1,
+        max(columns[0] - around, 0) : columns[-1] + around + 1,
     ]
-    part = logits[window]
-    away, (y, x) = distance_transform_edt(~over[window], return_indices=True)
-    theirs = part[y, x]
-    wanted = np.where(theirs > 0, -FAINT, FAINT) - (1 + CLEARLY) * theirs
-    share = np.where(away <= reach, np.exp(-0.5 * (away / NEAR) ** 2), 0)
-    moved = logits.copy()
-    moved[window] = part + (wanted * share).astype(np.float32)
-    return moved
+    part, positive, negative = logits[window], seeds.positive[window], seeds.negative[window]
+    moved = part.astype(np.float64)
+    for own, others, faint in ((positive, negative, FAINT), (negative, positive, -FAINT)):
+        wrong = over[window] & own
+        if not wrong.any():
+            continue
+        away, (y, x) = distance_transform_edt(~wrong, return_indices=True)
+        near = away <= reach
+        if others.any():
+            near &= away < distance_transform_edt(~others)
+        wanted = faint - (1 + CLEARLY) * part[y, x]
+        moved += np.where(near, wanted * np.exp(-0.5 * (away / NEAR) ** 2), 0)
+    result = logits.copy()
+    result[window] = moved
+    return result
 
 
 def _give_way(positive: FloatArray, negative: FloatArray) -> np.float32:

@@ -130,7 +130,9 @@ class Hand {
     const draw = () => this.later();
     map.on("move zoom viewreset resize", draw);
     signal.addEventListener("abort", () => map.off("move zoom viewreset resize", draw));
-    new MutationObserver(() => this.update()).observe(box, { attributeFilter: ["data-tool"] });
+    const watch = new MutationObserver(() => this.update());
+    watch.observe(box, { attributeFilter: ["data-tool"] });
+    signal.addEventListener("abort", () => watch.disconnect());
     this.listen(signal);
     this.take();
     this.update();

@@ -4,6 +4,7 @@
 /** @import {Seeds} from "./prompts.js" */
 import {
   above,
+  any,
   bits,
   bounds,
   clamped,
@@ -24,7 +25,7 @@ const BAND = 3;
 const SOLID = 0.6;
 const ALIKE = 0.8;
 const GIVE_WAY = 2.5;
-/** Prompted pixels from which on one that was not followed moves what lies near it alone. */
+/** Prompts from which on one that was not followed moves what lies near it alone. */
 const SEVERAL = 3;
 const CLEARLY = 0.25;
 const NEAR = 8;
@@ -43,9 +44,14 @@ const NARROW = 0.125;
  * @param {Bits} valid
  */
 export function obedient(logits, seeds, valid) {
+  const over = passedOver(logits, seeds);
+  if (!any(over)) return held(logits, seeds, valid);
+  const said = bits(logits.rows, logits.cols);
   const { positive, negative } = seeds;
-  if (count(positive) + count(negative) >= SEVERAL)
-    return held(movedNear(logits, seeds), seeds, valid);
+  for (let i = 0; i < said.data.length; i++)
+    said.data[i] = positive.data[i] | negative.data[i];
+  if (parts(said, 8).areas.length > SEVERAL)
+    return held(movedNear(logits, seeds, over), seeds, valid);
   const shift = giveWay(logits, seeds);
   const all = plane(logits.rows, logits.cols);
   for (let i = 0; i < all.data.length; i++)
@@ -85,39 +91,65 @@ export function passedOver({ rows, cols, data }, { positive, negative }) {
 }
 
 /**
- * The logits moved near each prompt that was passed over, so that it is followed.
+ * The logits moved near each prompt that was passed over, so that it is followed; what lies nearer
+ * to a prompt of the other sign stays.
  * @param {Plane} logits
  * @param {Seeds} seeds
+ * @param {Bits} over
  */
-function movedNear(logits, seeds) {
+function movedNear(logits, { positive, negative }, over) {
   const { rows, cols } = logits;
-  const over = places(passedOver(logits, seeds));
   const found = plane(rows, cols);
   found.data.set(logits.data);
-  const nearest = new Float32Array(rows * cols).fill(Infinity);
-  for (const at of over) {
-    const theirs = logits.data[at];
-    const wanted = (theirs > 0 ? -FAINT : FAINT) - (1 + CLEARLY) * theirs;
-    const [y0, x0] = [Math.floor(at / cols), at % cols];
-    for (
-      let y = Math.max(y0 - REACH, 0);
-      y <= Math.min(y0 + REACH, rows - 1);
-      y++
-    ) {
-      for (
-        let x = Math.max(x0 - REACH, 0);
-        x <= Math.min(x0 + REACH, cols - 1);
-        x++
-      ) {
-        const [i, square] = [y * cols + x, (y - y0) ** 2 + (x - x0) ** 2];
-        if (square > REACH ** 2 || square >= nearest[i]) continue;
-        nearest[i] = square;
-        const share = Math.exp((-0.5 * square) / NEAR ** 2);
-        found.data[i] = logits.data[i] + Math.fround(wanted * share);
-      }
+  for (const [own, others, faint] of /** @type {const} */ ([
+    [positive, negative, FAINT],
+    [negative, positive, -FAINT],
+  ])) {
+    const wrong = places(over).filter((at) => own.data[at]);
+    const rivals = places(others);
+    for (const i of reached(wrong, rows, cols)) {
+      const [square, at] = nearest(i, wrong, cols);
+      if (square > REACH ** 2 || square >= nearest(i, rivals, cols)[0])
+        continue;
+      const wanted = faint - (1 + CLEARLY) * logits.data[at];
+      found.data[i] += wanted * Math.exp((-0.5 * square) / NEAR ** 2);
     }
   }
   return found;
+}
+
+/**
+ * The pixels within reach of some, row by row and column by column.
+ * @param {number[]} some
+ * @param {number} rows
+ * @param {number} cols
+ */
+function reached(some, rows, cols) {
+  const found = new Set();
+  for (const at of some) {
+    const [row, col] = [Math.floor(at / cols), at % cols];
+    const [top, left] = [Math.max(row - REACH, 0), Math.max(col - REACH, 0)];
+    for (let y = top; y <= Math.min(row + REACH, rows - 1); y++)
+      for (let x = left; x <= Math.min(col + REACH, cols - 1); x++)
+        found.add(y * cols + x);
+  }
+  return found;
+}
+
+/**
+ * How far the nearest of some pixels is, squared, and which it is.
+ * @param {number} i
+ * @param {number[]} some
+ * @param {number} cols
+ */
+function nearest(i, some, cols) {
+  const [y, x] = [Math.floor(i / cols), i % cols];
+  let [least, which] = [Infinity, -1];
+  for (const at of some) {
+    const square = (Math.floor(at / cols) - y) ** 2 + ((at % cols) - x) ** 2;
+    if (square < least) [least, which] = [square, at];
+  }
+  return [least, which];
 }
 
 /**

@@ -25,7 +25,7 @@ from labelled_chips import LabelledChip, labelled_chips
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
 from geoiseg.evaluate.users import USERS, make_user
-from geoiseg.models.protocol import Masks, Model, SteadyModel
+from geoiseg.models.protocol import Masks, Model
 from geoiseg.models.registry import get_model
 from geoiseg.prompting.pixel import PixelPrompts
 
@@ -53,8 +53,6 @@ class Timed:
         self.info = model.info
         self.embed = model.embed
         self._model = model
-        if isinstance(model, SteadyModel):
-            self.corrected = model.corrected
         self.times: list[float] = []
         """CPU time of each answer in milliseconds."""
 

@@ -26,7 +26,7 @@ from geoiseg.errors import WeightsError
 from geoiseg.evaluate.metrics import clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
 from geoiseg.evaluate.users import USERS, make_user
-from geoiseg.models import Embedding, Masks, Model, SteadyModel
+from geoiseg.models import Embedding, Masks, Model
 from geoiseg.models.tiny.words import CLASSES as FIRST_CLASSES
 from geoiseg.models.tiny.words import WordsHead
 from geoiseg.prompting import PixelPrompts
@@ -54,8 +54,6 @@ class Watched:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.info, self.embed = model.info, model.embed
-        if isinstance(model, SteadyModel):
-            self.corrected = model.corrected
         self.first: NDArray[np.float32] | None = None
 
     def decode(

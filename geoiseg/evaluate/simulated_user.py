@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.evaluate.metrics import iou
-from geoiseg.models import Embedding, Masks, Model, SteadyModel
+from geoiseg.models import Embedding, Masks, Model
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 
@@ -143,8 +143,8 @@ def click_embedding(
 ) -> ClickRun:
     """Return the IoU after each click of the simulated user on an embedded chip.
 
-    Each decode gets all clicks so far and the logits of the last mask, as in a session. The
-    first of the model's candidates is scored: the truth never helps to choose.
+    Each decode gets all clicks so far and the logits of the last mask. The first of the
+    model's candidates is scored: the truth never helps to choose.
 
     Args:
         model: The engine.
@@ -164,7 +164,6 @@ def click_embedding(
     seconds: list[float] = []
     scores: list[float] = []
     previous: NDArray[np.float32] | None = None
-    seen = np.ones_like(truth) if valid is None else valid
     while len(clicks) < options.max_clicks:
         click = ask(truth, mask, clicked, valid)
         if click is None:
@@ -172,7 +171,7 @@ def click_embedding(
         clicks.append(_jittered(click, options.jitter, truth.shape, rng))
         x, y = clicks[-1].xy_pixel
         clicked[int(y), int(x)] = True
-        masks, spent = _timed_decode(model, embedding, clicks, previous, seen)
+        masks, spent = _timed_decode(model, embedding, clicks, previous)
         previous = masks.logits[0]
         mask = np.asarray(previous > cut)
         ious.append(iou(mask, truth, valid))
@@ -202,16 +201,11 @@ def _timed_decode(
     embedding: Embedding,
     clicks: list[Click],
     previous: NDArray[np.float32] | None,
-    valid: BoolArray,
 ) -> tuple[Masks, float]:
     points = np.array([click.xy_pixel for click in clicks], dtype=np.float64)
     positive = np.array([click.positive for click in clicks], dtype=bool)
     start = time.perf_counter()
-    prompts = PixelPrompts(points=points, positive=positive)
-    masks = model.decode(embedding, prompts, previous)
-    if previous is not None and isinstance(model, SteadyModel):
-        logits = model.corrected(masks.logits[0], previous, prompts, valid)
-        masks = Masks(logits[None], masks.scores[:1])
+    masks = model.decode(embedding, PixelPrompts(points=points, positive=positive), previous)
     return masks, time.perf_counter() - start
 
 

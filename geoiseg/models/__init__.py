@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         ModelInfo,
         PartingModel,
         ReadingModel,
-        SteadyModel,
         WideningModel,
     )
     from geoiseg.models.registry import (
@@ -53,7 +52,6 @@ __all__ = [
     "ModelOptions",
     "PartingModel",
     "ReadingModel",
-    "SteadyModel",
     "WideningModel",
     "get_model",
     "load_model",
@@ -79,7 +77,6 @@ __getattr__, __dir__ = lazy(
             "ModelInfo",
             "PartingModel",
             "ReadingModel",
-            "SteadyModel",
             "WideningModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],

@@ -219,31 +219,6 @@ class WideningModel(Model, Protocol):
 
 
 @runtime_checkable
-class SteadyModel(Model, Protocol):
-    """A model whose answers to corrections are better joined with the mask before."""
-
-    def corrected(
-        self,
-        logits: NDArray[np.float32],
-        before: NDArray[np.float32],
-        prompts: PixelPrompts,
-        valid: BoolArray,
-    ) -> NDArray[np.float32]:
-        """Return ``(y, x)`` logits of a correction: what it is not about is nearly as it was.
-
-        Args:
-            logits: ``(y, x)`` of the answer to all prompts.
-            before: ``(y, x)`` of the last mask, the answer to the prompts before.
-            prompts: All prompts so far.
-            valid: ``(y, x)`` True where there is data.
-
-        Raises:
-            PromptError: No prompt at all, or one outside the chip.
-        """
-        ...
-
-
-@runtime_checkable
 class ListingModel(Model, Protocol):
     """A model that has found all objects of a chip once it has seen it."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import CancelledError, PromptError
-from geoiseg.models import Embedding, Model, SteadyModel, WideningModel
+from geoiseg.models import Embedding, Model, WideningModel
 from geoiseg.prompting import (
     Box,
     Frame,
@@ -313,7 +313,7 @@ class Segmenter:
         else:
             known = None if previous is None else previous.astype(np.float32)
             masks = self.model.decode(embedding, pixel, known)
-            outcome = self._read(frame, *choose(masks), valid, pixel, known)
+            outcome = self._read(frame, *choose(masks), valid, pixel)
         watch.spent("decode", started)
         empty = () if valid.all() else tuple(without_data(prompts, grid, valid))
         return replace(outcome, empty=empty)
@@ -345,21 +345,9 @@ class Segmenter:
         score: float,
         valid: BoolArray,
         pixel: PixelPrompts,
-        before: NDArray[np.float32] | None = None,
     ) -> Outcome:
-        """Return the object that ``(y, x)`` logits of the model stand for on a chip.
-
-        Args:
-            frame: Of the chip.
-            logits: What the model says.
-            score: The IoU that it expects.
-            valid: Where there is data.
-            pixel: The prompts on the chip.
-            before: ``(y, x)`` logits of the mask that they correct, joined with the bands.
-        """
+        """Return the object that ``(y, x)`` logits of the model stand for on a chip."""
         logits = self.with_bands(frame, logits, valid, pixel)
-        if before is not None and isinstance(self.model, SteadyModel):
-            logits = self.model.corrected(logits, before, pixel, valid)
         array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
         kept = np.clip(logits, -1000, 1000).astype(np.float16)
         found = Mask(array, frame.grid(self.raster.grid), score)

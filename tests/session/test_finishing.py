@@ -51,43 +51,6 @@ def at(session: Session, col: float, row: float) -> list[float]:
     return session.raster.grid.to_crs([[col, row]])[0].tolist()
 
 
-class Steady(FloodModel):
-    """Tells of each correction what was before it, and leaves a pixel out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before: list[np.ndarray] = []
-
-    def corrected(self, logits, before, prompts, valid):
-        assert logits.shape == before.shape == valid.shape
-        self.before.append(before)
-        x, y = np.floor(prompts.points[-1]).astype(int) + 3
-        found = logits.copy()
-        found[y, x] = -5
-        return found
-
-
-def test_a_correction_is_joined_with_the_mask_before_it_and_nothing_else_is(lake: Path) -> None:
-    model = Steady()
-    session = Session(lake, model)
-    session.follow = False
-    session.add_point(*at(session, SIZE * 0.18, SIZE / 2))
-    first = session.outcome.logits
-    assert not model.before
-    session.add_point(*at(session, SIZE * 0.18 + 8, SIZE / 2), positive=False)
-    (before,) = model.before
-    np.testing.assert_array_equal(before, first)
-    assert (session.outcome.logits == -5).sum() == 1
-    steps, outcome = session.steps, session.outcome
-    session.undo()
-    session.redo()
-    assert session.steps == steps
-    np.testing.assert_array_equal(session.outcome.logits, outcome.logits)
-    seen = len(model.before)
-    session.sharpen()
-    assert len(model.before) == seen
-
-
 def on_lake(path: Path) -> Session:
     session = Session(path, FloodModel())
     session.follow = False  # its border is sharpened then

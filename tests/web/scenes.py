@@ -45,11 +45,11 @@ class Scene:
 
 PROMPTS = (
     ((90.5, 80.5, True),),
-    ((230.5, 200.5, True), (232.5, 150.5, False), (90.5, 80.5, True)),
+    ((230.5, 200.5, True), (232.5, 150.5, False)),
     ((240.5, 60.5, True),),
     ((170.0, 150.0, 292.0, 270.0),),
 )
-"""A disc; one with corrections, the last on another; a small one that is enlarged; a box."""
+"""A disc, a correction, a small object that is enlarged, a box."""
 
 
 def scenes(folder: Path) -> dict[str, Scene]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -16,9 +15,6 @@ import shapely
 
 import geoiseg
 from geoiseg.models import get_model
-from geoiseg.models.classic.seeds import Seeds
-from geoiseg.models.tiny.outputs import obedient
-from geoiseg.models.tiny.steady import steadied
 from geoiseg.outline.vectorize import contour, contour_from_mask, geometry_from_mask
 from geoiseg.web.site import write_site
 from tests.conftest import write_raster
@@ -253,38 +249,6 @@ def test_a_band_is_cut_as_opencv_cuts_all(page: Any) -> None:
     for (ours, theirs), (*_, trimap) in zip(page.evaluate(CUT, plain), asked, strict=True):
         assert ours == theirs
         assert ours != trimap.tolist()
-
-
-CORRECTED = """async ([rows, cols, logits, before, ...signs]) => {
-  const { obedient } = await import("./engine/outputs.js");
-  const { steadied } = await import("./engine/steady.js");
-  const all = (values) => ({ rows, cols, data: Float32Array.from(values) });
-  const [positive, negative, valid] = signs.map(
-    (one) => ({ rows, cols, data: Uint8Array.from(one) }));
-  const seeds = { positive, negative, box: null };
-  return [obedient(all(logits), seeds, valid), steadied(all(logits), all(before), seeds, valid)]
-    .map((one) => Array.from(one.data));
-}"""
-
-
-def test_corrections_move_what_they_move_in_python(page: Any) -> None:
-    shape = rows, cols = 70, 90
-    rng = np.random.default_rng(3)
-    for count in (1, 2, 9):
-        smooth = [cv2.resize(rng.normal(0, 4, (7, 9)), (cols, rows)) for _ in range(2)]
-        logits, before = (one.astype(np.float32) for one in smooth)
-        valid = rng.random(shape) > 0.02
-        positive, negative = np.zeros((2, *shape), bool)
-        for y, x in rng.integers(0, shape, (count, 2)):
-            (positive if rng.random() < 0.5 else negative)[y, x] = valid[y, x]
-        seeds = Seeds(positive, negative, None, None, None)
-        wanted = obedient(logits, seeds, valid), steadied(logits, before, seeds, valid)
-        given = (logits, before, positive, negative, valid)
-        plain = [one.astype(float).ravel().tolist() for one in given]
-        found = page.evaluate(CORRECTED, [rows, cols, *plain])
-        for ours, theirs in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(np.reshape(ours, shape), theirs, atol=1e-4)
-            assert (theirs != logits).any()
 
 
 def place(page: Any, x: float, y: float) -> tuple[float, float]:

@@ -36,7 +36,6 @@ from geoiseg.models.tiny.one_click import OneClick
 from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
-from geoiseg.models.tiny.steady import steadied
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
@@ -143,28 +142,6 @@ class TinyModel:
         if previous is None and self._is_open(prompts):
             return self._meant(OneClick(self, embedding, prompts))
         return self._decided(embedding, prompts, previous)
-
-    def corrected(
-        self,
-        logits: NDArray[np.float32],
-        before: NDArray[np.float32],
-        prompts: PixelPrompts,
-        valid: BoolArray,
-    ) -> NDArray[np.float32]:
-        """Return ``(y, x)`` logits of a correction: what it is not about is nearly as it was.
-
-        Args:
-            logits: ``(y, x)`` of the answer to all prompts.
-            before: ``(y, x)`` of the last mask, the answer to the prompts before.
-            prompts: All prompts so far.
-            valid: ``(y, x)`` True where there is data.
-
-        Raises:
-            PromptError: No prompt at all, or one outside the chip.
-        """
-        if not self._graphs.has_others:  # the first generation stays as it was
-            return logits
-        return steadied(logits, before, draw_seeds(prompts, valid), valid)
 
     def decode_inside(
         self,

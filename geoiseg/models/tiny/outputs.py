@@ -27,13 +27,6 @@ ALIKE = 0.8
 """IoU of the masks before and after below which the move is not believed."""
 GIVE_WAY = 2.5
 """Most by which all logits are moved for the sake of a prompt that was not followed."""
-SEVERAL = 3
-"""Prompts from which on one that was not followed moves what lies near it alone."""
-CLEARLY = 0.25
-"""By what share of its logit such a prompt is followed further than it must be: a place of some
-pixels answers it, where the network was sure of the contrary, and not a lone one."""
-NEAR = 8.0
-"""How far that reaches: pixels in which it falls to 0.6; after three times as many it ends."""
 LARGE = 0.5
 """A part that no prompt holds stays if it is this large, relative to all that are held."""
 
@@ -41,80 +34,23 @@ LARGE = 0.5
 def obedient(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
     """Return the logits with prompted pixels on the side that was said, invalid ones out.
 
-    A prompt that the network did not follow says more than where it lies. Of the first two it
-    says that the whole outline is too wide or too narrow, if only prompts of one sign were
-    passed over; a later one, that the outline is wrong near it. Parts of the mask that hang
-    together with no positive prompt are put aside, unless they are large: an object is one
-    piece more often than not, and a user who wants a second piece clicks it.
+    A prompt that the network did not follow says more than where it lies: that the whole
+    outline is too wide or too narrow, if only prompts of one sign were passed over. Parts
+    of the mask that hang together with no positive prompt are put aside, unless they are
+    large: an object is one piece more often than not, and a user who wants a second piece
+    clicks it.
 
     Args:
         logits: ``(y, x)`` of the chip.
         seeds: The prompts, drawn.
         valid: ``(y, x)`` True where there is data.
     """
-    import cv2
-
-    moved, over = logits, passed_over(logits, seeds)
-    if over.any():
-        said = (seeds.positive | seeds.negative).view(np.uint8)
-        count, _ = cv2.connectedComponents(said, connectivity=8)
-        if count <= SEVERAL:  # with what lies between the prompts
-            moved = logits + _give_way(logits[seeds.positive], logits[seeds.negative])
-        else:
-            moved = _moved_near(logits, seeds, over)
-    return held(np.clip(moved, -LIMIT, LIMIT), seeds, valid)
-
-
-def held(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
-    """Return the logits with prompted pixels on the side that was said, invalid and strays out.
-
-    Args:
-        logits: ``(y, x)`` of the chip.
-        seeds: The prompts, drawn.
-        valid: ``(y, x)`` True where there is data.
-    """
-    result = logits.copy()
+    moved = logits + _give_way(logits[seeds.positive], logits[seeds.negative])
+    result: FloatArray = np.clip(moved, -LIMIT, LIMIT)
     result[seeds.positive] = np.maximum(result[seeds.positive], FAINT)
     result[seeds.negative] = np.minimum(result[seeds.negative], -FAINT)
     result[~valid] = -LIMIT
     result[_stray(result > 0, seeds)] = -FAINT
-    return result
-
-
-def passed_over(logits: FloatArray, seeds: Seeds) -> BoolArray:
-    """Return the ``(y, x)`` prompted pixels that logits have on the wrong side."""
-    wrong: BoolArray = np.where(logits > 0, seeds.negative, seeds.positive)
-    return wrong
-
-
-def _moved_near(logits: FloatArray, seeds: Seeds, over: BoolArray) -> FloatArray:
-    """Return the logits moved near each prompt that was passed over, so that it is followed.
-
-    What lies nearer to a prompt of the other sign stays.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    reach = int(3 * NEAR)
-    rows, columns = np.flatnonzero(over.any(1)), np.flatnonzero(over.any(0))
-    around = 2 * reach  # with all prompts that may lie nearer to what is reached
-    window = np.s_[
-        max(rows[0] - around, 0) : rows[-1] + around + 1,
-        max(columns[0] - around, 0) : columns[-1] + around + 1,
-    ]
-    part, positive, negative = logits[window], seeds.positive[window], seeds.negative[window]
-    moved = part.astype(np.float64)
-    for own, others, faint in ((positive, negative, FAINT), (negative, positive, -FAINT)):
-        wrong = over[window] & own
-        if not wrong.any():
-            continue
-        away, (y, x) = distance_transform_edt(~wrong, return_indices=True)
-        near = away <= reach
-        if others.any():
-            near &= away < distance_transform_edt(~others)
-        wanted = faint - (1 + CLEARLY) * part[y, x]
-        moved += np.where(near, wanted * np.exp(-0.5 * (away / NEAR) ** 2), 0)
-    result = logits.copy()
-    result[window] = moved
     return result
 
 

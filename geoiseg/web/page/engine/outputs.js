@@ -4,7 +4,6 @@
 /** @import {Seeds} from "./prompts.js" */
 import {
   above,
-  any,
   bits,
   bounds,
   clamped,
@@ -25,11 +24,6 @@ const BAND = 3;
 const SOLID = 0.6;
 const ALIKE = 0.8;
 const GIVE_WAY = 2.5;
-/** Prompts from which on one that was not followed moves what lies near it alone. */
-const SEVERAL = 3;
-const CLEARLY = 0.25;
-const NEAR = 8;
-const REACH = 3 * NEAR;
 const LARGE = 0.5;
 /** About as many pixels are enough to learn the colours of the mask and of its surroundings. */
 const LEARNED = 4000;
@@ -38,118 +32,23 @@ const FEW = 200;
 const NARROW = 0.125;
 
 /**
- * The logits moved so that prompts are followed, and held to them.
- * @param {Plane} logits
- * @param {Seeds} seeds
- * @param {Bits} valid
- */
-export function obedient(logits, seeds, valid) {
-  const over = passedOver(logits, seeds);
-  if (!any(over)) return held(logits, seeds, valid);
-  const said = bits(logits.rows, logits.cols);
-  const { positive, negative } = seeds;
-  for (let i = 0; i < said.data.length; i++)
-    said.data[i] = positive.data[i] | negative.data[i];
-  if (parts(said, 8).areas.length > SEVERAL)
-    return held(movedNear(logits, seeds, over), seeds, valid);
-  const shift = giveWay(logits, seeds);
-  const all = plane(logits.rows, logits.cols);
-  for (let i = 0; i < all.data.length; i++)
-    all.data[i] = logits.data[i] + shift;
-  return held(all, seeds, valid);
-}
-
-/**
  * The logits with prompted pixels on the side that was said, invalid ones and strays out.
  * @param {Plane} logits
  * @param {Seeds} seeds
  * @param {Bits} valid
  */
-export function held(logits, seeds, valid) {
+export function obedient(logits, seeds, valid) {
   const { positive, negative } = seeds;
+  const shift = giveWay(logits, seeds);
   const found = plane(logits.rows, logits.cols);
   for (let i = 0; i < found.data.length; i++) {
-    let value = clamped(logits.data[i], -LIMIT, LIMIT);
+    let value = clamped(Math.fround(logits.data[i] + shift), -LIMIT, LIMIT);
     if (positive.data[i]) value = Math.max(value, FAINT);
     if (negative.data[i]) value = Math.min(value, -FAINT);
     found.data[i] = valid.data[i] ? value : -LIMIT;
   }
   dropStrays(found, seeds);
   return found;
-}
-
-/**
- * The prompted pixels that logits have on the wrong side.
- * @param {Plane} logits
- * @param {Seeds} seeds
- */
-export function passedOver({ rows, cols, data }, { positive, negative }) {
-  const found = bits(rows, cols);
-  for (let i = 0; i < found.data.length; i++)
-    found.data[i] = (data[i] > 0 ? negative : positive).data[i];
-  return found;
-}
-
-/**
- * The logits moved near each prompt that was passed over, so that it is followed; what lies nearer
- * to a prompt of the other sign stays.
- * @param {Plane} logits
- * @param {Seeds} seeds
- * @param {Bits} over
- */
-function movedNear(logits, { positive, negative }, over) {
-  const { rows, cols } = logits;
-  const found = plane(rows, cols);
-  found.data.set(logits.data);
-  for (const [own, others, faint] of /** @type {const} */ ([
-    [positive, negative, FAINT],
-    [negative, positive, -FAINT],
-  ])) {
-    const wrong = places(over).filter((at) => own.data[at]);
-    const rivals = places(others);
-    for (const i of reached(wrong, rows, cols)) {
-      const [square, at] = nearest(i, wrong, cols);
-      if (square > REACH ** 2 || square >= nearest(i, rivals, cols)[0])
-        continue;
-      const wanted = faint - (1 + CLEARLY) * logits.data[at];
-      found.data[i] += wanted * Math.exp((-0.5 * square) / NEAR ** 2);
-    }
-  }
-  return found;
-}
-
-/**
- * The pixels within reach of some, row by row and column by column.
- * @param {number[]} some
- * @param {number} rows
- * @param {number} cols
- */
-function reached(some, rows, cols) {
-  const found = new Set();
-  for (const at of some) {
-    const [row, col] = [Math.floor(at / cols), at % cols];
-    const [top, left] = [Math.max(row - REACH, 0), Math.max(col - REACH, 0)];
-    for (let y = top; y <= Math.min(row + REACH, rows - 1); y++)
-      for (let x = left; x <= Math.min(col + REACH, cols - 1); x++)
-        found.add(y * cols + x);
-  }
-  return found;
-}
-
-/**
- * How far the nearest of some pixels is, squared, and which it is.
- * @param {number} i
- * @param {number[]} some
- * @param {number} cols
- */
-function nearest(i, some, cols) {
-  const [y, x] = [Math.floor(i / cols), i % cols];
-  let [least, which] = [Infinity, -1];
-  for (const at of some) {
-    const square = (Math.floor(at / cols) - y) ** 2 + ((at % cols) - x) ** 2;
-    if (square < least) [least, which] = [square, at];
-  }
-  return [least, which];
 }
 
 /**

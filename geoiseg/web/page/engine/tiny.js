@@ -30,7 +30,6 @@ import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
 import { LEAST, SMALLEST, goesOn, padded, pieces } from "./pieces.js";
 import { drawSeeds, isVague, moved, saysNothing } from "./prompts.js";
-import { steadied } from "./steady.js";
 import { enlargedImage, resized } from "./vision.js";
 
 /** Enlarged surroundings, and chips seen from afar, that are kept encoded. */
@@ -123,11 +122,7 @@ export class Tiny {
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
       return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
     }
-    const [best] = await this.decided(embedding, prompts, previous);
-    if (!previous) return best;
-    const seeds = drawSeeds(prompts, valid, null);
-    const logits = steadied(best.logits, previous, seeds, valid);
-    return { logits, score: best.score };
+    return (await this.decided(embedding, prompts, previous))[0];
   }
 
   /**

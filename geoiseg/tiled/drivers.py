@@ -236,25 +236,33 @@ class Dask:
 
         A place at which a worker dies is as good as none: its window says so later.
         """
-        distributed: Any = require("distributed", "dask")
 
         def look(windows: Sequence[Window]) -> list[Place | None]:
             client = self._client()
-            cards = {GPU: 1} if self._cards(job.running.device, client) else None
-            asked = [client.submit(look_at_place, job, window, pure=False, resources=cards)
-                     for window in windows]  # fmt: skip
-            try:
-                distributed.wait(asked)
-                errors = [one.exception() for one in asked]
-            except (distributed.client.CancelledError, OSError) as gone:
-                raise WorkerError("the Dask scheduler is gone; nothing was done yet") from gone
-            for error in errors:
-                if error is not None and not isinstance(error, distributed.KilledWorker):
-                    raise error
-            return [None if error else one.result()
-                    for one, error in zip(asked, errors, strict=True)]  # fmt: skip
+            able = max(1, self._cards(job.running.device, client) or self._threads(client))
+            found: list[Place | None] = []
+            for start in range(0, len(windows), able):
+                found += self._looked(client, job, windows[start : start + able])
+            return found
 
         return look
+
+    def _looked(self, client: Any, job: Job, windows: Sequence[Window]) -> list[Place | None]:
+        """Return what is seen at places, at all of them at a time."""
+        distributed: Any = require("distributed", "dask")
+        cards = {GPU: 1} if self._cards(job.running.device, client) else None
+        asked = [client.submit(look_at_place, job, window, pure=False, resources=cards)
+                 for window in windows]  # fmt: skip
+        try:
+            distributed.wait(asked)
+            errors = [one.exception() for one in asked]
+        except (distributed.client.CancelledError, OSError) as gone:
+            raise WorkerError("the Dask scheduler is gone; nothing was done yet") from gone
+        for error in errors:
+            if error is not None and not isinstance(error, distributed.KilledWorker):
+                raise error
+        return [None if error else one.result()
+                for one, error in zip(asked, errors, strict=True)]  # fmt: skip
 
     def _asked(self, question: Callable[..., Any], device: str, *given: Any) -> Any:
         """Return what a worker with the device of the run answers."""

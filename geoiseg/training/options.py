@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -17,9 +17,10 @@ def has_half(device: str) -> bool:
     Args:
         device: ``cpu`` or ``cuda``.
     """
-    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+    if device != "cpu":
         return True
-    told: Mapping[str, object] = torch.cpu.get_capabilities()
+    ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    told = ask()  # older versions do not say: single precision is right everywhere
     return any(told.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 

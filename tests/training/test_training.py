@@ -18,7 +18,7 @@ from geoiseg.training.export import keep_weights, load_network, mix_checkpoints
 from geoiseg.training.loop import Trainer
 from geoiseg.training.losses import edge_weights, mask_iou, mask_loss
 from geoiseg.training.network import NetOptions, TinyNet
-from geoiseg.training.options import TrainingOptions
+from geoiseg.training.options import TrainingOptions, has_half
 from geoiseg.training.prompt_maps import Prompt, coarse_maps, compact, fine_maps
 from geoiseg.training.simulate import SLOTS, Simulator, depth, objects_of
 from tests.training.made_scenes import disks
@@ -28,6 +28,19 @@ SMALL = NetOptions(
     stem=8, pyramid=16, key=8, fine_key=6, decoder=(12, 16, 24, 32), finish=8, dense=8,
     trunk=((3, 1, 1, 8, 1), (3, 2, 3, 12, 2), (5, 2, 3, 16, 1), (3, 2, 3, 24, 1), (3, 2, 3, 32, 1)),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "half"),
+    [({"avx512_bf16": True}, True), ({"avx512_bf16": False, "avx2": True}, False), (None, False)],
+)
+def test_half_precision_is_for_processors_that_say_they_have_it(monkeypatch, told, half):
+    if told is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert has_half("cpu") is half
+    assert has_half("cuda") is True
 
 
 def generator(seed=0):

@@ -394,9 +394,12 @@ def test_two_trainings_of_one_name_do_not_meet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_course_gone_on_with_ends_where_one_without_a_break_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoder", [False, True])
+def test_a_course_gone_on_with_ends_where_one_without_a_break_does(
+    tmp_path: Path, encoder: bool
+) -> None:
     session, _ = project(tmp_path / "rings.gpkg", 8)
-    source, pupil = source_of(session), read_pupil(TINY, encoder=True)
+    source, pupil = source_of(session), read_pupil(TINY, encoder=encoder)
     held = np.arange(8) >= 7
     lessons = read_lessons([source], [held], pupil, TINY, Amounts(4, 1, 0), lambda *_: None)
     options = LearnOptions(steps=4, batch=1, ordinary=1, every=2)

@@ -288,8 +288,9 @@ function keyboard({ model, box, signal, keys }) {
     "keydown",
     (event) => {
       if (typing(event)) {
-        if (event.key === "Escape") box.focus({ preventScroll: true });
-        return;
+        if (event.key !== "Escape") return;
+        box.focus({ preventScroll: true });
+        if (!box.dataset.phase) return;
       }
       if (event.key === " ") {
         if (event.target.closest("button")) return;

@@ -80,7 +80,11 @@ class Ui {
     for (const part of [rail, classes, menu, panel, foot]) this.shield(part);
     box.appendChild(this.root);
     box.addEventListener("geoiseg-help", () => this.toggle("help"), { signal });
-    box.addEventListener("geoiseg-escape", (event) => this.open && (event.preventDefault(), this.toggle(null)), { signal });
+    box.addEventListener("geoiseg-escape", (event) => {
+      if (!this.open || this.box.dataset.phase) return; // what goes on is stopped first
+      event.preventDefault();
+      this.toggle(null);
+    }, { signal });
     signal.addEventListener("abort", () => this.root.remove());
     this.clock = setInterval(() => this.tick(), 100);
     signal.addEventListener("abort", () => clearInterval(this.clock));
@@ -350,11 +354,7 @@ class Ui {
   }
 
   settingsPanel({ model, models, simplify, snap, snap_unit, shape, count, preview, preview_possible, detail, accept_waits, training }) {
-    const picker = h("select", { ariaLabel: "Model", onchange: () => {
-      const name = picker.value;
-      picker.value = model; // the one in use, until the other is: it may be stopped
-      this.send({ kind: "choose", what: "model", name });
-    } }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
+    const picker = h("select", { ariaLabel: "Model", onchange: () => this.send({ kind: "choose", what: "model", name: picker.value }) }, ...models.map(([name]) => h("option", { value: name, selected: name === model }, name)));
     const about = models.find(([name]) => name === model)?.[1] ?? "";
     const shown = h("output", {}, `${simplify} px`);
     const slider = h("input", { type: "range", min: 0, max: 10, step: 0.5, value: simplify, ariaLabel: "Simplify" });
@@ -449,7 +449,11 @@ class Ui {
   }
 
   tell() {
-    this.say(this.model.get("status"));
+    const status = this.model.get("status");
+    this.say(status);
+    this.box.dataset.phase = status.phase ?? "";
+    const picker = this.parts.panel.querySelector("[aria-label=Model]");
+    if (picker && !status.phase) picker.value = this.model.get("state").model; // the other may have been stopped
   }
 
   say({ phase, since, error, note }) {

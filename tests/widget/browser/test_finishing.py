@@ -61,7 +61,17 @@ def test_a_click_becomes_sharp_by_itself(open_map: Open, voila: Server) -> None:
     assert seen["level"]
     assert not seen["finishing"]
     m.key("d")
-    m.until(lambda s: s["level"] == 0, patience=60)
+    again = m.until(lambda s: s["level"] == 0, patience=60)
+    # One Esc, from the list of models, stops another model: object, list and panel stay.
+    picker = m.page.get_by_label("Model", exact=True)
+    if not picker.is_visible():
+        m.press("settings")
+    picker.select_option("grabcut")
+    m.until(lambda s: "chip" in s["status"].get("phase", ""), patience=60)
+    picker.press("Escape")
+    kept = m.until(lambda s: not s["status"].get("phase"), patience=60)
+    assert kept["area"] == again["area"]
+    m.page.wait_for_function("document.querySelector('[aria-label=Model]').value === 'slow'")
 
 
 def test_esc_takes_what_is_there(open_map: Open, voila: Server) -> None:

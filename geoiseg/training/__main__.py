@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Steps to make instead; exactly reproducible.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: a GPU if any.")
 @click.option("--batch", type=int, help="Crops of 224 px per step [16 on a CPU, 128 on a GPU].")
-@click.option("--rate", type=float, default=1.5e-3, show_default=True, help="Peak learning rate.")
+@click.option("--rate", type=float, default=8e-4, show_default=True, help="Peak learning rate.")
 @click.option("--average", type=float, default=0.999, show_default=True, help="Decay of weights.")
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--procedural", type=int, help="Scenes made on the spot [200; 1200 on a GPU].")

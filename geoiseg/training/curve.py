@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 
@@ -19,7 +20,7 @@ def draw_curve(log: Path, out: Path) -> None:
     left.plot(steps, [row["loss"] for row in rows], color="black", linewidth=0.8)
     left.set(xlabel="step", ylabel="loss", title="Loss")
     for name in sorted(key for key in rows[0] if key.startswith("iou")):
-        values = [row[name] for row in rows]
+        values = [row.get(name, math.nan) for row in rows]
         right.plot(steps, values, linewidth=0.8, label=f"after prompt {name[3:]}")
     right.set(xlabel="step", ylabel="IoU", ylim=(0, 1), title="IoU on training crops")
     right.legend()

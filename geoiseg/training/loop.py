@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geoiseg.errors import ModelError
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import SceneBank
 from geoiseg.training.features import Features
@@ -28,6 +29,7 @@ from geoiseg.training.losses import (
     score_loss,
 )
 from geoiseg.training.network import TinyNet
+from geoiseg.training.optimiser import Muon
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import compact
 from geoiseg.training.simulate import Objects, Simulator, another, objects_of
@@ -53,9 +55,7 @@ class Trainer:
         self.dice = torch.Generator().manual_seed(options.seed)
         self.net = TinyNet(options.net).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = torch.optim.AdamW(
-            _groups(self.net, options), lr=options.rate, betas=(0.9, 0.98)
-        )
+        self.optimiser = Muon(_groups(self.net, options), options.rate)
         self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
         self.step, self.seconds, self.began = 0, 0.0, time.perf_counter()
         self.encode: Any = self.net.encoder
@@ -91,7 +91,7 @@ class Trainer:
     def advance(self) -> dict[str, float]:
         """Make one step and return its figures."""
         rate = self._set_rates()
-        size = self._size()
+        size = _drawn(self.options.sizes, self.dice)
         count = max(2, round(self.options.batch * (224 / size) ** 2))
         crops = self.bank.sample(count, size, self.options.crops, self.generator)
         image = self.augment(crops.image, crops.valid)
@@ -118,20 +118,29 @@ class Trainer:
         """Return the loss of the answers to the simulated user, and put down its parts."""
         judge = _Judge(objects)
         prompt = self.simulator.first(objects)
+        before = _drawn(self.options.corrections, self.dice)
+        for turn in range(before):
+            with torch.no_grad():
+                answer = self.decode(features, compact(prompt))[0].float()
+            prompt = self.simulator.correct(prompt, objects, answer, turn)
         losses, errors = [], []
         for turn in range(self.options.rounds):
-            if turn == 0:
+            if turn + before == 0:
                 logits, score, others, scores = self.decode_all(features, compact(prompt))
                 other, figures["best1"] = judge.others(others.float(), scores.float())
                 losses.append(self.options.rounds * OTHERS_WEIGHT * other)
             else:
                 logits, score = self.decode(features, compact(prompt))
             logits = logits.float()
-            loss, figures[f"iou{turn + 1}"], error = judge.one(logits, score.float())
+            loss, iou, error = judge.one(logits, score.float())
+            if not before:
+                figures[f"iou{turn + 1}"] = iou
             losses.append(loss)
             errors.append(error)
             if turn + 1 < self.options.rounds:
-                prompt = self.simulator.correct(prompt, objects, logits.detach(), turn)
+                prompt = self.simulator.correct(prompt, objects, logits.detach(), turn + before)
+        if before:
+            figures["late"] = iou
         figures["score_error"] = torch.stack(errors).mean()
         return torch.stack(losses).sum() / self.options.rounds
 
@@ -169,8 +178,14 @@ class Trainer:
         return path
 
     def resume(self, path: Path) -> None:
-        """Go on where a checkpoint of the same run stopped."""
+        """Go on where a checkpoint of the same run stopped.
+
+        Raises:
+            ModelError: An earlier version made it, which learned otherwise.
+        """
         state = torch.load(path, map_location=self.options.device, weights_only=True)
+        if any("momentum" not in group for group in state["optimiser"]["param_groups"]):
+            raise ModelError(f"{path} was made by another optimiser; begin from it with --start")
         self.start_from(path)
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"].cpu())
@@ -199,14 +214,6 @@ class Trainer:
                 known = {name: torch.from_numpy(kept[name]) for name in kept.files}
         self.net.begin(pretrained_weights(), known)
         self.average.load_state_dict(self.net.state_dict())
-
-    def _size(self) -> int:
-        draw = float(torch.rand((), generator=self.dice))
-        for size, share in self.options.sizes:
-            draw -= share
-            if draw < 0:
-                return size
-        return self.options.sizes[0][0]
 
     def _update(self, loss: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
@@ -250,10 +257,23 @@ class Trainer:
     def _write_log(self, rows: list[dict[str, float]]) -> None:
         if self.rank:
             return
-        mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+        mean = {}
+        for key in sorted({key for row in rows for key in row}):
+            told = [row[key] for row in rows if key in row]
+            mean[key] = sum(told) / len(told)
         line = {"step": self.step, "seconds": round(self.seconds, 1), **mean}
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
+
+
+def _drawn(shares: tuple[tuple[int, float], ...], dice: torch.Generator) -> int:
+    """Return one of some numbers, each as often as its share says."""
+    draw = float(torch.rand((), generator=dice))
+    for number, share in shares:
+        draw -= share
+        if draw < 0:
+            return number
+    return shares[0][0]
 
 
 def _rank() -> tuple[int, int]:

@@ -40,10 +40,13 @@ class TrainingOptions:
     """Sides of crops and how often they come."""
     rounds: int = 3
     """Answers of the decoder per crop: the first prompts and the corrections after them."""
-    rate: float = 1.5e-3
-    """Peak learning rate of AdamW."""
+    corrections: tuple[tuple[int, float], ...] = ((0, 0.6), (3, 0.25), (8, 0.15))
+    """Corrections made before those answers, of which nothing is learned, and how often: what many
+    clicks have drawn must stay, too."""
+    rate: float = 8e-4
+    """Peak learning rate."""
     decay: float = 0.02
-    """Weight decay of it."""
+    """Weight decay."""
     warm_up: float = 0.02
     """Share of the run in which the rate rises."""
     thaw: tuple[float, float] = (0.15, 0.5)

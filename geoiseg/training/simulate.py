@@ -19,7 +19,7 @@ from geoiseg.training.prompt_maps import Prompt
 
 RADII = (1, 1, 1, 2, 3, 5, 8, 13, 21)
 """Erosions in turn, in pixels at half resolution."""
-CLICKS, STROKE, CORRECTIONS = 4, 12, 8
+CLICKS, STROKE, CORRECTIONS = 4, 12, 12
 """Slots for first clicks of either sign, for points of a scribble, and for corrections."""
 CENTRED, AT_RIM = 0.6, 0.08
 """Shares of first clicks that lie near the middle and at the border; others lie anywhere."""

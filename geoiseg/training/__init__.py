@@ -1,4 +1,4 @@
-"""How the shipped small model was made: ``python -m geoiseg.training`` makes it again.
+"""How the shipped small model was made: ``python -m geoiseg.training`` makes one like it.
 
 Needs the ``train`` extra. Nothing at run time imports this package. Train, judge on the
 held-out scenes and write the files that ship::

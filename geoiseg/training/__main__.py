@@ -1,4 +1,4 @@
-"""``python -m geoiseg.training``: makes the shipped small model again."""
+"""``python -m geoiseg.training``: makes a small model like the shipped one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Muon for kernels that mix channels, AdamW for all else (Jordan et al., 2024).
 
 A step goes along the gradient's momentum, made nearly orthogonal: all directions of a kernel learn
-alike, not only those in which most of the gradient lies.
+alike, not only those in which most of the gradient lies. PyTorch's own, where it has one, takes
+matrices alone, not the kernels of convolutions.
 """
 
 # mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False

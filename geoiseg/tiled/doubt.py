@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoiseg.models import Model
+from geoiseg.models import Candidates, Model
 from geoiseg.raster import BoolArray, Window
 from geoiseg.tiled.automatic import answers
-from geoiseg.tiled.candidates import Survivor, painted, survivors
+from geoiseg.tiled.candidates import Placement, Survivor, painted, survivors
 from geoiseg.tiled.options import AutomaticOptions
 from geoiseg.tiled.sighted import Sighted, pieces_for
 from geoiseg.tiled.uncovered import passes
@@ -29,6 +29,9 @@ OPTIONS = AutomaticOptions(min_score=0.4, min_stability=0.4)
 """Which answers are looked at."""
 
 Objects = tuple[NDArray[np.int32], NDArray[np.float64]]
+_Answer = tuple[Candidates, Placement, Window]
+"""What a model answered on a piece, where that lies over the window, and what it is of its part."""
+_Told = dict[tuple[Window, float, float], list[_Answer]]
 
 
 def asked_again(
@@ -63,7 +66,8 @@ def asked_again(
             good.append(answer)
             covered[answer.window.slices] |= answer.mask
     sure = np.concatenate([[False], found[1] >= least[0]])
-    ask = partial(_answered, model, sights, allowed=allowed)
+    told: _Told = {}
+    ask = partial(_answered, model, sights, allowed=allowed, told=told)
     good += passes(lambda place, how: ask(place, options=how), likely & allowed,
                    covered | sure[found[0]], OPTIONS)  # fmt: skip
     kept = [one for one in good if one.score >= least[0]]
@@ -76,6 +80,7 @@ def _answered(
     region: Survivor,
     allowed: BoolArray,
     options: AutomaticOptions,
+    told: _Told | None = None,
 ) -> list[Survivor]:
     """Return what a model answers in the middle of a region; empty where that is no object.
 
@@ -85,18 +90,28 @@ def _answered(
         region: About where the object is.
         allowed: ``(y, x)`` of the window, where objects may be.
         options: Which answers are objects.
+        told: What was answered in the middle of which window before, on each of its pieces; grows.
+            Passes with other thresholds ask for much of the same ground again.
     """
     xy = np.array(_middle(region))
     passed: list[Survivor] = []
-    for sight, wanted in pieces_for(region.window, sights):
-        embedding, place, piece = sight.cut(model, wanted)
-        inside = np.clip(place.inside(xy[None]), 0, np.nextafter(piece.shape[::-1], 0))
-        said = answers(model, embedding, inside)
+    known = [] if told is None else told.setdefault((region.window, *xy.tolist()), [])
+    for number, (sight, wanted) in enumerate(pieces_for(region.window, sights)):
+        if number == len(known):
+            known.append(_said(model, sight, wanted, xy))
+        said, place, piece = known[number]
         passed = [replace(answer, score=expected(answer.score))
                   for answer in survivors(said, xy[None], allowed, place, options)]  # fmt: skip
         if not sight.goes_on(said.logits[0], piece):
             break
     return passed
+
+
+def _said(model: Model, sight: Sighted, wanted: Window, xy: NDArray[np.float64]) -> _Answer:
+    """Return what a model answers at a place, in pixels of the window, on a piece of a look."""
+    embedding, place, piece = sight.cut(model, wanted)
+    inside = np.clip(place.inside(xy[None]), 0, np.nextafter(piece.shape[::-1], 0))
+    return answers(model, embedding, inside), place, piece
 
 
 def expected(estimate: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from geoiseg.raster import Window
+from geoiseg.tiled import doubt
 from geoiseg.tiled.candidates import Placement
 from geoiseg.tiled.doubt import OPTIONS, asked_again
 from geoiseg.tiled.sighted import Sighted
@@ -31,6 +32,37 @@ def test_objects_that_no_region_told_are_found_on_open_ground():
     allowed = truth != 3
     labels, scores = asked_again(model, [seen], found, (allowed, truth > 0), (0.35, 64))
     assert len(scores) == 2
+
+
+def test_relaxed_passes_take_what_was_answered_of_the_same_ground(monkeypatch):
+    picture = np.zeros((160, 160, 3), np.uint8)
+    ground = np.zeros((160, 160), bool)
+    ground[20:80, 20:80] = ground[100:140, 20:140] = True
+    asked = []
+
+    class Unsure(FloodModel):
+        """Says of everything that it is hardly likely."""
+
+        def decode(self, embedding, prompts):
+            asked.append(tuple(prompts.points[0]))
+            masks = super().decode(embedding, prompts)
+            return replace(masks, scores=np.full_like(masks.scores, 0.1))
+
+    model, here = Unsure(), Placement((1.0, 1.0), (0.0, 0.0))
+    allowed = np.ones(ground.shape, bool)
+    seen = Sighted(model.embed(picture, allowed), (160, 160), here, Window(0, 0, 160, 160))
+    found = np.zeros(ground.shape, np.int32), np.zeros(0)
+    strictness = []
+    looked_at = doubt.survivors
+
+    def noted(said, xy, allowed, place, options):
+        strictness.append(options.min_stability)
+        return looked_at(said, xy, allowed, place, options)
+
+    monkeypatch.setattr(doubt, "survivors", noted)
+    _, scores = asked_again(model, [seen], found, (allowed, ground), (0.35, 64))
+    assert len(scores) == 0
+    assert strictness.count(OPTIONS.min_stability) == strictness.count(RELAXED) == len(asked) == 2
 
 
 def test_thresholds_are_relaxed_only_where_a_pass_has_covered_hardly_more():

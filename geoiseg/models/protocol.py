@@ -46,6 +46,8 @@ class ModelInfo:
     dense: bool = False
     """Whether it says of all pixels at once what they are, without a prompt: a
     :class:`DenseModel`."""
+    any_shape: bool = False
+    """Whether a chip may be longer in one direction and shorter in the other."""
     bytes_hash: str = field(default="", compare=False)
     """SHA-256 of what a :class:`ReadingModel` reads with where it does so in 8-bit integers here;
     empty where it does not."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         coarsest_level,
         holds,
         level_for_gsd,
+        oblong,
         place,
     )
     from geoiseg.prompting.pixel import PixelPrompts, inside_box, points_along
@@ -53,6 +54,7 @@ __all__ = [
     "inside_box",
     "level_for_gsd",
     "localise",
+    "oblong",
     "place",
     "points_along",
     "prompt_from_dict",
@@ -69,6 +71,7 @@ __getattr__, __dir__ = lazy(
             "coarsest_level",
             "holds",
             "level_for_gsd",
+            "oblong",
             "place",
         ],
         "pixel": ["PixelPrompts", "inside_box", "points_along"],

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
 from geoiseg.prompting.prompts import Box, Prompt, Prompts, Region, Text
@@ -17,6 +18,9 @@ POINTS_SHARE = 0.5
 """Points and scribbles spread over at most this share; half-overlap holds no more."""
 SMALLEST_SIDE = 32
 """Pixels of a raster's longer side at the coarsest level that can be asked for."""
+OBLONG_STEP, OBLONG_AREA = 64, 1.25
+"""Pixels in which the sides of a chip grow that is no square, and its pixels at most, for each of
+a square one."""
 MARGIN = 4.0
 """Pixels that prompts keep from the border of the chip in use before it is changed."""
 
@@ -83,7 +87,14 @@ def coarsest_level(grid: Grid) -> int:
     return max(0, math.ceil(math.log2(max(grid.shape) / SMALLEST_SIDE)))
 
 
-def place(grid: Grid, prompts: Prompts, chip_size: int, lowest: int = 0) -> Frame:
+def place(
+    grid: Grid,
+    prompts: Prompts,
+    chip_size: int,
+    lowest: int = 0,
+    *,
+    any_shape: bool = False,
+) -> Frame:
     """Return the finest chip, no finer than level ``lowest``, that holds all prompts well.
 
     Args:
@@ -91,6 +102,8 @@ def place(grid: Grid, prompts: Prompts, chip_size: int, lowest: int = 0) -> Fram
         prompts: At least one with a place; those outside the raster are clipped to it.
         chip_size: Side of the model's chips in pixels.
         lowest: The finest level allowed.
+        any_shape: Whether a chip around points and strokes may be :func:`oblong`, on which what is
+            long is seen closely.
 
     Raises:
         PromptError: No prompt has a place.
@@ -102,10 +115,15 @@ def place(grid: Grid, prompts: Prompts, chip_size: int, lowest: int = 0) -> Fram
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     outlined = any(isinstance(item, (Box, Region)) for item in prompts.items)
     share = OUTLINE_SHARE if outlined else POINTS_SHARE
+    box = (*low.tolist(), *high.tolist())
+    long = any_shape and not outlined  # all that an outline needs is in it: it is seen as a whole
     level = lowest
     while level < grid.top_level and (high - low).max() / (1 << level) > share * chip_size:
+        frame = oblong(grid, level, chip_size, box, share) if long else None
+        if frame is not None:
+            return frame
         level += 1
-    return around(grid, level, chip_size, (*low.tolist(), *high.tolist()))
+    return around(grid, level, chip_size, box)
 
 
 def around(grid: Grid, level: int, chip_size: int, box: tuple[float, float, float, float]) -> Frame:
@@ -122,6 +140,55 @@ def around(grid: Grid, level: int, chip_size: int, box: tuple[float, float, floa
     top, left = max(0, math.floor(y0)), max(0, math.floor(x0))
     height, width = math.ceil(y1) - top, math.ceil(x1) - left
     return Frame(level, Window(top, left, height, width).intersection(grid.level(level).whole))
+
+
+def oblong(
+    grid: Grid,
+    level: int,
+    chip_size: int,
+    box: tuple[float, float, float, float],
+    share: float,
+) -> Frame | None:
+    """Return a chip of a level that is no square, but has hardly more pixels than one.
+
+    Its sides are at least half of a square one's, or the raster's own.
+
+    Args:
+        grid: The raster's full-resolution grid.
+        level: Of the pyramid.
+        chip_size: Side of the model's square chips in pixels.
+        box: ``x0, y0, x1, y1`` in full-resolution pixels, on the raster.
+        share: How much of the chip's sides it takes up at most, but where they are the raster's.
+
+    Returns:
+        None where there is no such chip.
+    """
+    shape = np.array(grid.level(level).shape)
+    scale = shape / grid.shape
+    low, high = np.array(box[1::-1]) * scale, np.array(box[:1:-1]) * scale
+    needed = np.maximum((high - low) / share, chip_size // 2)
+    sides = np.minimum(OBLONG_STEP * np.ceil(needed / OBLONG_STEP).astype(int), shape)
+    pixels = int(OBLONG_AREA * chip_size**2)
+    if sides.prod() > pixels:
+        return None
+    grown: NDArray[np.int64] | None = sides
+    while grown is not None:
+        sides, grown = grown, _longer(grown, shape, pixels)
+    steps = np.floor(((low + high) / 2 - sides / 2) / OBLONG_STEP + 0.5).astype(int)
+    row, col = np.clip(OBLONG_STEP * steps, 0, shape - sides).tolist()
+    return Frame(level, Window(row, col, int(sides[0]), int(sides[1])))
+
+
+def _longer(
+    sides: NDArray[np.int64], most: NDArray[np.int64], pixels: int
+) -> NDArray[np.int64] | None:
+    """Return the sides of a chip one step longer, the shorter one if it can be; else None."""
+    for axis in np.argsort(sides, kind="stable").tolist():
+        grown = sides.copy()
+        grown[axis] = min(grown[axis] + OBLONG_STEP, most[axis])
+        if grown[axis] > sides[axis] and grown.prod() <= pixels:
+            return grown
+    return None
 
 
 def holds(frame: Frame, grid: Grid, prompts: Prompts) -> bool:

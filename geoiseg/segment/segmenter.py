@@ -48,6 +48,7 @@ from geoiseg.segment.sharpening import Unfinished
 from geoiseg.segment.spectra import SHARED, Spectra
 from geoiseg.segment.spectral import VERSION, joined
 from geoiseg.segment.watch import Watch
+from geoiseg.segment.wider import wider
 
 BORDER_SHARE = 0.02
 """A mask on more than this share of a chip's open border is looked at from further away."""
@@ -173,7 +174,8 @@ class Segmenter:
         in_use = before.frame if before is not None else None
         if in_use and (gsd is None or in_use.level == lowest) and holds(in_use, grid, prompts):
             return in_use
-        return place(grid, prompts, self.model.info.chip_size, lowest)
+        info = self.model.info
+        return place(grid, prompts, info.chip_size, lowest, any_shape=info.any_shape)
 
     def alternatives(
         self, steps: tuple[Step, ...], outcome: Outcome, watch: Watch | None = None
@@ -287,10 +289,7 @@ class Segmenter:
             sides = frame.open_sides(grid)
             if not may_go_on or touched_border(outcome.mask.array, sides) <= BORDER_SHARE:
                 return outcome
-            vertices = np.clip(prompts.outline_pixels(grid), 0, grid.shape[::-1])
-            low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
-            frame = around(grid, frame.level + 1, self.model.info.chip_size, (*low, *high))
-            before = outcome
+            frame, before = wider(grid, outcome, prompts, self.model.info), outcome
 
     def _decode(
         self,

@@ -19,6 +19,7 @@ from geoiseg.prompting.framing import (
     check_inside,
     holds,
     level_for_gsd,
+    oblong,
     place,
 )
 from geoiseg.prompting.prompts import (
@@ -196,6 +197,45 @@ def test_a_box_is_looked_at_where_it_fits() -> None:
     assert min(x0, y0) >= 0
     assert x1 <= frame.window.width
     assert y1 <= frame.window.height
+
+
+def test_what_is_long_is_seen_as_closely_on_a_chip_as_long() -> None:
+    """800 m are 400 px, more than half of a square chip's side: 800 px of a longer one."""
+    clicks = Prompts((Point(504_000, 4_497_000), Point(504_800, 4_497_040)))
+    assert place(GRID, clicks, 512).level == 1
+    frame = place(GRID, clicks, 512, any_shape=True)
+    assert frame.level == 0
+    height, width = frame.window.shape
+    assert width >= 800
+    assert 256 <= height < 512
+    assert height * width <= 1.25 * 512**2
+    pixels = clicks.outline_pixels(frame.grid(GRID))
+    assert (pixels >= (200, 100)).all()
+    assert (pixels <= (width - 200, height - 100)).all()
+    assert place(GRID, clicks, 512, 1, any_shape=True) == place(GRID, clicks, 512, 1)
+    around_it = Prompts((Box(504_000, 4_497_000, 504_800, 4_497_040),))
+    assert place(GRID, around_it, 512, any_shape=True) == place(GRID, around_it, 512)
+    apart = Prompts((Point(504_000, 4_497_000), Point(505_600, 4_495_400)))  # 800 px both ways
+    assert place(GRID, apart, 512, any_shape=True) == place(GRID, apart, 512)
+
+
+def test_of_a_small_raster_a_longer_chip_shows_all() -> None:
+    low = Grid(UTM, Affine(2, 0, 0, 0, -2, 0), (350, 700))
+    assert oblong(low, 0, 512, (100, 20, 500, 330), 0.5) == Frame(0, Window(0, 0, 350, 700))
+    square = Grid(UTM, Affine(2, 0, 0, 0, -2, 0), (900, 900))
+    assert oblong(square, 0, 512, (100, 100, 500, 500), 0.5) is None
+
+
+def test_longer_chips_lie_on_a_lattice_within_the_raster() -> None:
+    for x in (0, 30, 900, 3000, 4000 - 400):
+        frame = oblong(GRID, 0, 512, (x, 2000, x + 400, 2010), 0.5)
+        assert frame is not None
+        row, col = frame.window.row, frame.window.col
+        assert row % 64 == 0
+        assert col % 64 == 0 or frame.window.stop[1] == GRID.width
+        assert GRID.whole.contains([(col, row), frame.window.stop[::-1]]).all()
+        assert frame.window.col <= x
+        assert frame.window.stop[1] >= x + 400
 
 
 def test_neighbouring_clicks_share_a_chip() -> None:

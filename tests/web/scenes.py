@@ -1,4 +1,4 @@
-"""Five rasters of which every object is known, and a server for the page."""
+"""Six rasters of which every object is known, and a server for the page."""
 
 from __future__ import annotations
 
@@ -63,11 +63,16 @@ def scenes(folder: Path) -> dict[str, Scene]:
     turned = Affine.translation(500_000, 5_200_000) @ Affine.rotation(30) @ Affine.scale(0.5, -0.5)
     degrees = Affine(6e-6, 0, 15.0, 0, -6e-6, 46.95)
     at = {"crs": "EPSG:32633", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 5_200_000)}
+    long = np.repeat(image[:, :, :1], 720, axis=2)
+    long += np.random.default_rng(2).integers(0, 9, long.shape, np.uint8)
+    long[:, 130:160] = np.array((40, 60, 150), np.uint8)[:, None, None] + long[:, 130:160] % 8
+    along = (((200.5, 145.5, True), (520.5, 145.5, True)), ((300.5, 145.5, True),))
     across = (((90.5, 80.5, True),), ((560.5, 500.5, True),), ((30.0, 30.0, 420.0, 380.0),))
     return {
         "utm, seen from further away": Scene(
             write_raster(folder / "utm.tif", large, **at, tiled=True, blockxsize=256,
                          blockysize=256, compress="deflate"), (*across, PROMPTS[2])),
+        "long": Scene(write_raster(folder / "long.tif", long, **at), along),
         "geographic": Scene(
             write_raster(folder / "degrees.tif", image, crs="EPSG:4326", transform=degrees),
             PROMPTS),

@@ -154,14 +154,14 @@ def outlined(page: Any, mask: np.ndarray, logits: np.ndarray | None = None) -> A
 
 
 @pytest.mark.parametrize(
-    "name", ["utm, seen from further away", "geographic", "rotated", "16 bits", "nodata"]
+    "name", ["utm, seen from further away", "long", "geographic", "rotated", "16 bits", "nodata"]
 )
 def test_the_page_says_what_python_says(
     page: Any, every: dict[str, Scene], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, model = every[name], get_model("tiny")
     opened(page, scene.path)
-    levels = set()
+    levels, shapes = set(), set()
     for prompts in scene.prompts:
         session = geoiseg.Session(geoiseg.open_raster(scene.path), model=model)
         page.evaluate(ASK, ["clear", None])
@@ -174,10 +174,12 @@ def test_the_page_says_what_python_says(
         assert ours.any()
         assert (ours & theirs).sum() >= 0.995 * (ours | theirs).sum()
         levels.add(shown["level"])
+        shapes.add(ours.shape)
         accepted = page.evaluate(ASK, ["accept", None])
         lies_on_the_same_line(shapely.geometry.shape(accepted["geometry"]), session, monkeypatch)
         draws_the_same(page, session)
     assert (1 in levels) == (name == "utm, seen from further away")
+    assert shapes == {(288, 720)} or name != "long"
 
 
 def random_masks() -> list[np.ndarray]:

@@ -84,6 +84,7 @@ class TinyModel:
             weights_hash=hash_of_card(self.card),
             parameters=int(self.card["parameters"]),
             dense=DENSE in self._graphs.features,
+            any_shape=self._graphs.has_others,
             bytes_hash=self._graphs.bytes_hash,
         )
 

@@ -9,6 +9,9 @@ const OUTLINE_SHARE = 0.4;
 const POINTS_SHARE = 0.5;
 const SMALLEST_SIDE = 32;
 const MARGIN = 4;
+/** Pixels in which the sides of a chip grow that is no square, and its pixels at most. */
+const OBLONG_STEP = 64;
+const OBLONG_AREA = 1.25 * CHIP * CHIP;
 
 /**
  * @param {Affine} t
@@ -108,8 +111,44 @@ export class Grid {
     const reach = Math.max(box[2] - box[0], box[3] - box[1]);
     const share = prompts.box ? OUTLINE_SHARE : POINTS_SHARE;
     let level = lowest;
-    while (level < this.topLevel && reach / 2 ** level > share * CHIP) level++;
+    while (level < this.topLevel && reach / 2 ** level > share * CHIP) {
+      const frame = prompts.box ? null : this.oblong(level, box, share);
+      if (frame) return frame;
+      level++;
+    }
     return this.frame(level, box);
+  }
+
+  /**
+   * A frame of a level that is no square, but has hardly more pixels than one; null where there
+   * is none.
+   * @param {number} level
+   * @param {Box} box in the pixels of level 0, on the raster
+   * @param {number} share of the frame's sides that it takes up at most, but where they are the
+   *   raster's
+   * @returns {Frame | null}
+   */
+  oblong(level, box, share) {
+    const { rows, cols } = this.shape(level);
+    const most = [rows, cols];
+    const low = [(box[1] * rows) / this.rows, (box[0] * cols) / this.cols];
+    const high = [(box[3] * rows) / this.rows, (box[2] * cols) / this.cols];
+    let sides = most.map((length, axis) => {
+      const needed = Math.max((high[axis] - low[axis]) / share, CHIP / 2);
+      return Math.min(OBLONG_STEP * Math.ceil(needed / OBLONG_STEP), length);
+    });
+    if (sides[0] * sides[1] > OBLONG_AREA) return null;
+    for (;;) {
+      const grown = longer(sides, most);
+      if (!grown) break;
+      sides = grown;
+    }
+    const [row, col] = sides.map((side, axis) => {
+      const middle = (low[axis] + high[axis]) / 2;
+      const step = Math.floor((middle - side / 2) / OBLONG_STEP + 0.5);
+      return clamped(OBLONG_STEP * step, 0, most[axis] - side);
+    });
+    return { level, window: { row, col, height: sides[0], width: sides[1] } };
   }
 
   /**
@@ -190,6 +229,23 @@ export class Grid {
         (!bottom || y <= height - MARGIN),
     );
   }
+}
+
+/**
+ * The sides of a frame one step longer, the shorter one if it can be; else null.
+ * @param {number[]} sides
+ * @param {number[]} most
+ */
+function longer(sides, most) {
+  const shorter = sides[0] <= sides[1] ? [0, 1] : [1, 0];
+  for (const axis of shorter) {
+    const grown = [...sides];
+    grown[axis] = Math.min(sides[axis] + OBLONG_STEP, most[axis]);
+    if (grown[axis] > sides[axis] && grown[0] * grown[1] <= OBLONG_AREA) {
+      return grown;
+    }
+  }
+  return null;
 }
 
 /**

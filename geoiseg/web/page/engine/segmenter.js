@@ -4,10 +4,12 @@
 /** @import {Raster} from "../raster.js" */
 /** @import {Embedding, Tiny} from "./tiny.js" */
 import { any, clamped, halved } from "../planes.js";
-import { inside, promptsIn } from "../grid.js";
+import { CHIP, applied, inside, inverse, promptsIn } from "../grid.js";
 import { clean, clicked } from "./clean.js";
 
 const BORDER_SHARE = 0.02;
+/** What was seen of an object takes up at most this share of a longer frame's sides. */
+const LONGER_SHARE = 0.75;
 /** The share from which on that is so before the mask is drawn exactly. */
 const CLEARLY = 0.15;
 /** Chips that are kept encoded: about 20 MB each. */
@@ -69,8 +71,39 @@ export class Segmenter {
       if (!mayGoOn || bordering(known.mask, sides) <= BORDER_SHARE) {
         return known;
       }
-      wider = grid.frame(wider.level + 1, grid.around(prompts));
+      wider = this.wider(known, prompts);
     }
+  }
+
+  /**
+   * Where an object that goes on beyond its frame is looked at next: from twice as far, but first
+   * on a longer frame of the same level, where such a one shows the end of the raster wherever the
+   * object goes on.
+   * @param {Outcome} known
+   * @param {Prompts} prompts
+   * @returns {Frame}
+   */
+  wider({ frame, mask }, prompts) {
+    const { grid } = this.raster;
+    const { level, window } = frame;
+    const around = grid.around(prompts);
+    if (Math.max(window.height, window.width) <= CHIP) {
+      const [x0, y0, x1, y1] = bounds(mask);
+      const back = inverse(grid.toFrame(frame));
+      const [low, high] = [applied(back, x0, y0), applied(back, x1, y1)];
+      const longer = grid.oblong(
+        level,
+        [
+          clamped(Math.min(low[0], around[0]), 0, grid.cols),
+          clamped(Math.min(low[1], around[1]), 0, grid.rows),
+          clamped(Math.max(high[0], around[2]), 0, grid.cols),
+          clamped(Math.max(high[1], around[3]), 0, grid.rows),
+        ],
+        LONGER_SHARE,
+      );
+      if (longer && !bordering(mask, grid.openSides(longer))) return longer;
+    }
+    return grid.frame(level + 1, around);
   }
 
   /**
@@ -134,6 +167,23 @@ export class Segmenter {
     }
     return found;
   }
+}
+
+/**
+ * The least box around a mask that holds something.
+ * @param {Bits} mask
+ * @returns {[number, number, number, number]}
+ */
+function bounds({ rows, cols, data }) {
+  let [x0, y0, x1, y1] = [cols, rows, 0, 0];
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < cols; x++) {
+      if (!data[y * cols + x]) continue;
+      [x0, y0] = [Math.min(x0, x), Math.min(y0, y)];
+      [x1, y1] = [Math.max(x1, x + 1), Math.max(y1, y + 1)];
+    }
+  }
+  return [x0, y0, x1, y1];
 }
 
 /** @param {Frame} frame */

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
 """An object is settled when each of so many last steps changed less than this share of it."""
+LEFT_OUT = 2.0
+"""Pixels said to be the object, for each that its mask kept, from which on the others are held to
+be none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ class Outcome:
     def told(self) -> NDArray[np.float16] | None:
         """``(y, x)`` the logits of the mask's pixels; None where an object went beyond its chip."""
         return self.logits if self.logits.shape == self.mask.array.shape else None
+
+    @property
+    def to_refine(self) -> NDArray[np.float32]:
+        """``(y, x)`` logits of the mask for the model to refine.
+
+        Bands that the model did not see may say the same of much more than the object: where that
+        is larger than it, what was left out of the mask is held to be none of it.
+        """
+        logits = self.logits.astype(np.float32)
+        if self.asked and np.count_nonzero(logits > 0) > LEFT_OUT * self.mask.array.sum():
+            return np.copysign(logits, np.where(self.mask.array, np.float32(1), np.float32(-1)))
+        return logits
 
     @property
     def settled(self) -> bool:

@@ -306,11 +306,10 @@ class Segmenter:
         check_data_under(pixel, valid, prompts, self.raster.name)
         watch.phase("decoding")
         started = time.perf_counter()
-        previous = None if before is None or before.frame != frame else before.logits
-        if may_go_on and previous is None:
+        known = None if before is None or before.frame != frame else before.to_refine
+        if may_go_on and known is None:
             outcome = self._unless_beyond(frame, embedding, valid, pixel)
         else:
-            known = None if previous is None else previous.astype(np.float32)
             masks = self.model.decode(embedding, pixel, known)
             outcome = self._read(frame, *choose(masks), valid, pixel)
         watch.spent("decode", started)

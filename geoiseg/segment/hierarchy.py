@@ -26,7 +26,7 @@ STEPS = 3.0
 """Depths per doubling that the watershed tells apart: the deeper, the coarser."""
 NECK = 0.8
 """Strength of a passage that is a point; of one as wide as the regions beside it, none."""
-WEIGHTS = (-5.88, 1.35, -0.63, 3.01, 0.15, 1.57)
+WEIGHTS = (-6.11, 1.3, -1.1, 2.66, 0.22, 1.75)
 """Log-odds of a score, fitted to the IoU of regions with what is drawn there:
 a constant, then of each of the :func:`looks`. ``python -m geoiseg.training.cuts`` fits them."""
 LARGE = 10.0

@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import geoiseg.models.tiny
 from geoiseg.models.tiny.padding import padded_within
+from geoiseg.training import export
+from geoiseg.training.network import TinyNet
 
 SHIPPED = Path(geoiseg.models.tiny.__file__).parent
 
@@ -21,8 +23,17 @@ def pads(data: bytes) -> int:
     return sum(node.op_type == "Pad" for node in onnx.load_from_string(data).graph.node)
 
 
-def test_the_shipped_encoder_says_the_same():
+def test_the_shipped_encoder_pads_within_its_convolutions():
     data = (SHIPPED / "encoder.onnx").read_bytes()
+    assert pads(data) == 0
+    assert padded_within(data) == data
+
+
+def test_an_encoder_says_the_same_either_way(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "padded_within", lambda data: data)
+        export.export_network(TinyNet().eval(), tmp_path)
+    data = (tmp_path / "encoder.onnx").read_bytes()
     made = padded_within(data)
     assert pads(data) == 5
     assert pads(made) == 0

@@ -31,7 +31,7 @@ from geoiseg.training.network import NetOptions, TinyNet
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import Prompt
 
-KEPT = Path(geoiseg.training.__file__).parent / "record" / "weights2.npz"
+KEPT = Path(geoiseg.training.__file__).parent / "record" / "weights3.npz"
 """The weights that ship: every one of them matters."""
 SHIPPED = Path(geoiseg.models.tiny.__file__).parent
 

@@ -44,7 +44,7 @@ from geoiseg.training.own.unfinished import unfinished
 TINY = Path(geoiseg.__file__).parent / "models" / "tiny"
 LEARNT = 10
 """Features of the raster that are accepted; the others are looked at when all is done."""
-QUICK = OwnOptions(crops=36, ordinary=6, learn=LearnOptions(steps=20, every=10))
+QUICK = OwnOptions(crops=36, ordinary=20, learn=LearnOptions(steps=80, every=20))
 BRIEF = OwnOptions(crops=8, ordinary=1, learn=LearnOptions(steps=1, batch=1, ordinary=1, gain=-1))
 
 
@@ -155,7 +155,7 @@ def test_an_encoder_whose_last_stages_have_learnt_is_the_models_own() -> None:
     image = np.where(disc[..., None], np.uint8(200), np.uint8([60, 90, 50]))
     view = View(image, np.ones((SIDE, SIDE), bool), disc.astype(np.int64))
     before = read_pupil(TINY, encoder=True)
-    course = Course(before, LearnOptions(steps=2, every=1, batch=1, encoder_rate=1e-3, gain=-1))
+    course = Course(before, LearnOptions(steps=2, every=1, batch=1, encoder_rate=2e-4, gain=-1))
     example = encoded(looking(before, TINY), view, 1)
     course.look([example])
     course.learn_from([example], [example])
@@ -210,7 +210,7 @@ def test_the_folder_is_a_model_with_a_card(trained) -> None:
     assert card["data"] == [{"raster": "rings.tif", "features": 10, "classes": {"ring": 10}}]
     assert card["licence"] == "Apache-2.0"
     assert card["held_out"]["after"]["iou_1"] > card["held_out"]["before"]["iou_1"]
-    assert card["training"]["learn"]["steps"] == 20
+    assert card["training"]["learn"]["steps"] == QUICK.learn.steps
     session = geoiseg.Session(own.folder.parent / "rings.tif", str(own.folder))
     middle = shapes[-1].centroid
     session.add_point(middle.x, middle.y)

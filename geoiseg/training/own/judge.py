@@ -23,7 +23,7 @@ from geoiseg.session import Session
 
 CLICKS, GOAL = 10, 0.85
 """Clicks at most on each object that was held out, and the IoU at which they end."""
-DEMO_SIZE, DEMO_SEED, DEMO_OBJECTS = 1024, 3, 10
+DEMO_SIZE, DEMO_SEED, DEMO_OBJECTS = 1024, 3, 30
 """Of the scene on which is measured what was forgotten, and how many of its objects at most."""
 FORGIVEN = 0.03
 """Share of the IoU at the first click on old scenes that may be lost."""

@@ -22,6 +22,7 @@ from geoiseg.training.losses import (
     ranking_loss,
     score_loss,
 )
+from geoiseg.training.optimiser import Muon
 from geoiseg.training.own.crops import Example, batched
 from geoiseg.training.own.lessons import Lessons
 from geoiseg.training.own.ordinary import Memory, click
@@ -52,9 +53,9 @@ class LearnOptions:
     """Crops of features in a step."""
     ordinary: int = 4
     """Crops of ordinary places in a step."""
-    rate: float = 6e-4
+    rate: float = 4e-4
     """Of learning, at its peak."""
-    encoder_rate: float = 1e-4
+    encoder_rate: float = 4e-5
     """The same of the encoder's last stages, where they learn."""
     decay: float = 0.01
     """Of weights."""
@@ -126,8 +127,8 @@ class Course:
         self._memory, self._mine = Memory(before, self._simulator), copy.deepcopy(before)
         self._rates = (options.rate, options.encoder_rate)
         parts = list(self._mine.decoder.parameters()), self._mine.encoder_parameters()
-        self._optimiser = torch.optim.AdamW(
-            [{"params": part} for part in parts], weight_decay=options.decay
+        self._optimiser = Muon(
+            [{"params": part, "weight_decay": options.decay} for part in parts], options.rate
         )
         self._best, self._best_step = copy.deepcopy(self._mine.state_dict()), 0
         self.step = 0

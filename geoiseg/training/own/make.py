@@ -28,7 +28,7 @@ from geoiseg.training.own.pupil import Pupil, read_pupil
 from geoiseg.training.own.unfinished import Unfinished, task_of, unfinished
 from geoiseg.version import __version__
 
-SHARES = (1.0, 0.6, 0.35)
+SHARES = (1.0, 0.6, 0.35, 0.2)
 """Of the way from the old weights to the new ones, tried in turn until little is forgotten."""
 MOST_HELD = 30
 """Features held out that are clicked on, at most."""

@@ -30,7 +30,7 @@ const LESS = 0.01;
  */
 const WEIGHTS = [-5.05, 1.02, 3.11, -0.26, 1.37, 3.06];
 /** The same where a click was looked at from further away, too. */
-const FURTHER_WEIGHTS = [-2.36, 0.78, 0.4, -0.35, 1.5, 3.33];
+const FURTHER_WEIGHTS = [-2.2, 0.82, 0.42, -0.51, 1.44, 3.92];
 
 /**
  * What a click may mean, and how many pixels of the chip each of the view has, across and down.

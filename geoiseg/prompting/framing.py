@@ -18,9 +18,11 @@ POINTS_SHARE = 0.5
 """Points and scribbles spread over at most this share; half-overlap holds no more."""
 SMALLEST_SIDE = 32
 """Pixels of a raster's longer side at the coarsest level that can be asked for."""
-OBLONG_STEP, OBLONG_AREA = 64, 1.25
-"""Pixels in which the sides of a chip grow that is no square, and its pixels at most, for each of
-a square one."""
+OBLONG_STEP, OBLONG_AREA, OBLONG_LEAST = 64, 1.25, 128
+"""Pixels in which the sides of a chip grow that is no square; its pixels at most, for each of a
+square one; and what a side counts as at least: chips are padded."""
+DIGITS = 6
+"""To which steps are rounded before they are counted, lest the last ones decide."""
 MARGIN = 4.0
 """Pixels that prompts keep from the border of the chip in use before it is changed."""
 
@@ -167,14 +169,16 @@ def oblong(
     scale = shape / grid.shape
     low, high = np.array(box[1::-1]) * scale, np.array(box[:1:-1]) * scale
     needed = np.maximum((high - low) / share, chip_size // 2)
-    sides = np.minimum(OBLONG_STEP * np.ceil(needed / OBLONG_STEP).astype(int), shape)
+    steps = np.ceil(np.round(needed / OBLONG_STEP, DIGITS)).astype(int)
+    sides = np.minimum(OBLONG_STEP * steps, shape)
     pixels = int(OBLONG_AREA * chip_size**2)
-    if sides.prod() > pixels:
+    if _area(sides) > pixels:
         return None
     grown: NDArray[np.int64] | None = sides
     while grown is not None:
         sides, grown = grown, _longer(grown, shape, pixels)
-    steps = np.floor(((low + high) / 2 - sides / 2) / OBLONG_STEP + 0.5).astype(int)
+    begins = ((low + high) / 2 - sides / 2) / OBLONG_STEP + 0.5
+    steps = np.floor(np.round(begins, DIGITS)).astype(int)
     row, col = np.clip(OBLONG_STEP * steps, 0, shape - sides).tolist()
     return Frame(level, Window(row, col, int(sides[0]), int(sides[1])))
 
@@ -186,9 +190,14 @@ def _longer(
     for axis in np.argsort(sides, kind="stable").tolist():
         grown = sides.copy()
         grown[axis] = min(grown[axis] + OBLONG_STEP, most[axis])
-        if grown[axis] > sides[axis] and grown.prod() <= pixels:
+        if grown[axis] > sides[axis] and _area(grown) <= pixels:
             return grown
     return None
+
+
+def _area(sides: NDArray[np.int64]) -> int:
+    """Return the pixels of a chip as they count."""
+    return int(np.maximum(sides, OBLONG_LEAST).prod())
 
 
 def holds(frame: Frame, grid: Grid, prompts: Prompts) -> bool:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SETTLED_STEPS, SETTLED_CHANGE = 2, 0.02
 """An object is settled when each of so many last steps changed less than this share of it."""
-LEFT_OUT = 2.0
+LEFT_OUT, SINCE = 2.0, 5
 """Pixels said to be the object, for each that its mask kept, from which on the others are held to
-be none of it."""
+be none of it; and the version of asking bands since which that is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Outcome:
         is larger than it, what was left out of the mask is held to be none of it.
         """
         logits = self.logits.astype(np.float32)
-        if self.asked and np.count_nonzero(logits > 0) > LEFT_OUT * self.mask.array.sum():
+        if self.asked >= SINCE and np.count_nonzero(logits > 0) > LEFT_OUT * self.mask.array.sum():
             return np.copysign(logits, np.where(self.mask.array, np.float32(1), np.float32(-1)))
         return logits
 

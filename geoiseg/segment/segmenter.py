@@ -345,11 +345,12 @@ class Segmenter:
         pixel: PixelPrompts,
     ) -> Outcome:
         """Return the object that ``(y, x)`` logits of the model stand for on a chip."""
-        logits = self.with_bands(frame, logits, valid, pixel)
-        array = clean((logits > 0) & valid, valid, pixel, self.cleaning)
-        kept = np.clip(logits, -1000, 1000).astype(np.float16)
+        told = self.with_bands(frame, logits, valid, pixel)
+        array = clean((told > 0) & valid, valid, pixel, self.cleaning)
+        kept = np.clip(told, -1000, 1000).astype(np.float16)
         found = Mask(array, frame.grid(self.raster.grid), score)
-        return Outcome(found, kept, frame, asked=self.asking)
+        asked = 0 if told is logits else self.asking  # the model sees all bands there are
+        return Outcome(found, kept, frame, asked=asked)
 
     def with_bands(
         self, frame: Frame, logits: NDArray[np.float32], valid: BoolArray, pixel: PixelPrompts

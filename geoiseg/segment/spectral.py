@@ -24,12 +24,13 @@ from geoiseg.segment.wetness import said_of_water, with_water
 FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-VERSION = 4
+VERSION = 5
 """Of what is done here: a step keeps it, so that what was made before replays as it was.
 
 1 adds the log-odds of water to the network's; since 2 the network's are bounded there first; since
 3 a click that contradicts the rest counts near it alone, and narrow water goes on from afar; since
-4 it does so where it runs aslant, too.
+4 it does so where it runs aslant, too; since 5 the model refines the object alone where the bands
+say the same of much more (``Outcome.to_refine``).
 """
 SAMPLE = 12_000
 """Pixels that the model is fitted to."""

@@ -109,7 +109,7 @@ def look(
     """
     watch = watch or Watch()
     embedding, valid, pixel = segmenter.view(outcome.frame, prompts, watch)
-    logits, asking = outcome.logits.astype(np.float32), replace(segmenter, asking=outcome.asked)
+    logits, asking = outcome.to_refine, replace(segmenter, asking=outcome.asked)
 
     def join(answer: NDArray[np.float32], moved: PixelPrompts) -> NDArray[np.float32]:
         return asking.with_bands(outcome.frame, answer, valid, moved)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geoiseg.models import ModelInfo
-from geoiseg.prompting import Frame, Prompts, around, oblong
+from geoiseg.prompting import Frame, Prompts, oblong, place
 from geoiseg.raster import Grid
 from geoiseg.segment.masks import touched_border
 from geoiseg.segment.outcome import Outcome
@@ -27,16 +27,16 @@ def wider(grid: Grid, outcome: Outcome, prompts: Prompts, info: ModelInfo) -> Fr
         prompts: All that was said about it.
         info: Of the model that is asked.
     """
-    vertices = np.clip(prompts.outline_pixels(grid), 0, grid.shape[::-1])
     frame, mask = outcome.frame, outcome.mask.array
     if info.any_shape and max(frame.window.shape) <= info.chip_size:
         rows, cols = np.nonzero(mask)
-        corners = [(cols.min(), rows.min()), (cols.max() + 1, rows.max() + 1)]
-        seen = np.vstack([vertices, grid.to_pixel(frame.grid(grid).to_crs(corners))])
-        seen = np.clip(seen, 0, grid.shape[::-1])
+        corners = np.array([(cols.min(), rows.min()), (cols.max() + 1, rows.max() + 1)])
+        level = grid.level(frame.level)
+        scale = np.array([grid.width / level.width, grid.height / level.height])
+        corners = (corners + np.array([frame.window.col, frame.window.row])) * scale
+        seen = np.clip(np.vstack([prompts.outline_pixels(grid), corners]), 0, grid.shape[::-1])
         box = (*seen.min(axis=0).tolist(), *seen.max(axis=0).tolist())
         longer = oblong(grid, frame.level, info.chip_size, box, SHARE)
         if longer is not None and not touched_border(mask, longer.open_sides(grid)):
             return longer
-    box = (*vertices.min(axis=0).tolist(), *vertices.max(axis=0).tolist())
-    return around(grid, frame.level + 1, info.chip_size, box)
+    return place(grid, prompts, info.chip_size, frame.level + 1, any_shape=info.any_shape)

@@ -10,7 +10,9 @@ from geoiseg.raster import Window
 from geoiseg.segment import Mask, Outcome
 
 
-@pytest.mark.parametrize(("asked", "others", "kept"), [(1, 40, False), (1, 4, True), (0, 40, True)])
+@pytest.mark.parametrize(
+    ("asked", "others", "kept"), [(5, 40, False), (5, 4, True), (4, 40, True), (0, 40, True)]
+)
 def test_what_was_left_out_is_none_of_the_object_where_it_is_larger(grid, asked, others, kept):
     array = np.zeros((20, 20), bool)
     array[2:6, 2:6] = True

@@ -53,6 +53,28 @@ def test_a_river_that_goes_on_beyond_any_chip_is_seen_from_further_away(tmp_path
     assert outcome.frame.window.shape == (150, 1500)
 
 
+def test_clicks_far_apart_on_a_river_that_goes_on_are_seen_with_room_from_further_away(tmp_path):
+    path = banded(tmp_path, 700, 3000, slice(290, 310))
+    session = geoiseg.Session(path, Band(any_shape=True))
+    session.follow = False
+    for column in (1000, 1600, 2000):
+        session.add_point(500_000 + 2 * column, 5_200_000 - 2 * 300)
+    frame = session.outcome.frame
+    assert frame.level > 0
+    assert min(frame.window.shape) >= 128  # not the clicks' own bounds, which have no height
+    held = session.mask.array
+    assert held.any(axis=0).all()
+    assert held.sum() == pytest.approx(held.shape[1] * 20 / 2**frame.level, rel=0.2)
+
+
+def test_a_very_low_raster_is_seen_on_no_chip_of_more_pixels_than_its_padding_allows(tmp_path):
+    path = banded(tmp_path, 9, 40_000, slice(2, 7))
+    session = geoiseg.Session(path, Band(any_shape=True))
+    session.follow = False
+    session.add_point(500_000 + 2 * 20_000, 5_200_000 - 2 * 4)
+    assert max(session.outcome.frame.window.shape) <= 1.25 * 512**2 / 128
+
+
 def test_what_lies_far_apart_both_ways_is_seen_from_further_away(tmp_path):
     path = banded(tmp_path, 900, 900, slice(200, 700))
     session = geoiseg.Session(path, Band(any_shape=True))

@@ -1,4 +1,4 @@
-"""Six rasters of which every object is known, and a server for the page."""
+"""Seven rasters of which every object is known, and a server for the page."""
 
 from __future__ import annotations
 
@@ -67,12 +67,17 @@ def scenes(folder: Path) -> dict[str, Scene]:
     long += np.random.default_rng(2).integers(0, 9, long.shape, np.uint8)
     long[:, 130:160] = np.array((40, 60, 150), np.uint8)[:, None, None] + long[:, 130:160] % 8
     along = (((200.5, 145.5, True), (520.5, 145.5, True)), ((300.5, 145.5, True),))
+    river = np.tile(np.tile(long, (1, 2, 1))[:, :420], (1, 1, 3))[:, :, :1500]
+    river[:, 220:] = river[:, 219:220]  # one river alone
+    beyond = (((700.5, 145.5, True),), ((400.5, 145.5, True), (700.5, 150.5, True)),
+              ((500.5, 144.0, True), (900.5, 144.0, True), (702.5, 230.5, False)))  # fmt: skip
     across = (((90.5, 80.5, True),), ((560.5, 500.5, True),), ((30.0, 30.0, 420.0, 380.0),))
     return {
         "utm, seen from further away": Scene(
             write_raster(folder / "utm.tif", large, **at, tiled=True, blockxsize=256,
                          blockysize=256, compress="deflate"), (*across, PROMPTS[2])),
         "long": Scene(write_raster(folder / "long.tif", long, **at), along),
+        "beyond": Scene(write_raster(folder / "beyond.tif", river, **at), beyond),
         "geographic": Scene(
             write_raster(folder / "degrees.tif", image, crs="EPSG:4326", transform=degrees),
             PROMPTS),

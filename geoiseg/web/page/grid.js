@@ -12,6 +12,10 @@ const MARGIN = 4;
 /** Pixels in which the sides of a chip grow that is no square, and its pixels at most. */
 const OBLONG_STEP = 64;
 const OBLONG_AREA = 1.25 * CHIP * CHIP;
+/** What a side of it counts as at least: chips are padded. */
+const OBLONG_LEAST = 128;
+/** To which steps are rounded before they are counted, lest the last digits decide. */
+const DIGITS = 1e6;
 
 /**
  * @param {Affine} t
@@ -135,9 +139,12 @@ export class Grid {
     const high = [(box[3] * rows) / this.rows, (box[2] * cols) / this.cols];
     let sides = most.map((length, axis) => {
       const needed = Math.max((high[axis] - low[axis]) / share, CHIP / 2);
-      return Math.min(OBLONG_STEP * Math.ceil(needed / OBLONG_STEP), length);
+      return Math.min(
+        OBLONG_STEP * Math.ceil(rounded(needed / OBLONG_STEP)),
+        length,
+      );
     });
-    if (sides[0] * sides[1] > OBLONG_AREA) return null;
+    if (area(sides) > OBLONG_AREA) return null;
     for (;;) {
       const grown = longer(sides, most);
       if (!grown) break;
@@ -145,7 +152,8 @@ export class Grid {
     }
     const [row, col] = sides.map((side, axis) => {
       const middle = (low[axis] + high[axis]) / 2;
-      const step = Math.floor((middle - side / 2) / OBLONG_STEP + 0.5);
+      const begin = (middle - side / 2) / OBLONG_STEP + 0.5;
+      const step = Math.floor(rounded(begin));
       return clamped(OBLONG_STEP * step, 0, most[axis] - side);
     });
     return { level, window: { row, col, height: sides[0], width: sides[1] } };
@@ -241,11 +249,24 @@ function longer(sides, most) {
   for (const axis of shorter) {
     const grown = [...sides];
     grown[axis] = Math.min(sides[axis] + OBLONG_STEP, most[axis]);
-    if (grown[axis] > sides[axis] && grown[0] * grown[1] <= OBLONG_AREA) {
+    if (grown[axis] > sides[axis] && area(grown) <= OBLONG_AREA) {
       return grown;
     }
   }
   return null;
+}
+
+/**
+ * The pixels of a frame as they count.
+ * @param {number[]} sides
+ */
+function area(sides) {
+  return sides.reduce((all, side) => all * Math.max(side, OBLONG_LEAST), 1);
+}
+
+/** @param {number} steps */
+function rounded(steps) {
+  return Math.round(steps * DIGITS) / DIGITS;
 }
 
 /**

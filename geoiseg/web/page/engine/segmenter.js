@@ -103,7 +103,7 @@ export class Segmenter {
       );
       if (longer && !bordering(mask, grid.openSides(longer))) return longer;
     }
-    return grid.frame(level + 1, around);
+    return grid.place(prompts, level + 1);
   }
 
   /**

@@ -155,7 +155,7 @@ def test_an_encoder_whose_last_stages_have_learnt_is_the_models_own() -> None:
     image = np.where(disc[..., None], np.uint8(200), np.uint8([60, 90, 50]))
     view = View(image, np.ones((SIDE, SIDE), bool), disc.astype(np.int64))
     before = read_pupil(TINY, encoder=True)
-    course = Course(before, LearnOptions(steps=2, every=1, batch=1, encoder_rate=2e-4, gain=-1))
+    course = Course(before, LearnOptions(steps=2, every=1, batch=1, encoder_rate=1e-3, gain=-1))
     example = encoded(looking(before, TINY), view, 1)
     course.look([example])
     course.learn_from([example], [example])
@@ -177,8 +177,11 @@ def test_an_encoder_whose_last_stages_have_learnt_is_the_models_own() -> None:
     with torch.no_grad():
         said = learnt.features([layer[None].float() for layer in example.layers])
     p8, old = embedding.arrays["p8"], shipped.embed(view.image, view.valid).arrays["p8"]
-    np.testing.assert_allclose(p8, said.p8.numpy(), rtol=0.02, atol=0.02)
-    assert np.abs(p8.astype(np.float32) - old).max() > 0.1
+    apart = np.abs(p8.astype(np.float32) - said.p8.numpy())  # the graph's weights are halves
+    change = np.abs(p8.astype(np.float32) - old)
+    assert change.max() > 0.1
+    assert apart.max() < 0.5 * change.max()
+    assert apart.mean() < 0.1 * change.mean()
     with pytest.raises(ModelError, match="made by 'discs:"):
         shipped.dense(embedding)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Model,
         ModelInfo,
         PartingModel,
+        QuickModel,
         ReadingModel,
         WideningModel,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "ModelInfo",
     "ModelOptions",
     "PartingModel",
+    "QuickModel",
     "ReadingModel",
     "WideningModel",
     "get_model",
@@ -76,6 +78,7 @@ __getattr__, __dir__ = lazy(
             "Model",
             "ModelInfo",
             "PartingModel",
+            "QuickModel",
             "ReadingModel",
             "WideningModel",
         ],

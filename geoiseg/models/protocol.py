@@ -281,6 +281,20 @@ class ReadingModel(DenseModel, Protocol):
 
 
 @runtime_checkable
+class QuickModel(ReadingModel, Protocol):
+    """A reading model that also embeds a chip for less, nearly as well, where it is prompted."""
+
+    def embed_quickly(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
+        """Return the same as ``embed``, or nearly: as the info says.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched.
+            valid: ``(y, x)`` True where there is data.
+        """
+        ...
+
+
+@runtime_checkable
 class PartingModel(BatchModel, Protocol):
     """A model that answers on a part of a chip for less than on all of it."""
 

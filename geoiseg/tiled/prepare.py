@@ -15,7 +15,7 @@ import shapely
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError, ModelError, PromptError
 from geoiseg.files import check_apart, check_format, check_layer_free
-from geoiseg.models import Model, ReadingModel, get_model
+from geoiseg.models import Model, QuickModel, ReadingModel, get_model
 from geoiseg.prompting import level_for_gsd
 from geoiseg.raster import Grid, Raster, open_raster
 from geoiseg.tiled.aoi import read_aoi, windows_in
@@ -248,8 +248,8 @@ def reads_by(run: Run) -> str:
     if not (isinstance(work, WindowJob) and isinstance(run.model, ReadingModel)):
         return ""
     how = work.automatic
-    dense = isinstance(how, DenseOptions) and not how.best and work.words is None
-    fast = dense and not (work.keep_embeddings or work.in_floats)
+    dense = isinstance(how, DenseOptions) and (isinstance(run.model, QuickModel) or not how.best)
+    fast = dense and not (work.words or work.keep_embeddings or work.in_floats)
     return f"8-bit integers by {info.bytes_hash[:16]}" if fast and info.reads_bytes else ""
 
 

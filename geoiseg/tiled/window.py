@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoiseg.errors import ModelError, RasterError
-from geoiseg.models import DenseMaps, DenseModel, Embedding, Model, ReadingModel
+from geoiseg.models import DenseMaps, DenseModel, Embedding, Model, QuickModel, ReadingModel
 from geoiseg.outline import polygons_from_labels
 from geoiseg.prompting import Frame
 from geoiseg.raster import BoolArray, Chip, Raster, Window
@@ -245,7 +245,10 @@ class Views:
         if kept is None and not job.keep_embeddings:
             if isinstance(model, ReadingModel) and not asking and not job.in_floats:
                 return model.read(*seen)
-            embedding = model.embed(*seen)
+            if isinstance(model, QuickModel) and not job.in_floats:
+                embedding = model.embed_quickly(*seen)
+            else:
+                embedding = model.embed(*seen)
         else:
             if kept is None:
                 kept = self._kept(key, self._timed(lambda: job.raster.chip(there, frame.level)))

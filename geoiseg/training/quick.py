@@ -1,7 +1,8 @@
-"""``python -m geoiseg.training.quick``: makes tiny's dense heads in 8-bit integers of its encoder.
+"""``python -m geoiseg.training.quick``: makes tiny's encoder in 8-bit integers.
 
-Every convolution multiplies bytes but the last, which says the logits. The ranges of what lies
-between them are found on the scenes that train.
+Every convolution multiplies bytes but those that say something: the dense heads, what the decoder
+is told of them, and the keys. The ranges of what lies between them are found on the scenes that
+train.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from geoiseg.atomic import written
 from geoiseg.errors import GeoisegError
 from geoiseg.models.exported.int8 import without_advice
 from geoiseg.models.tiny import FILES
-from geoiseg.models.tiny.dense import DENSE
 from geoiseg.models.tiny.filling import without_weights
 from geoiseg.models.tiny.padding import padded_within
 from geoiseg.models.tiny.quick import EVEN, FILE, RAW, SPREAD, STEP, ZERO, codes
@@ -35,6 +35,10 @@ CHIPS = 12
 REDUCTIONS = (1, 2)
 KINDS = ["Conv", "Add", "Relu", "Clip", "Resize", "AveragePool"]
 """Nodes that compute in bytes."""
+EXACT = ["/dense/dense.1/Conv", "/prior/Conv", "/Add_6", "/key/key.0/Conv",
+         "/fine_key/fine_key.0/Conv", "/AveragePool"]  # fmt: skip
+"""Nodes that do not: what the dense heads say, and what the decoder is told of that; keys; the
+colours at half the resolution."""
 READ = {RAW: "/trunk/Mul_output_0", EVEN: "/Concat_output_0"}
 """Names in the encoder's graph of what the two inputs are."""
 BANDS = {RAW: 3, EVEN: 7}
@@ -51,7 +55,7 @@ Chip = tuple[NDArray[np.uint8], NDArray[np.bool_]]
               help="Labelled scenes, as for training tiny.")  # fmt: skip
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 def main(data: Path, folder: Path) -> None:
-    """Make dense.onnx in FOLDER, where tiny's graphs and card are, and write its hash there."""
+    """Make quick.onnx in FOLDER, where tiny's graphs and card are, and write its hash there."""
     try:
         chips = list(chosen(data))
     except GeoisegError as error:
@@ -84,7 +88,7 @@ def chosen(data: Path) -> Iterator[Chip]:
 
 
 def quick_graph(encoder: bytes, chips: list[Chip]) -> bytes:
-    """Return the graph of the dense heads in 8-bit integers.
+    """Return the encoder's graph in 8-bit integers.
 
     Args:
         encoder: What ``encoder.onnx`` holds.
@@ -104,7 +108,7 @@ def quick_graph(encoder: bytes, chips: list[Chip]) -> bytes:
 
 
 def _float_graph(encoder: bytes) -> Any:
-    """Return the dense heads as they are, from the two inputs on."""
+    """Return the encoder as it is, from the two inputs on."""
     import onnx
     from onnx import numpy_helper
 
@@ -123,11 +127,14 @@ def _float_graph(encoder: bytes) -> Any:
     values = numpy_helper.to_array(tensor).copy()
     values[:, COLOURS_AND_VALIDITY] /= SPREAD
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    missing = set(EXACT).difference(node.name for node in model.graph.node)
+    if missing:
+        raise ValueError(f"the encoder has no nodes {sorted(missing)}")
     return _cut(model, {old: new for new, old in READ.items()}, onnx.TensorProto.FLOAT)
 
 
 def _cut(model: Any, inputs: Mapping[str, str], kind: int) -> Any:
-    """Return the graph from some values on, which are its inputs then, to the dense heads.
+    """Return the graph from some values on, which are its inputs then.
 
     Args:
         model: Is changed.
@@ -138,7 +145,7 @@ def _cut(model: Any, inputs: Mapping[str, str], kind: int) -> Any:
 
     graph = model.graph
     made = {name: node for node in graph.node for name in node.output}
-    needed, left = set(), [DENSE]
+    needed, left = set(), [output.name for output in graph.output]
     while left:
         name = left.pop()
         if name not in needed:
@@ -150,19 +157,15 @@ def _cut(model: Any, inputs: Mapping[str, str], kind: int) -> Any:
         for place, name in enumerate(node.input):
             node.input[place] = inputs.get(name, name)
     constants = [tensor for tensor in graph.initializer if tensor.name in needed]
-    outputs = [output for output in graph.output if output.name == DENSE]
     given = [helper.make_tensor_value_info(name, kind, [1, BANDS[name], "y", "x"])
              for name in inputs.values()]  # fmt: skip
-    found = helper.make_graph(kept, FILE, given, outputs, constants)
+    found = helper.make_graph(kept, FILE, given, graph.output, constants)
     return helper.make_model(found, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def _quantised(source: Path, made: Path, chips: list[Chip]) -> None:
     """Write a graph whose nodes of :data:`KINDS` compute in bytes."""
-    import onnx
-
     quantization: Any = quiet_quantization()
-    last = [node.name for node in onnx.load(str(source)).graph.node if DENSE in node.output]
     fixed = {
         name: [
             {
@@ -179,7 +182,7 @@ def _quantised(source: Path, made: Path, chips: list[Chip]) -> None:
             _Reader(chips),
             per_channel=True,
             op_types_to_quantize=KINDS,
-            nodes_to_exclude=last,
+            nodes_to_exclude=EXACT,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             extra_options={"TensorQuantOverrides": fixed},

@@ -213,7 +213,7 @@ def test_models(capsys) -> None:
 def test_models_are_listed_where_a_file_is_missing(capsys, tmp_path, monkeypatch) -> None:
     here = Path(listing.__file__).with_name("tiny")
     shutil.copytree(here, tmp_path / "tiny", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    (tmp_path / "tiny" / "dense.onnx").unlink()
+    (tmp_path / "tiny" / "quick.onnx").unlink()
     monkeypatch.setattr(listing, "__file__", str(tmp_path / "listing.py"))
     code, text, _ = run(capsys, "models", "list")
     told = {line[2:].split()[0]: line for line in text.splitlines() if line[2:].strip()}

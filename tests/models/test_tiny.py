@@ -31,7 +31,7 @@ from geoiseg.models.tiny.closer import CloseUp, close_up
 from geoiseg.models.tiny.inputs import MOST_POINTS, click_middle, decoder_inputs, features_in
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.outputs import obedient
-from geoiseg.models.tiny.pieces import cut, widened
+from geoiseg.models.tiny.pieces import cut
 from geoiseg.prompting.pixel import PixelPrompts
 
 FOLDER = Path(geoiseg.models.tiny.__file__).parent
@@ -266,18 +266,6 @@ def test_an_object_known_by_its_mask_is_decoded_on_a_piece_of_its_shape(model, m
     second = model.decode(embedding, more, first.logits[0])
     assert asked == [(192, 448)]
     assert iou(second.logits[0] > 0, truth) > 0.9
-
-
-def test_half_precision_is_widened_exactly():
-    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    every = every[np.isfinite(every)]
-    np.testing.assert_array_equal(
-        widened(every).view(np.uint32), every.astype(np.float32).view(np.uint32)
-    )
-    parts = every[:60000].reshape(100, 600)[::2, 3:-3]
-    np.testing.assert_array_equal(widened(parts), parts.astype(np.float32))
-    assert widened(parts).flags.c_contiguous
-    np.testing.assert_array_equal(widened(parts.astype(np.float64)), parts.astype(np.float32))
 
 
 @pytest.mark.parametrize("side", [300, 512, 700])

@@ -10,13 +10,14 @@ import pytest
 
 import geoiseg
 from geoiseg.demo.scene import make_scene
-from geoiseg.errors import WeightsError
+from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models import load_model
 from geoiseg.models.tiny import quick
 from geoiseg.models.tiny.filling import filled, without_weights
 from geoiseg.models.tiny.graphs import Graphs
 from geoiseg.models.tiny.model import TinyModel
 from geoiseg.models.tiny.quick import EVEN, RAW, STEP, ZERO, codes, multiplies_bytes
+from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import Window
 from geoiseg.tiled import ledger_path
 from tests.mosaic import write_mosaic
@@ -65,6 +66,27 @@ def test_they_say_nearly_what_the_encoder_says(tmp_path, monkeypatch):
         assert 0 < np.abs(one - other).mean() < 0.05
 
 
+def test_a_map_that_asks_besides_has_nearly_all_that_the_encoder_makes(picture, monkeypatch):
+    model = TinyModel()
+    exact = model.embed(*picture)
+    monkeypatch.setattr(Graphs, "reads_bytes", False)
+    same = model.embed_quickly(*picture)
+    monkeypatch.setattr(Graphs, "reads_bytes", True)
+    found = model.embed_quickly(*picture)
+    assert found.model == exact.model
+    assert found.arrays.keys() == exact.arrays.keys()
+    for name, array in exact.arrays.items():
+        np.testing.assert_array_equal(same.arrays[name], array)
+        assert (found.arrays[name].shape, found.arrays[name].dtype) == (array.shape, array.dtype)
+        moved = np.abs(found.arrays[name].astype(float) - array.astype(float)).mean()
+        assert moved < 0.2 * np.abs(array.astype(float)).mean()
+    asked = [PixelPrompts(points=np.array([[70.5, 90.5]]), positive=np.array([True]))]
+    masks = [model.decode_batch(one, asked).logits[0] > 0 for one in (exact, found)]
+    assert (masks[0] & masks[1]).sum() > 0.9 * (masks[0] | masks[1]).sum() > 900
+    with pytest.raises(ModelError, match="an image is"):
+        model.embed_quickly(picture[0][..., :2], picture[1])
+
+
 def test_their_weights_are_the_encoder_s_and_ship_once():
     encoder, without = ((FOLDER / name).read_bytes() for name in ("encoder.onnx", quick.FILE))
     whole = filled(without, encoder)
@@ -95,10 +117,10 @@ def test_a_map_tells_at_its_start_that_they_are_not_there(tmp_path, monkeypatch)
     monkeypatch.setattr(Graphs, "reads_bytes", True)
     model = TinyModel(folder)
     (folder / quick.FILE).unlink()
-    with pytest.raises(WeightsError, match=r"cannot read .*dense\.onnx': No such file"):
+    with pytest.raises(WeightsError, match=r"cannot read .*quick\.onnx': No such file"):
         geoiseg.segment_raster(raster, out, model=model)
     (folder / quick.FILE).write_bytes(b"no graph")
-    with pytest.raises(WeightsError, match=r"dense\.onnx' has SHA-256 .* reinstall geoiseg"):
+    with pytest.raises(WeightsError, match=r"quick\.onnx' has SHA-256 .* reinstall geoiseg"):
         geoiseg.segment_raster(raster, out, model=model)
     assert not out.exists()
     assert not ledger_path(out).exists()

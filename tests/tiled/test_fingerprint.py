@@ -12,7 +12,7 @@ import shapely
 
 import geoiseg
 from geoiseg.errors import CancelledError, LedgerError
-from geoiseg.models import ModelOptions
+from geoiseg.models import Candidates, ModelOptions
 from geoiseg.models.tiny import afar
 from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import AutomaticOptions, MapOptions, doubt, ledger_path
@@ -87,6 +87,43 @@ def test_what_began_in_floats_goes_on_in_floats_on_any_cpu(tmp_path):
     assert (told.complete, able.reads) == (True, 0)
     geoiseg.segment_raster(raster, out, model=able, options=options)
     assert able.reads > 1
+
+
+class QuickFlood(ReadingFlood):
+    """Also embeds in 8-bit integers."""
+
+    def embed_quickly(self, image, valid):
+        self.reads += 1
+        return self.embed(image, valid)
+
+    def decode_batch(self, embedding, prompts):
+        said = [self.decode(embedding, one).logits[0] for one in prompts]
+        return Candidates(np.stack(said), np.ones(len(said), np.float32), np.arange(len(said)), 1.0)
+
+
+@pytest.mark.parametrize("model", [QuickFlood, ReadingFlood])
+def test_a_map_that_asks_besides_goes_on_by_the_same_graph_where_it_embeds_by_one(tmp_path, model):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    out, quick = tmp_path / "out.gpkg", model is QuickFlood
+    given = {"options": MapOptions(window=128, overlap=32, tile=128, mode="best"), "resume": True}
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, model=model("one"), progress=stopped, **given)
+    if quick:
+        with pytest.raises(LedgerError, match=r"another version of geoiseg, whose reading is"):
+            geoiseg.segment_raster(raster, out, model=model("two"), **given)
+    able = model("one" if quick else "two")
+    assert geoiseg.segment_raster(raster, out, model=able, **given).complete
+    assert (able.reads > 0) == quick
+
+
+def test_what_asks_besides_and_began_in_floats_goes_on_in_floats(tmp_path):
+    raster = write_mosaic(tmp_path / "in.tif", np.ones((200, 200), np.int32)).path
+    out, options = tmp_path / "out.gpkg", MapOptions(window=128, overlap=32, tile=128, mode="best")
+    with pytest.raises(CancelledError):
+        geoiseg.segment_raster(raster, out, model=QuickFlood(), options=options, progress=stopped)
+    able = QuickFlood("one")
+    told = geoiseg.segment_raster(raster, out, model=able, options=options, resume=True)
+    assert (told.complete, able.reads) == (True, 0)
 
 
 @pytest.mark.parametrize("left_out", ["constant %", "scales"])

@@ -19,7 +19,7 @@ from geoiseg.models.classic.seeds import check_prompts
 from geoiseg.models.protocol import Candidates, Embedding
 from geoiseg.models.tiny.inputs import features_in, validity
 from geoiseg.models.tiny.outputs import LIMIT
-from geoiseg.models.tiny.pieces import Features, cut, span, widened
+from geoiseg.models.tiny.pieces import Features, cut, span
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
@@ -59,7 +59,7 @@ def decode_many(
         PromptError: A prompt is empty or outside the chip.
     """
     valid = validity(embedding)
-    features = {name: widened(values) for name, values in features_in(embedding).items()}
+    features = features_in(embedding)
     shape = (valid.shape[0], valid.shape[1])
     logits = np.full((len(prompts), *(-(-side // SCALE) for side in shape)), -LIMIT, np.float32)
     scores = np.zeros(len(prompts), np.float32)

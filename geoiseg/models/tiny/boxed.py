@@ -7,6 +7,7 @@ land. The colours of a ring around the box tell which of the two goes on outside
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ class Surroundings:
 
 
 def surroundings(
-    colour: NDArray[np.float32], box: tuple[float, float, float, float], valid: BoolArray
+    colour: NDArray[np.floating[Any]], box: tuple[float, float, float, float], valid: BoolArray
 ) -> Surroundings | None:
     """Return what a box says by what lies around it; None where it fills the chip.
 
@@ -84,7 +85,9 @@ def surroundings(
     ring, inside = around & ~inside & seen, inside & seen
     if min(np.count_nonzero(ring), np.count_nonzero(inside)) < FEWEST:
         return None
-    codes = _codes(colour[0, :, :rows, :columns].transpose(1, 2, 0), ring | inside)
+    codes = _codes(
+        np.asarray(colour[0, :, :rows, :columns], np.float32).transpose(1, 2, 0), ring | inside
+    )
     outer, inner = _histogram(codes[ring]), _histogram(codes[inside])
     likeness = (outer / (outer + inner + 1e-6)).astype(np.float32)[codes]
     return Surroundings(inside, likeness)

@@ -1,6 +1,6 @@
 """Weights in bytes come from the weights in half floats, so that they ship once.
 
-The graph of the dense heads in 8-bit integers (see :mod:`geoiseg.models.tiny.quick`) has a scale
+The encoder's graph in 8-bit integers (see :mod:`geoiseg.models.tiny.quick`) has a scale
 for each channel of each convolution; its weights are the encoder's, divided by these and rounded.
 They are left out of the file and filled in where it is loaded, to the same bytes.
 """
@@ -61,7 +61,7 @@ def filled(graph: bytes, encoder: bytes) -> bytes:
     """Return a graph with the weights that are left out of its file.
 
     Args:
-        graph: What ``dense.onnx`` holds.
+        graph: What ``quick.onnx`` holds.
         encoder: What ``encoder.onnx`` holds.
 
     Raises:

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import WeightsError
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.tiny import FILES
-from geoiseg.models.tiny.dense import DENSE
 from geoiseg.models.tiny.filling import filled
+from geoiseg.models.tiny.halving import HALF, halved, of_halves
 from geoiseg.models.tiny.padding import padded_within
 from geoiseg.models.tiny.quick import FILE as QUICK
 from geoiseg.models.tiny.quick import Codes, multiplies_bytes
@@ -47,16 +48,18 @@ class Graphs:
         encoder, decoder = (
             _checked(folder / name, str(self.card["sha256"][name])) for name in FILES
         )
-        self._encoder = session(padded_within(encoder), threads)
-        self._decoder = session(decoder, threads)
+        self._encoder = session(halved(padded_within(encoder)), threads)
         self._folder, self._threads, self._options = folder, threads, options or ModelOptions()
         self._faster = None
         if self._options.backend == "openvino":
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
 
             self._faster = OpenVinoEncoder(encoder, self._options, threads)
-        self.features = [output.name for output in self._encoder.get_outputs()]
-        self._reads = {given.name for given in self._decoder.get_inputs()}
+        results = [output.name for output in self._encoder.get_outputs()]
+        self._results = {name.removesuffix(HALF): name for name in results}
+        self.features = list(self._results)
+        self._decoder = session(of_halves(decoder, self.features), threads)
+        self._reads = [given.name for given in self._decoder.get_inputs()]
         told = {output.name for output in self._decoder.get_outputs()}
         self.has_others = told.issuperset(OTHERS)
         # Else what nobody asked for would be computed, too.
@@ -66,35 +69,40 @@ class Graphs:
     def encode(
         self, given: Mapping[str, NDArray[Any]], only: str | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return the features by name, each ``(1, channels, y, x)``.
+        """Return the features by name, each ``(1, channels, y, x)`` in half precision.
 
         Args:
             given: The encoder's inputs.
             only: The one feature that is wanted; what no other needs is not computed then.
         """
         if self._faster is not None:
-            return self._faster.run(given, only)
+            return _in_half(self._faster.run(given, only))
         if only is not None:
-            return {only: self._encoder.run([only], given, self._sparing)[0]}
+            return {only: self._encoder.run([self._results[only]], given, self._sparing)[0]}
         return dict(zip(self.features, self._encoder.run(None, given), strict=True))
 
     @property
     def reads_bytes(self) -> bool:
-        """Whether the dense heads alone are computed in 8-bit integers, see :meth:`read`."""
+        """Whether :meth:`quickly` computes in 8-bit integers here."""
         exact = self._options.precision != "auto"
         return not exact and QUICK in self.card["sha256"] and multiplies_bytes()
 
     @property
     def bytes_hash(self) -> str:
-        """What the card says of the graph of :meth:`read`; empty where it is not taken."""
+        """What the card says of the graph of :meth:`quickly`; empty where it is not taken."""
         return str(self.card["sha256"][QUICK]) if self.reads_bytes else ""
 
-    def read(self, given: Codes) -> NDArray[Any]:
-        """Return ``(1, heads, v, u)`` what the dense heads say, computed in 8-bit integers."""
-        return self._quick(given)
+    def quickly(self, given: Codes, only: str | None = None) -> dict[str, NDArray[Any]]:
+        """Return about what :meth:`encode` does, computed in 8-bit integers.
+
+        Args:
+            given: What the graph reads.
+            only: The one feature that is wanted; what no other needs is not computed then.
+        """
+        return self._quick(given, only)
 
     @cached_property
-    def _quick(self) -> Callable[[Codes], NDArray[Any]]:
+    def _quick(self) -> Callable[[Codes, str | None], dict[str, NDArray[Any]]]:
         """What runs the graph of 8-bit integers; loaded by the first map."""
         without, encoder = (
             _checked(self._folder / name, str(self.card["sha256"][name]))
@@ -105,21 +113,32 @@ class Graphs:
             from geoiseg.models.tiny.openvino_encoder import OpenVinoEncoder
 
             faster = OpenVinoEncoder(graph, self._options, self._threads)
-            return lambda given: faster.run(given)[DENSE]
-        loaded = session(graph, self._threads)
-        return lambda given: loaded.run([DENSE], given)[0]
+            return lambda given, only: _in_half(faster.run(given, only))
+        loaded = session(halved(graph), self._threads)
+        results = [output.name for output in loaded.get_outputs()]
+
+        def run(given: Codes, only: str | None) -> dict[str, NDArray[Any]]:
+            wanted = results if only is None else [only + HALF]
+            found = loaded.run(wanted, given, self._sparing)
+            return {name.removesuffix(HALF): one for name, one in zip(wanted, found, strict=True)}
+
+        return run
 
     def decode(self, given: Mapping[str, NDArray[Any]], *, others: bool) -> list[NDArray[Any]]:
         """Return what the decoder says, in the order of :data:`ANSWER` and :data:`OTHERS`.
 
         Args:
-            given: Its inputs; what it does not read is left out.
+            given: Its inputs, features in half precision; what it does not read is left out.
             others: Whether other readings are wanted, too.
         """
-        read = {name: array for name, array in given.items() if name in self._reads}
+        read = {name: given[name.removesuffix(HALF)] for name in self._reads}
         wanted = ANSWER + OTHERS if others else ANSWER
         found: list[NDArray[Any]] = self._decoder.run(wanted, read, self._sparing)
         return found
+
+
+def _in_half(features: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: array.astype(np.float16) for name, array in features.items()}
 
 
 def threads_wanted() -> int:

@@ -98,17 +98,35 @@ class TinyModel:
         Raises:
             ModelError: The arrays are not an image and its validity.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or valid.shape != image.shape[:2]:
-            raise ModelError(
-                f"an image is (y, x, 3) with (y, x) validity, got {image.shape}, {valid.shape}"
-            )
-        rows, columns = valid.shape
-        arrays = self._graphs.encode(encoder_inputs(image, valid, padded(valid)))
-        small: dict[str, NDArray[Any]]
-        small = {name: array.astype(np.float16) for name, array in arrays.items()}
-        small[VALID] = valid.astype(np.float16)
-        small[PIXELS] = image * valid[..., None]
-        return Embedding(self._identity, (rows, columns), small)
+        _check_chip(image, valid)
+        return self._embedded(
+            self._graphs.encode(encoder_inputs(image, valid, padded(valid))), image, valid
+        )
+
+    def embed_quickly(self, image: NDArray[np.uint8], valid: BoolArray) -> Embedding:
+        """Return about the features that ``embed`` returns, for a map that asks besides.
+
+        Where the CPU multiplies bytes, and precision is left to the model, they are computed in
+        8-bit integers, see :mod:`geoiseg.models.tiny.quick`.
+
+        Args:
+            image: ``(y, x, 3)`` uint8, stretched, any size.
+            valid: ``(y, x)`` True where there is data.
+
+        Raises:
+            ModelError: The arrays are not an image and its validity.
+        """
+        if not self._graphs.reads_bytes:
+            return self.embed(image, valid)
+        _check_chip(image, valid)
+        found = self._graphs.quickly(codes(image, valid, padded(valid)))
+        return self._embedded(found, image, valid)
+
+    def _embedded(
+        self, features: dict[str, NDArray[Any]], image: NDArray[np.uint8], valid: BoolArray
+    ) -> Embedding:
+        arrays = {**features, VALID: valid.astype(np.float16), PIXELS: image * valid[..., None]}
+        return Embedding(self._identity, (valid.shape[0], valid.shape[1]), arrays)
 
     def decode(
         self,
@@ -394,14 +412,11 @@ class TinyModel:
         if not self.info.dense:
             raise ModelError(f"{self._name} has no dense heads; take another model")
         if self._graphs.reads_bytes:
-            logits = self._graphs.read(codes(image, valid, padded(valid)))
+            found = self._graphs.quickly(codes(image, valid, padded(valid)), only=DENSE)
         else:
             given = encoder_inputs(image, valid, padded(valid))
-            logits = self._graphs.encode(given, only=DENSE)[DENSE]
-        logits = logits.astype(np.float16)
-        return dense_maps(
-            Embedding(self._identity, (valid.shape[0], valid.shape[1]), {DENSE: logits})
-        )
+            found = self._graphs.encode(given, only=DENSE)
+        return dense_maps(Embedding(self._identity, (valid.shape[0], valid.shape[1]), found))
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model != self._identity:
@@ -413,6 +428,13 @@ class TinyModel:
     @property
     def _identity(self) -> str:
         return f"{self.info.name}:{self.info.weights_hash}"
+
+
+def _check_chip(image: NDArray[np.uint8], valid: BoolArray) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or valid.shape != image.shape[:2]:
+        raise ModelError(
+            f"an image is (y, x, 3) with (y, x) validity, got {image.shape}, {valid.shape}"
+        )
 
 
 def present(options: ModelOptions) -> TinyModel:

@@ -13,7 +13,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
 GRAPH = 7
 """Number of a model's field."""
-NODE, INITIALIZER, RESULT = 1, 5, 12
+NODE, INITIALIZER, GIVEN, RESULT = 1, 5, 11, 12
 """Of a graph's fields."""
 DIMS, DATA_TYPE, FLOATS, TENSOR_NAME, RAW = 1, 2, 4, 8, 9
 """Of a tensor's fields."""

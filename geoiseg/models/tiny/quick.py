@@ -1,4 +1,4 @@
-"""The dense heads in 8-bit integers: what maps read of whole rasters, in half of the time.
+"""The encoder in 8-bit integers: what maps read of whole rasters, in half of the time.
 
 The graph is made of the encoder's by ``python -m geoiseg.training.quick``. It takes bytes: what
 the encoder computes of the pixels first, a network of bytes needs as bytes again, and of 256
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geoiseg.raster import BoolArray
 
-FILE = "dense.onnx"
+FILE = "quick.onnx"
 RAW, EVEN = "raw", "even"
 """Names of the graph's inputs: ``(1, 3, y, x)`` colours as they are, and ``(1, 7, y, x)`` colours,
 colours with contrast evened out, and validity."""

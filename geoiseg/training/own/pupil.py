@@ -79,7 +79,7 @@ def looking(pupil: Pupil, shipped: Path) -> Look:
 
         def features(given: Mapping[str, NDArray[np.float32]]) -> tuple[Tensor, ...]:
             found = graphs.encode(given)
-            return tuple(torch.from_numpy(found[name]) for name in Features._fields)
+            return tuple(torch.from_numpy(found[name]).float() for name in Features._fields)
 
         return features
 

@@ -20,9 +20,9 @@ from geoiseg.tiled.uncovered import passes
 
 LEAST, DOUBTFUL = 0.25, 0.6
 """Scores between which a region is asked for. In places held out of training 37 % of those from 0.2
-on were objects, above 91 %, and below 3 %, when they were chosen; below 0.25 asking found one or two
-objects in a hundred more, for a sixth of all questions. An outline of the region given with the
-point makes answers like the region, right or wrong: it is not given."""
+on were objects, above 91 %, and below 3 %, when they were chosen; below 0.25 asking found one or
+two objects in a hundred more, for a sixth of all questions. An outline of the region given with
+the point makes answers like the region, right or wrong: it is not given."""
 ODDS = (-1.97, 3.22)
 """Log-odds of an answer's score, to be compared with a region's: a constant, and of the model's
 own estimate; fitted as those of regions are."""

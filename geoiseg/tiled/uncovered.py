@@ -63,13 +63,17 @@ def open_places(ground: BoolArray) -> Sequence[Survivor]:
     """Return the largest connected parts of open ground, the largest first, with a score of 0."""
     depth = cv2.distanceTransform(np.pad(ground.view(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     inner = (depth >= DEEP).view(np.uint8)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=4)
-    areas = np.asarray(stats[1:count, cv2.CC_STAT_AREA], np.int64)
+    count, parts = cv2.connectedComponents(inner, connectivity=4)
+    flat = np.flatnonzero(parts)  # hardly any: so this is sooner than OpenCV's statistics
+    of = parts.ravel()[flat]
+    areas = np.bincount(of, minlength=count)[1:]
     order = np.argsort(-areas, kind="stable")[:MOST] + 1
     places = []
     for part in order.tolist():
-        left, top, width, height = (int(value) for value in stats[part, : cv2.CC_STAT_AREA])
-        window = Window(top, left, height, width)
-        mask = np.asarray(parts[window.slices] == part)
+        y, x = np.divmod(flat[of == part], ground.shape[1])
+        top, left = int(y.min()), int(x.min())
+        window = Window(top, left, int(y.max()) - top + 1, int(x.max()) - left + 1)
+        mask = np.zeros(window.shape, bool)
+        mask[y - top, x - left] = True
         places.append(Survivor(window, mask, 0.0, int(areas[part - 1])))
     return places

@@ -24,9 +24,20 @@ from geoiseg.models.exported.int8 import without_advice
 from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.filling import without_weights
 from geoiseg.models.tiny.padding import padded_within
-from geoiseg.models.tiny.quick import EVEN, FILE, RAW, SPREAD, STEP, ZERO, codes
+from geoiseg.models.tiny.quick import (
+    BANDS,
+    EVEN,
+    FILE,
+    RAW,
+    ROOM,
+    SPREAD,
+    STEP,
+    ZERO,
+    codes,
+)
 from geoiseg.quiet import quiet_quantization
 from geoiseg.training.export import digest
+from geoiseg.training.quick_blocks import in_blocks
 from geoiseg.training.scenes import read_scenes
 
 SIDE = 256
@@ -41,7 +52,6 @@ EXACT = ["/dense/dense.1/Conv", "/prior/Conv", "/Add_6", "/key/key.0/Conv",
 colours at half the resolution."""
 READ = {RAW: "/trunk/Mul_output_0", EVEN: "/Concat_output_0"}
 """Names in the encoder's graph of what the two inputs are."""
-BANDS = {RAW: 3, EVEN: 7}
 COLOURS_AND_VALIDITY = [0, 1, 2, 6]
 """Bands of the second that are multiplied by :data:`SPREAD`."""
 CODES = "_QuantizeLinear_Output"
@@ -101,7 +111,7 @@ def quick_graph(encoder: bytes, chips: list[Chip]) -> bytes:
         onnx.save(_float_graph(encoder), str(source))
         _quantised(source, made, chips)
         model = onnx.load(str(made))
-    found = _cut(model, {name + CODES: name for name in READ}, onnx.TensorProto.UINT8)
+    found = in_blocks(_cut(model, {name + CODES: name for name in READ}, onnx.TensorProto.UINT8))
     onnx.checker.check_model(found)
     data: bytes = found.SerializeToString()
     return data
@@ -202,9 +212,16 @@ class _Reader:
         rows, columns = (-(-side // 32) * 32 for side in one[1].shape)
         given = codes(*one, (rows, columns))
         return {
-            name: (np.float32(STEP[name]) * (code.astype(np.float32) - ZERO[name]))
+            name: np.float32(STEP[name]) * (_planes(code, name).astype(np.float32) - ZERO[name])
             for name, code in given.items()
         }
+
+
+def _planes(code: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Return ``(1, bands, y, x)`` the codes of an input pixel by pixel."""
+    _, rows, columns, _ = code.shape
+    pixels = code.reshape(rows, columns, 2, 2, ROOM[name])[..., : BANDS[name]]
+    return pixels.transpose(4, 0, 2, 1, 3).reshape(1, BANDS[name], 2 * rows, 2 * columns)
 
 
 if __name__ == "__main__":

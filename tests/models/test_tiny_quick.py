@@ -16,7 +16,16 @@ from geoiseg.models.tiny import quick
 from geoiseg.models.tiny.filling import filled, without_weights
 from geoiseg.models.tiny.graphs import Graphs
 from geoiseg.models.tiny.model import TinyModel
-from geoiseg.models.tiny.quick import EVEN, RAW, STEP, ZERO, codes, multiplies_bytes
+from geoiseg.models.tiny.quick import (
+    BANDS,
+    EVEN,
+    RAW,
+    ROOM,
+    STEP,
+    ZERO,
+    codes,
+    multiplies_bytes,
+)
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import Window
 from geoiseg.tiled import ledger_path
@@ -37,8 +46,13 @@ def picture() -> tuple[np.ndarray, np.ndarray]:
 
 def test_codes_are_what_the_encoder_makes_of_the_pixels(picture):
     image, valid = picture
-    found = {name: STEP[name] * (plane[0].astype(float) - ZERO[name])
-             for name, plane in codes(image, valid, (224, 160)).items()}  # fmt: skip
+    found = {}
+    for name, blocks in codes(image, valid, (224, 160)).items():
+        assert blocks.shape == (1, 112, 80, 4 * ROOM[name])
+        pixels = blocks.reshape(112, 80, 2, 2, -1).transpose(4, 0, 2, 1, 3).reshape(-1, 224, 160)
+        found[name] = STEP[name] * (pixels.astype(float) - ZERO[name])
+        assert not found[name][BANDS[name] :].any()
+        found[name] = found[name][: BANDS[name]]
     x, seen = image.transpose(2, 0, 1) / 255, valid[None].astype(float)
     count = seen.sum() + 1
     centred = (x - ((x * seen).sum((1, 2)) / count)[:, None, None]) * seen

@@ -18,8 +18,12 @@ from geoiseg.raster import BoolArray
 
 FILE = "quick.onnx"
 RAW, EVEN = "raw", "even"
-"""Names of the graph's inputs: ``(1, 3, y, x)`` colours as they are, and ``(1, 7, y, x)`` colours,
-colours with contrast evened out, and validity."""
+"""Names of the graph's inputs: three bands of colours as they are; and seven of colours, colours
+with contrast evened out, and validity."""
+BANDS, ROOM = {RAW: 3, EVEN: 7}, {RAW: 4, EVEN: 8}
+"""Bands of each, and of how many there is room: the last one is empty. Both are ``(1, y / 2, x / 2,
+2 * 2 * room)``, the bands of the four pixels of each block one after the other: so the first
+convolutions, which go by steps of two pixels, multiply many bytes at a time."""
 ZERO = {RAW: 127, EVEN: 128}
 """Code of 0, which is what pixels without data are."""
 STEP = {RAW: 1 / 128, EVEN: 4 / 127}
@@ -55,22 +59,42 @@ def codes(image: NDArray[np.uint8], valid: BoolArray, size: tuple[int, int]) -> 
     Args:
         image: ``(y, x, 3)``.
         valid: ``(y, x)``.
-        size: Rows and columns to which both are filled up.
+        size: Rows and columns to which both are filled up; even.
     """
-    rows, columns = valid.shape
-    raw = np.full((1, 3, *size), ZERO[RAW], np.uint8)
-    even = np.full((1, 7, *size), ZERO[EVEN], np.uint8)
-    values = np.arange(256) / 255
-    colours = _coded(SPREAD * (2 * values - 1))
     mask = None if valid.all() else valid.view(np.uint8)
-    for band, pixels in enumerate(cv2.split(image)):
-        counts = cv2.calcHist([pixels], [0], mask, [256], [0, 256]).ravel().astype(np.float64)
-        planes = (pixels, cv2.LUT(pixels, colours), cv2.LUT(pixels, _evened(values, counts)))
-        places = (raw[0, band], even[0, band], even[0, 3 + band])
-        for plane, place in zip(planes, places, strict=True):
-            np.copyto(place[:rows, :columns], plane, where=True if mask is None else valid)
-    even[0, 6, :rows, :columns] += valid * np.uint8(round(SPREAD / STEP[EVEN]))
-    return {RAW: raw, EVEN: even}
+    values, bands = np.arange(256) / 255, cv2.split(image)
+    counts = [cv2.calcHist([one], [0], mask, [256], [0, 256]).ravel() for one in bands]
+    colours = _coded(SPREAD * (2 * values - 1))
+    known = np.full(valid.shape, ZERO[EVEN] + round(SPREAD / STEP[EVEN]), np.uint8)
+    evened = [cv2.LUT(one, _evened(values, count.astype(np.float64)))
+              for one, count in zip(bands, counts, strict=True)]  # fmt: skip
+    planes = {RAW: bands, EVEN: [*(cv2.LUT(one, colours) for one in bands), *evened, known]}
+    found = {}
+    for name, told in planes.items():
+        empty = np.full(valid.shape, ZERO[name], np.uint8)
+        pixels = np.asarray(cv2.merge([*told, empty]), np.uint8)
+        if mask is not None:
+            np.copyto(pixels, ZERO[name], where=~valid[..., None])
+        found[name] = _in_blocks(_filled(pixels, size, ZERO[name]))
+    return found
+
+
+def _filled(pixels: NDArray[np.uint8], size: tuple[int, int], value: int) -> NDArray[np.uint8]:
+    """Return ``(y, x, bands)`` with more rows and columns at the end."""
+    rows, columns, bands = pixels.shape
+    if (rows, columns) == size:
+        return pixels
+    whole = np.full((*size, bands), value, np.uint8)
+    whole[:rows, :columns] = pixels
+    return whole
+
+
+def _in_blocks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``(1, v, u, 2 * 2 * bands)`` of the ``(2 * v, 2 * u, bands)`` pixels."""
+    rows, columns, bands = pixels.shape
+    pairs = pixels.reshape(rows // 2, 2, columns // 2, 2 * bands).view(f"V{2 * bands}")[..., 0]
+    blocks = np.ascontiguousarray(pairs.transpose(0, 2, 1)).view(np.uint8)
+    return blocks.reshape(1, rows // 2, columns // 2, 4 * bands)
 
 
 def _evened(values: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,8 +1,7 @@
 """``python -m geoiseg.training.quick``: makes tiny's encoder in 8-bit integers.
 
-Every convolution multiplies bytes but those that say something: the dense heads, what the decoder
-is told of them, and the keys. The ranges of what lies between them are found on the scenes that
-train.
+Every convolution multiplies bytes but the last of the dense heads and what the decoder is told of
+them. The ranges of what lies between them are found on the scenes that train.
 """
 
 from __future__ import annotations
@@ -46,10 +45,9 @@ CHIPS = 12
 REDUCTIONS = (1, 2)
 KINDS = ["Conv", "Add", "Relu", "Clip", "Resize", "AveragePool"]
 """Nodes that compute in bytes."""
-EXACT = ["/dense/dense.1/Conv", "/prior/Conv", "/Add_6", "/key/key.0/Conv",
-         "/fine_key/fine_key.0/Conv", "/AveragePool"]  # fmt: skip
-"""Nodes that do not: what the dense heads say, and what the decoder is told of that; keys; the
-colours at half the resolution."""
+EXACT = ["/dense/dense.1/Conv", "/prior/Conv", "/Add_6", "/AveragePool"]
+"""Nodes that do not: what the dense heads say, and what the decoder is told of that; and the
+colours at half the resolution, which :mod:`geoiseg.training.quick_blocks` brings into bytes."""
 READ = {RAW: "/trunk/Mul_output_0", EVEN: "/Concat_output_0"}
 """Names in the encoder's graph of what the two inputs are."""
 COLOURS_AND_VALIDITY = [0, 1, 2, 6]

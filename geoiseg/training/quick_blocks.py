@@ -119,45 +119,58 @@ def _over_blocks(graph: Any, convolution: Any, dequantised: Any, bands: int) -> 
 
 
 def _colours(graph: Any, planes: str) -> None:
-    """Change the mean of colours over 2 x 2 pixels into a sum over a block's bands."""
-    from onnx import helper, numpy_helper
+    """Change the mean of colours over 2 x 2 pixels into a convolution of a block's bytes."""
+    from onnx import helper
 
     cut = _only(node for node in graph.node if node.name == SLICE)
     mean = _only(node for node in graph.node if cut.output[0] in node.input)
     first, last = COLOURS
-    weights = np.zeros((last - first, SIDE, SIDE, ROOM[EVEN], 1, 1), np.float32)
+    quarters = np.zeros((last - first, SIDE, SIDE, ROOM[EVEN]), np.int8)
     for number in range(last - first):
-        weights[number, :, :, first + number] = 1 / SIDE**2
-    whole = weights.reshape(last - first, -1, 1, 1)
-    graph.initializer.append(numpy_helper.from_array(whole, "colour_weights"))
-    made = helper.make_node("Conv", [planes, "colour_weights"], list(mean.output),
-                            name="colour", kernel_shape=[1, 1])  # fmt: skip
+        quarters[number, :, :, first + number] = MEAN[0]
+    weights = _in_bytes(graph, "colour", quarters.reshape(last - first, -1, 1, 1))
+    counted = [EVEN + "_scale", EVEN + "_zero_point"]
+    made = [
+        helper.make_node("Conv", [planes, weights], ["colour_mean"], "colour", kernel_shape=[1, 1]),
+        helper.make_node("QuantizeLinear", ["colour_mean", *counted], ["colour_bytes"], "colour_q"),
+        helper.make_node(
+            "DequantizeLinear", ["colour_bytes", *counted], list(mean.output), "colour_d"
+        ),
+    ]
     place = list(graph.node).index(mean)
-    graph.node.insert(place, made)
+    for node in reversed(made):
+        graph.node.insert(place, node)
     graph.node.remove(mean)
     graph.node.remove(cut)
 
 
+def _in_bytes(graph: Any, name: str, weights: NDArray[np.int8]) -> str:
+    """Put weights that count in the second of :data:`MEAN` into a graph, and return their name."""
+    from onnx import helper, numpy_helper
+
+    count = len(weights)
+    tensors = [
+        numpy_helper.from_array(weights, name + "_codes"),
+        numpy_helper.from_array(np.full(count, MEAN[1], np.float32), name + "_step"),
+        numpy_helper.from_array(np.zeros(count, np.int8), name + "_zero"),
+    ]
+    graph.initializer.extend(tensors)
+    parts = [tensor.name for tensor in tensors]
+    node = helper.make_node("DequantizeLinear", parts, [name + "_weights"], name + "_w", axis=0)
+    graph.node.insert(0, node)
+    return name + "_weights"
+
+
 def _mean(graph: Any) -> None:
     """Change the mean of features over 2 x 2 pixels into a convolution of bytes."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     pool = _only(node for node in graph.node if node.name == POOL)
     features = _only(one for one in graph.output if one.name == pool.input[0])
     count = features.type.tensor_type.shape.dim[1].dim_value
-    quarter, step = MEAN
-    for name, values in (
-        ("mean_codes", np.full((count, 1, SIDE, SIDE), quarter, np.int8)),
-        ("mean_scale", np.full(count, step, np.float32)),
-        ("mean_zero", np.zeros(count, np.int8)),
-    ):
-        graph.initializer.append(numpy_helper.from_array(values, name))
-    weights = helper.make_node("DequantizeLinear", ["mean_codes", "mean_scale", "mean_zero"],
-                               ["mean_weights"], name="mean_weights", axis=0)  # fmt: skip
+    weights = _in_bytes(graph, "mean", np.full((count, 1, SIDE, SIDE), MEAN[0], np.int8))
     how = {"kernel_shape": [SIDE, SIDE], "strides": [SIDE, SIDE], "group": count}
-    read = [pool.input[0], "mean_weights"]
-    made = helper.make_node("Conv", read, list(pool.output), name="mean", **how)
+    made = helper.make_node("Conv", [pool.input[0], weights], list(pool.output), "mean", **how)
     place = list(graph.node).index(pool)
     graph.node.insert(place, made)
     graph.node.remove(pool)
-    graph.node.insert(0, weights)

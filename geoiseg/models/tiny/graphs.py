@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from geoiseg.models.tiny import FILES
 from geoiseg.models.tiny.filling import filled
 from geoiseg.models.tiny.halving import HALF, halved, of_halves
 from geoiseg.models.tiny.padding import padded_within
+from geoiseg.models.tiny.pruning import pruned
 from geoiseg.models.tiny.quick import FILE as QUICK
 from geoiseg.models.tiny.quick import Codes, multiplies_bytes
 from geoiseg.quiet import quiet_onnxruntime
@@ -114,13 +115,15 @@ class Graphs:
 
             faster = OpenVinoEncoder(graph, self._options, self._threads)
             return lambda given, only: _in_half(faster.run(given, only))
-        loaded = session(halved(graph), self._threads)
-        results = [output.name for output in loaded.get_outputs()]
+
+        @cache
+        def loaded(only: str | None) -> Any:
+            return session(halved(graph if only is None else pruned(graph, only)), self._threads)
 
         def run(given: Codes, only: str | None) -> dict[str, NDArray[Any]]:
-            wanted = results if only is None else [only + HALF]
-            found = loaded.run(wanted, given, self._sparing)
-            return {name.removesuffix(HALF): one for name, one in zip(wanted, found, strict=True)}
+            one = loaded(only)
+            names = [output.name.removesuffix(HALF) for output in one.get_outputs()]
+            return dict(zip(names, one.run(None, given), strict=True))
 
         return run
 

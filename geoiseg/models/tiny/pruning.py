@@ -6,7 +6,16 @@ is told to leave it out as where it is not.
 
 from __future__ import annotations
 
-from geoiseg.models.tiny.protobuf import BYTES, GRAPH, NODE, RESULT, fields, joined
+from geoiseg.models.tiny.protobuf import (
+    BYTES,
+    GRAPH,
+    INITIALIZER,
+    NODE,
+    RESULT,
+    TENSOR_NAME,
+    fields,
+    joined,
+)
 
 INPUT, OUTPUT = 1, 2
 """Numbers of a node's fields."""
@@ -40,7 +49,12 @@ def _pruned(model: bytes, result: bytes) -> bytes:
         if number == NODE:
             wanted.update(value for field, _, value in parts if field == INPUT)
         kept.append((number, wire, content))
+    kept = [field for field in kept if field[0] != INITIALIZER or _named(field[2]) in wanted]
     if not any(number == RESULT for number, _, _ in kept):
         raise LookupError(f"no result {result!r}")
     whole[at] = (GRAPH, BYTES, joined(reversed(kept)))
     return joined(whole)
+
+
+def _named(tensor: bytes) -> bytes:
+    return next(value for number, _, value in fields(tensor) if number == TENSOR_NAME)

@@ -49,8 +49,8 @@ class ModelInfo:
     any_shape: bool = False
     """Whether a chip may be longer in one direction and shorter in the other."""
     bytes_hash: str = field(default="", compare=False)
-    """SHA-256 of what a :class:`ReadingModel` reads with where it does so in 8-bit integers here;
-    empty where it does not."""
+    """SHA-256 of what a :class:`ReadingModel` reads with, and a :class:`QuickModel` embeds quickly
+    with, where it does so in 8-bit integers here; empty where it does not."""
 
     @property
     def identity(self) -> str:
@@ -59,7 +59,7 @@ class ModelInfo:
 
     @property
     def reads_bytes(self) -> bool:
-        """Whether a :class:`ReadingModel` reads in 8-bit integers here.
+        """Whether a :class:`ReadingModel` reads in 8-bit integers here, see ``bytes_hash``.
 
         What it says then differs a little from what it says elsewhere.
         """

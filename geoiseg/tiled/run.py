@@ -15,7 +15,7 @@ import numpy as np
 from geoiseg.atomic import check_place
 from geoiseg.errors import GeoisegError
 from geoiseg.files import check_apart
-from geoiseg.models import DEFAULT_MODEL, Model, ReadingModel
+from geoiseg.models import DEFAULT_MODEL, Model, QuickModel, ReadingModel
 from geoiseg.tiled.drivers import Dask, Driver, Outcome, choose_driver
 from geoiseg.tiled.ledger import CHOICE, READING, Ledger, check_free, ledger_path, said_before
 from geoiseg.tiled.options import DenseOptions, MapOptions
@@ -114,7 +114,12 @@ def _reading(run: Run, *, resume: bool) -> Run:
     begun = resume and said_before(path, "format") is not None
     if begun and said_before(path, READING) is None:
         return replace(run, job=replace(run.job, work=replace(work, in_floats=True)))
-    run.model.read(np.zeros((CELL, CELL, 3), np.uint8), np.ones((CELL, CELL), bool))
+    black = np.zeros((CELL, CELL, 3), np.uint8), np.ones((CELL, CELL), bool)
+    asking = isinstance(work.automatic, DenseOptions) and work.automatic.best
+    if asking and isinstance(run.model, QuickModel):
+        run.model.embed_quickly(*black)
+    else:
+        run.model.read(*black)
     return run
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ from geoiseg.errors import CacheError
 from geoiseg.models.classic import ENGINES
 from geoiseg.models.protocol import Embedding, ModelInfo
 from geoiseg.models.registry import get_model, model_names
+from geoiseg.models.tiny import FILES
+from geoiseg.models.tiny.graphs import session
 from geoiseg.models.tiny.model import TinyModel
+from geoiseg.models.tiny.padding import padded_within
 from geoiseg.prompting.pixel import PixelPrompts
 from geoiseg.raster.grid import Window
 from geoiseg.raster.image import Stretch
@@ -580,22 +584,29 @@ def test_a_map_takes_a_cache(disk: Disk, tmp_path: Path) -> None:
 
 
 class Wide(TinyModel):
-    """The small network with its features in float32, as other models give them."""
+    """The small network with its features in float32, as other models give them, and so decoded."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+        graphs = self._graphs
+        graphs._encoder = session(padded_within((self.folder / FILES[0]).read_bytes()), 1)
+        graphs._results = {name: name for name in graphs.features}
+        graphs._decoder = session((self.folder / FILES[1]).read_bytes(), 1)
+        graphs._reads = [given.name for given in graphs._decoder.get_inputs()]
 
     def embed(self, image, valid):
         made = super().embed(image, valid)
-        given = {
-            "image": (image * valid[..., None]).astype(np.float32).transpose(2, 0, 1)[None],
-            "valid": valid.astype(np.float32)[None, None],
-        }
-        wide = self._graphs.encode(given)
-        rest = {"valid": valid.astype(np.float32), "pixels": made.arrays["pixels"]}
-        return Embedding(made.model, made.shape, {**wide, **rest})
+        return replace(made, arrays={**made.arrays, "valid": valid.astype(np.float32)})
+
+    def decode(self, embedding, prompts, previous=None):
+        arrays = {name: array if name == "pixels" else array.astype(np.float32)
+                  for name, array in embedding.arrays.items()}  # fmt: skip
+        return super().decode(replace(embedding, arrays=arrays), prompts, previous)
 
 
 @pytest.mark.realdata
 def test_half_precision_does_not_show_in_masks(data: Path, tmp_path: Path) -> None:
-    model = Wide(threads=1)
+    model = Wide()
     raster = open_raster(data / "scenes" / "fields_naip_00" / "image.tif")
     store = DiskStore(tmp_path)
     segmenter = Segmenter(raster, model, EmbeddingCache(disk=store, worth=0))

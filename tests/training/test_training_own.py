@@ -141,12 +141,12 @@ def test_what_is_kept_of_a_crop_gives_the_features_that_the_graph_does() -> None
     valid = np.ones((64, 96), bool)
     valid[:, :9] = False
     given = encoder_inputs(image, valid, valid.shape)
-    told = Graphs(TINY, 1).encode(given)
+    told = Graphs(TINY, 1).encode(given)  # in half precision
     pupil = read_pupil(TINY, encoder=True)
     with torch.no_grad():
         said = pupil.features(looking(pupil, TINY)(given))
     for name, one in said._asdict().items():
-        np.testing.assert_allclose(one.numpy(), told[name], atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(one.numpy(), told[name], 1e-3, 1e-4, err_msg=name)
 
 
 def test_an_encoder_whose_last_stages_have_learnt_is_the_models_own() -> None:

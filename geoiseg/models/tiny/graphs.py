@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -114,12 +115,15 @@ class Graphs:
         )
         graph = filled(without, encoder)
 
+        lock = threading.Lock()
+
         @cache
         def loaded(only: str | None) -> Any:
             return session(halved(graph if only is None else pruned(graph, only)), self._threads)
 
         def run(given: Codes, only: str | None) -> dict[str, NDArray[Any]]:
-            one = loaded(only)
+            with lock:  # else several threads would load it at a time
+                one = loaded(only)
             names = [output.name.removesuffix(HALF) for output in one.get_outputs()]
             return dict(zip(names, one.run(None, given), strict=True))
 
@@ -129,10 +133,14 @@ class Graphs:
         """Return what the decoder says, in the order of :data:`ANSWER` and :data:`OTHERS`.
 
         Args:
-            given: Its inputs, features in half precision; what it does not read is left out.
+            given: Its inputs; features are narrowed to half precision, in which they are kept, and
+                what it does not read is left out.
             others: Whether other readings are wanted, too.
         """
-        read = {name: given[name.removesuffix(HALF)] for name in self._reads}
+        read = {}
+        for name in self._reads:
+            array = given[name.removesuffix(HALF)]
+            read[name] = np.asarray(array, np.float16) if name.endswith(HALF) else array
         wanted = ANSWER + OTHERS if others else ANSWER
         found: list[NDArray[Any]] = self._decoder.run(wanted, read, self._sparing)
         return found

@@ -28,7 +28,7 @@ def cut(features: Features, window: Window) -> dict[str, NDArray[Any]]:
         fine = array.shape[2] // coarse_rows
         rows = slice(row * fine, (row + height) * fine)
         part = array[:, :, rows, col * fine : (col + width) * fine]
-        found[name] = np.ascontiguousarray(part, np.float16)
+        found[name] = np.ascontiguousarray(part)
     return found
 
 

@@ -249,8 +249,9 @@ def reads_by(run: Run) -> str:
         return ""
     how = work.automatic
     dense = isinstance(how, DenseOptions) and (isinstance(run.model, QuickModel) or not how.best)
-    fast = dense and not (work.words or work.keep_embeddings or work.in_floats)
-    return f"8-bit integers by {info.bytes_hash[:16]}" if fast and info.reads_bytes else ""
+    exact = work.words is not None or work.keep_embeddings or work.in_floats
+    quick = dense and not exact and info.reads_bytes
+    return f"8-bit integers by {info.bytes_hash[:16]}" if quick else ""
 
 
 def _words(run: Run) -> dict[str, Any] | None:

@@ -20,21 +20,24 @@ from geoiseg.models.tiny.protobuf import (
     FLOATS,
     GRAPH,
     INITIALIZER,
+    INPUT,
+    KIND,
     NODE,
+    OUTPUT,
     RAW,
     TENSOR_NAME,
     Field,
     fields,
     joined,
+    only,
     varint,
+    with_graph,
 )
 
 CODES, SCALE = "_quantized", "_scale"
 """How onnxruntime ends the names of weights in bytes, and of what they count in."""
 INT8 = 3
 """A tensor's type where it holds bytes."""
-INPUT, OUTPUT, KIND = 1, 2, 4
-"""Numbers of a node's fields."""
 MOST = 127
 
 Weights = dict[str, NDArray[np.float32]]
@@ -83,22 +86,22 @@ def filled(graph: bytes, encoder: bytes) -> bytes:
 
 def _changed(model: bytes, change: Callable[[list[Field], Weights], list[Field]]) -> bytes:
     """Return a model with its initial tensors changed, told by the scales among them."""
-    whole = list(fields(model))
-    at = next(index for index, (number, _, _) in enumerate(whole) if number == GRAPH)
-    graph = list(fields(whole[at][2]))
-    tensors = {place: list(fields(field[2])) for place, field in enumerate(graph)
-               if field[0] == INITIALIZER}  # fmt: skip
-    scales = {_name(one): _floats(one) for one in tensors.values()
-              if _name(one).endswith(SCALE)}  # fmt: skip
-    for place, tensor in tensors.items():
-        graph[place] = (INITIALIZER, BYTES, joined(change(tensor, scales)))
-    whole[at] = (GRAPH, BYTES, joined(graph))
-    return joined(whole)
+
+    def changed(graph: list[Field]) -> list[Field]:
+        tensors = {place: list(fields(field[2])) for place, field in enumerate(graph)
+                   if field[0] == INITIALIZER}  # fmt: skip
+        scales = {_name(one): _floats(one) for one in tensors.values()
+                  if _name(one).endswith(SCALE)}  # fmt: skip
+        for place, tensor in tensors.items():
+            graph[place] = (INITIALIZER, BYTES, joined(change(tensor, scales)))
+        return graph
+
+    return with_graph(model, changed)
 
 
 def _weights(encoder: bytes) -> Weights:
     """Return what is multiplied, by the names that it has as full floats: casts of half ones."""
-    graph = next(value for number, _, value in fields(encoder) if number == GRAPH)
+    graph = only(encoder, GRAPH)
     parts = [(number, list(fields(value))) for number, wire, value in fields(graph)
              if wire == BYTES and number in (NODE, INITIALIZER)]  # fmt: skip
     halves = {_name(one): one for number, one in parts if number == INITIALIZER}

@@ -9,28 +9,32 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from geoiseg.models.tiny.protobuf import (
+    ATTRIBUTE,
     BYTES,
     GIVEN,
-    GRAPH,
+    INPUT,
+    KIND,
+    NAME,
     NODE,
+    OUTPUT,
     RESULT,
     VARINT,
     Field,
     as_varint,
     fields,
     joined,
+    only,
+    with_graph,
 )
 
 HALF = "_in_half"
 """How the names of results end that were narrowed, and of inputs that are."""
 FLOAT, FLOAT16 = as_varint(1), as_varint(10)
 """Types of a tensor's elements."""
-NAME, TYPE = 1, 2
-"""Of a result or an input; its type holds the next."""
-TENSOR_TYPE, ELEMENT = 1, 1
-INPUT, OUTPUT, KIND, ATTRIBUTE = 1, 2, 4, 5
-"""Of a node; its attribute holds the next."""
+TYPE, TENSOR_TYPE, ELEMENT = 2, 1, 1
+"""Of a result or an input, of its type, and of that."""
 INTEGER, ATTRIBUTE_KIND, AN_INTEGER = 3, 20, as_varint(2)
+"""Of an attribute; and what the second is then."""
 
 
 def halved(model: bytes) -> bytes:
@@ -54,22 +58,19 @@ def of_halves(model: bytes, names: Collection[str]) -> bytes:
 
 def _changed(model: bytes, which: int, names: Collection[str] | None) -> bytes:
     try:
-        return _with_casts(model, which, names)
-    except (LookupError, ValueError, StopIteration):
+        return with_graph(model, lambda graph: _with_casts(graph, which, names))
+    except (LookupError, ValueError):
         return model
 
 
-def _with_casts(model: bytes, which: int, names: Collection[str] | None) -> bytes:
-    """Return a model whose inputs or results are in half precision; all where none are named."""
-    whole = list(fields(model))
-    at = next(index for index, (number, _, _) in enumerate(whole) if number == GRAPH)
-    graph = list(fields(whole[at][2]))
+def _with_casts(graph: list[Field], which: int, names: Collection[str] | None) -> list[Field]:
+    """Return a graph whose inputs or results are in half precision; all where none are named."""
     made = []
     for place, (number, _, said) in enumerate(graph):
-        name = _only(said, NAME) if number == which else b""
+        name = only(said, NAME) if number == which else b""
         if number != which or not (names is None or name.decode() in names):
             continue
-        elements = list(fields(_only(_only(said, TYPE), TENSOR_TYPE)))
+        elements = list(fields(only(only(said, TYPE), TENSOR_TYPE)))
         if (ELEMENT, VARINT, FLOAT) not in elements:
             continue
         kept = [field for field in elements if field[0] != ELEMENT]
@@ -80,13 +81,7 @@ def _with_casts(model: bytes, which: int, names: Collection[str] | None) -> byte
         made.append(_cast(narrow, name, FLOAT) if which == GIVEN else _cast(name, narrow, FLOAT16))
     nodes = [place for place, field in enumerate(graph) if field[0] == NODE]
     start = nodes[0] if which == GIVEN else nodes[-1] + 1
-    graph[start:start] = made
-    whole[at] = (GRAPH, BYTES, joined(graph))
-    return joined(whole)
-
-
-def _only(message: bytes, wanted: int) -> bytes:
-    return next(value for number, _, value in fields(message) if number == wanted)
+    return [*graph[:start], *made, *graph[start:]]
 
 
 def _cast(source: bytes, target: bytes, kind: bytes) -> Field:

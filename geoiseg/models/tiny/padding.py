@@ -14,10 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from geoiseg.models.tiny.protobuf import (
+    ATTRIBUTE,
     BYTES,
     DATA_TYPE,
-    GRAPH,
+    INPUT,
+    KIND,
+    NAME,
     NODE,
+    OUTPUT,
     RAW,
     RESULT,
     VARINT,
@@ -25,12 +29,11 @@ from geoiseg.models.tiny.protobuf import (
     as_varint,
     fields,
     joined,
+    with_graph,
 )
 
-INPUT, OUTPUT, KIND, ATTRIBUTE = 1, 2, 4, 5
-"""Numbers of a node's fields."""
-NAME, INTEGER, TEXT, TENSOR, INTEGERS = 1, 3, 4, 5, 8
-"""Of an attribute; a result of a graph has the first, too."""
+INTEGER, TEXT, TENSOR, INTEGERS = 3, 4, 5, 8
+"""Numbers of an attribute's fields."""
 INT64 = 7
 """A tensor's type where it holds integers."""
 
@@ -52,15 +55,12 @@ def padded_within(model: bytes) -> bytes:
         model: What an ``.onnx`` file holds; of anything else onnxruntime says what is wrong.
     """
     try:
-        return _padded_within(model)
+        return with_graph(model, _padded_within)
     except (LookupError, ValueError, StopIteration):
         return model
 
 
-def _padded_within(model: bytes) -> bytes:
-    whole = list(fields(model))
-    at = next(index for index, (number, _, _) in enumerate(whole) if number == GRAPH)
-    graph = list(fields(whole[at][2]))
+def _padded_within(graph: list[Field]) -> list[Field]:
     nodes = [_node(place, field) for place, field in enumerate(graph) if field[0] == NODE]
     made = {name: node for node in nodes for name in node.outputs}
     results = {value.decode() for number, _, field in graph if number == RESULT
@@ -75,10 +75,7 @@ def _padded_within(model: bytes) -> bytes:
             continue
         graph[node.place] = (NODE, BYTES, _padding(graph[node.place][2], pad.inputs[0], sides))
         gone.add(pad.place)
-    if not gone:
-        return model
-    whole[at] = (GRAPH, BYTES, joined(f for place, f in enumerate(graph) if place not in gone))
-    return joined(whole)
+    return [field for place, field in enumerate(graph) if place not in gone]
 
 
 def _readers(nodes: Sequence[_Node], name: str) -> int:

@@ -5,7 +5,7 @@ The package ``onnx`` is not needed for anything else at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 Field = tuple[int, int, bytes]
 """Number, wire type and content of a field of a message; a number's bytes as they stand."""
@@ -17,6 +17,10 @@ NODE, INITIALIZER, GIVEN, RESULT = 1, 5, 11, 12
 """Of a graph's fields."""
 DIMS, DATA_TYPE, FLOATS, TENSOR_NAME, RAW = 1, 2, 4, 8, 9
 """Of a tensor's fields."""
+INPUT, OUTPUT, KIND, ATTRIBUTE = 1, 2, 4, 5
+"""Of a node's fields."""
+NAME = 1
+"""Of an attribute's, and of those of an input or result of the graph."""
 
 
 def fields(message: bytes) -> Iterator[Field]:
@@ -47,6 +51,35 @@ def joined(fields: Iterable[Field]) -> bytes:
             parts.append(as_varint(len(content)))
         parts.append(content)
     return b"".join(parts)
+
+
+def with_graph(model: bytes, change: Callable[[list[Field]], Iterable[Field]]) -> bytes:
+    """Return a model with the fields of its graph changed.
+
+    Args:
+        model: What an ``.onnx`` file holds.
+        change: Gives the fields that the graph has then.
+
+    Raises:
+        LookupError: It is no model; or a ValueError.
+    """
+    whole = list(fields(model))
+    places = [place for place, (number, _, _) in enumerate(whole) if number == GRAPH]
+    at = places[0]
+    whole[at] = (GRAPH, BYTES, joined(change(list(fields(whole[at][2])))))
+    return joined(whole)
+
+
+def only(message: bytes, wanted: int) -> bytes:
+    """Return the first field of a number.
+
+    Raises:
+        LookupError: There is none.
+    """
+    for number, _, value in fields(message):
+        if number == wanted:
+            return value
+    raise LookupError(f"the message has no field {wanted}")
 
 
 def varint(message: bytes, at: int) -> tuple[int, int]:

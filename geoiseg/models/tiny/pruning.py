@@ -7,20 +7,18 @@ is told to leave it out as where it is not.
 from __future__ import annotations
 
 from geoiseg.models.tiny.protobuf import (
-    BYTES,
-    GRAPH,
     INITIALIZER,
+    INPUT,
+    NAME,
     NODE,
+    OUTPUT,
     RESULT,
     TENSOR_NAME,
+    Field,
     fields,
-    joined,
+    only,
+    with_graph,
 )
-
-INPUT, OUTPUT = 1, 2
-"""Numbers of a node's fields."""
-NAME = 1
-"""Of a result's."""
 
 
 def pruned(model: bytes, result: str) -> bytes:
@@ -31,15 +29,12 @@ def pruned(model: bytes, result: str) -> bytes:
         result: Name of the one that is wanted.
     """
     try:
-        return _pruned(model, result.encode())
-    except (LookupError, ValueError, StopIteration):
+        return with_graph(model, lambda graph: _needed(graph, result.encode()))
+    except (LookupError, ValueError):
         return model
 
 
-def _pruned(model: bytes, result: bytes) -> bytes:
-    whole = list(fields(model))
-    at = next(index for index, (number, _, _) in enumerate(whole) if number == GRAPH)
-    graph = list(fields(whole[at][2]))
+def _needed(graph: list[Field], result: bytes) -> list[Field]:
     wanted, kept = {result}, []
     for number, wire, content in reversed(graph):  # a node comes after those that it reads
         parts = list(fields(content)) if number in (NODE, RESULT) else []
@@ -49,12 +44,7 @@ def _pruned(model: bytes, result: bytes) -> bytes:
         if number == NODE:
             wanted.update(value for field, _, value in parts if field == INPUT)
         kept.append((number, wire, content))
-    kept = [field for field in kept if field[0] != INITIALIZER or _named(field[2]) in wanted]
     if not any(number == RESULT for number, _, _ in kept):
         raise LookupError(f"no result {result!r}")
-    whole[at] = (GRAPH, BYTES, joined(reversed(kept)))
-    return joined(whole)
-
-
-def _named(tensor: bytes) -> bytes:
-    return next(value for number, _, value in fields(tensor) if number == TENSOR_NAME)
+    return [field for field in reversed(kept)
+            if field[0] != INITIALIZER or only(field[2], TENSOR_NAME) in wanted]  # fmt: skip

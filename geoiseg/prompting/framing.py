@@ -135,7 +135,9 @@ def around(grid: Grid, level: int, chip_size: int, box: tuple[float, float, floa
     """
     shape = grid.level(level).shape
     sx, sy = shape[1] / grid.width, shape[0] / grid.height
-    x0, y0, x1, y1 = box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy
+    # The raster's far border may come to lie beyond the level's by rounding.
+    x0, x1 = (min(x * sx, shape[1]) for x in (box[0], box[2]))
+    y0, y1 = (min(y * sy, shape[0]) for y in (box[1], box[3]))
     window = ChipPlan(shape, chip_size).around(x0, y0, x1, y1)
     if window.contains([(x0, y0), (x1, y1)]).all():
         return Frame(level, window)

@@ -83,6 +83,13 @@ def test_every_click_finds_its_chip(grid: Grid, size: int, data: st.DataObject) 
         assert around(grid, level, size, (x, y, x, y)) in frames
 
 
+def test_a_click_on_the_far_border_finds_its_chip_where_rounding_puts_it_beyond() -> None:
+    grid = Grid(UTM, Affine(2, 0, 5e5, 0, -2, 4e6), (401, 20))
+    assert 401 * (grid.level(2).shape[0] / 401) > grid.level(2).shape[0]
+    frames = set(chips_to_encode(grid, sized(64), EmbedOptions(levels=(2,))))
+    assert around(grid, 2, 64, (0.0, 401.0, 0.0, 401.0)) in frames
+
+
 @settings(max_examples=60, deadline=None)
 @given(grids, st.data())
 def test_an_area_takes_the_chips_of_clicks_in_it_and_no_others(

@@ -188,11 +188,12 @@ export class Grid {
   frame(level, box) {
     const { rows, cols } = this.shape(level);
     const [sx, sy] = [cols / this.cols, rows / this.rows];
+    // The raster's far border may come to lie beyond the level's by rounding.
     const [x0, y0, x1, y1] = [
-      box[0] * sx,
-      box[1] * sy,
-      box[2] * sx,
-      box[3] * sy,
+      Math.min(box[0] * sx, cols),
+      Math.min(box[1] * sy, rows),
+      Math.min(box[2] * sx, cols),
+      Math.min(box[3] * sy, rows),
     ];
     const [row, col] = [
       chipStart((y0 + y1) / 2, rows),

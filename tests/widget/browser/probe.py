@@ -29,6 +29,13 @@ class SlowModel(GrabCut):
         return super().embed(image, valid)
 
 
+class PatientModel(SlowModel):
+    """Another engine that takes a second: there is time to stop it."""
+
+    info = ModelInfo("patient", "classic", "Apache-2.0", "slow, too", chip_size=256)
+    seconds = 1.0
+
+
 class BrokenModel(GrabCut):
     """A real engine that fails at the second prompt."""
 

@@ -3,8 +3,9 @@
     $ python benchmarks/bench_map.py quality --size 4096      # the demo's scene, several tilings
     $ python benchmarks/bench_map.py quality --scenes ../shared/data/scenes   # a mosaic of them
     $ python benchmarks/bench_map.py modes --scenes ../shared/data/scenes     # side by side
+    $ python benchmarks/bench_map.py loaded --scenes ../shared/data/scenes    # without a start
     $ python benchmarks/bench_map.py memory --gigapixels 0.1 1 10
-    $ python benchmarks/bench_map.py workers                  # one and two Dask workers
+    $ python benchmarks/bench_map.py workers --scenes ../shared/data/scenes --size 16384   # Dask
     $ python benchmarks/bench_map.py accidents --times 10     # kill -9 and --resume
     $ python benchmarks/bench_map.py tile --scenes ../shared/data/scenes --size 10980
 
@@ -15,6 +16,8 @@ of the scenes are not complete: there, only objects that lie on labelled ones by
 the other.
 ``tile`` maps a mosaic of the scenes from start to GeoPackage, once undisturbed and once killed with
 ``kill -9`` in the middle and gone on with, and compares.
+``loaded`` maps the same in this process, whose model is loaded already, in turn, and prints the least
+and the median CPU time of each way.
 ``memory`` maps sparse rasters with the same four pieces of scene in each, so that only the size
 differs; each runs in a process of its own.
 """
@@ -27,6 +30,7 @@ import json
 import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,6 +47,7 @@ from rasterio.windows import Window
 from scene_mosaic import make_mosaic
 
 from geoiseg.demo.scene import make_scene
+from geoiseg.tiled import MapOptions, segment_raster
 from geoiseg.tiled.judged import quality as measured
 
 
@@ -145,6 +150,29 @@ def modes(arguments: argparse.Namespace, folder: Path) -> None:
         )
 
 
+def loaded(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print the CPU time of modes whose model is loaded, the least and the median of some rounds."""
+    path = folder / "scene.tif"
+    truth = make_mosaic(arguments.scenes, path, arguments.size)
+    megapixels, effort = arguments.size**2 / 1e6, {mode: [] for mode in arguments.modes}
+    for turn in range(arguments.times + 1):
+        for mode, spent in effort.items():
+            out, before = folder / f"{mode}{turn}.gpkg", time.process_time()
+            segment_raster(
+                path, out, model=arguments.model, options=MapOptions(mode=mode), progress=False
+            )
+            if turn:  # the first loads
+                spent.append((time.process_time() - before) / megapixels)
+    print("| mode | F1 | mAP@.5 | CPU-s/Mpx, least | median |\n|---|---|---|---|---|")
+    for mode, spent in effort.items():
+        frame = gpd.read_file(folder / f"{mode}1.gpkg")
+        good = measured(frame.geometry.to_numpy(), frame["score"].to_numpy(), truth)
+        print(
+            f"| {mode} | {good.f1:.2f} | {good.ap50:.2f} | {min(spent):.2f}"
+            f" | {statistics.median(spent):.2f} |"
+        )
+
+
 def labelled(found: Any, truth: Any) -> Any:
     """Return the objects that lie on labelled ones by half: what else there is, nobody knows."""
     ground = shapely.intersection(found, shapely.union_all(truth))
@@ -189,12 +217,16 @@ def memory(arguments: argparse.Namespace, folder: Path) -> None:
 
 def workers(arguments: argparse.Namespace, folder: Path) -> None:
     """Print the throughput of one and of two Dask workers with one thread each."""
-    scene = make_scene(folder / "scene.tif", arguments.size)
+    path = folder / "scene.tif"
+    if arguments.scenes:
+        make_mosaic(arguments.scenes, path, arguments.size)
+    else:
+        make_scene(path, arguments.size)
     rates = {}
     for count in (1, 2):
         out = folder / f"{count}.gpkg"
         told = run(
-            scene.path, out, "-m", arguments.model, "--scheduler", "dask", "--workers", count,
+            path, out, "-m", arguments.model, "--scheduler", "dask", "--workers", count,
             *arguments.extra, GEOISEG_THREADS="1", OMP_NUM_THREADS="1",
         )  # fmt: skip
         rates[count] = told["megapixels_per_second"]
@@ -281,7 +313,7 @@ def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument(
-        "part", choices=["quality", "memory", "workers", "accidents", "tile", "modes"]
+        "part", choices=["quality", "memory", "workers", "accidents", "tile", "modes", "loaded"]
     )
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", type=Path, help="folder of labelled scenes to join")
@@ -290,11 +322,12 @@ def main() -> None:
     parser.add_argument("--gigapixels", type=float, nargs="+", default=[0.1, 1])
     parser.add_argument("--piece", type=int, default=2048)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS)[:3])
+    parser.add_argument("--modes", nargs="+", default=["fast", "best"], help="for loaded")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments, arguments.extra = parser.parse_known_args()
     parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents,
-             "tile": tile, "modes": modes}  # fmt: skip
+             "tile": tile, "modes": modes, "loaded": loaded}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         parts[arguments.part](arguments, Path(folder))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from geoiseg.raster.places import alongside, apart, box_outline, cut, gathered, joined
     from geoiseg.raster.readers import Raster, chosen_bands, open_raster, with_bands
     from geoiseg.raster.readers.naming import moved_beside, part_name, raster_is_there
+    from geoiseg.raster.readers.opening import limit_gdal_threads
     from geoiseg.raster.sensors.catalogue import SENSORS, sensor_named
     from geoiseg.raster.spectrum import Roles
     from geoiseg.raster.turns import eastward, turn_of, unrolled
@@ -61,6 +62,7 @@ __all__ = [
     "gathered",
     "index_named",
     "joined",
+    "limit_gdal_threads",
     "measure",
     "measure_all",
     "metres_per_unit",
@@ -94,6 +96,7 @@ __getattr__, __dir__ = lazy(
         "image": ["Chip", "Stretch"],
         "readers": ["Raster", "chosen_bands", "open_raster", "with_bands"],
         "readers.naming": ["moved_beside", "part_name", "raster_is_there"],
+        "readers.opening": ["limit_gdal_threads"],
         "places": ["alongside", "apart", "box_outline", "cut", "gathered", "joined"],
         "turns": ["eastward", "turn_of", "unrolled"],
     },

@@ -19,7 +19,7 @@ from geoiseg.errors import GeoisegError, ModelError
 from geoiseg.models import Embedding, Masks, Model, ModelInfo, ModelOptions, get_model
 from geoiseg.models.tiny.graphs import THREADS_VARIABLE, threads_wanted
 from geoiseg.prompting import PixelPrompts
-from geoiseg.raster import BoolArray, Window
+from geoiseg.raster import BoolArray, Window, limit_gdal_threads
 from geoiseg.segment import EmbeddingCache, default_store
 from geoiseg.tiled.pilot import Place, looked_at
 from geoiseg.tiled.prompted import Group, GroupJob, GroupResult, segment_group
@@ -159,7 +159,7 @@ def forget(key: str) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Let the models and OpenCV of this process use so many threads, and no more.
+    """Let the models, OpenCV and GDAL of this process use so many threads, and no more.
 
     ``GEOISEG_THREADS`` may ask for fewer.
     """
@@ -169,6 +169,7 @@ def limit_threads(threads: int) -> None:
     os.environ[THREADS_VARIABLE] = str(allowed)
     os.environ.setdefault("OMP_NUM_THREADS", str(allowed))
     cv2.setNumThreads(allowed)
+    limit_gdal_threads(allowed)
 
 
 def hold_memory() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
+from geoiseg.raster.readers.opening import GDAL_OPTIONS
 from geoiseg.tiled.cluster import HUGE_PAGES, TUNABLES, huge_pages, local_cluster, plan_workers
 from geoiseg.tiled.tasks import LAST, Backlog
 from geoiseg.tiled.worker import hold_memory, limit_threads
@@ -18,9 +19,10 @@ from tests.conftest import needed
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    before = cv2.getNumThreads()
+    before, read_with = cv2.getNumThreads(), GDAL_OPTIONS["GDAL_NUM_THREADS"]
     yield
     cv2.setNumThreads(before)
+    GDAL_OPTIONS["GDAL_NUM_THREADS"] = read_with
 
 
 @pytest.mark.usefixtures("threads")
@@ -33,6 +35,7 @@ def test_a_worker_has_its_share_of_threads_or_fewer(
     limit_threads(2)
     assert os.environ["GEOISEG_THREADS"] == str(given)
     assert cv2.getNumThreads() == given
+    assert GDAL_OPTIONS["GDAL_NUM_THREADS"] == str(given)
 
 
 def faults(queue: multiprocessing.Queue[int], hold: bool) -> None:

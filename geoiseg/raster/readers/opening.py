@@ -31,6 +31,11 @@ GDAL_OPTIONS: dict[str, Any] = {
 """How GDAL is set while a raster is opened or read."""
 
 
+def limit_gdal_threads(threads: int) -> None:
+    """Have GDAL decompress with so many threads in this process from now on."""
+    GDAL_OPTIONS["GDAL_NUM_THREADS"] = str(threads)
+
+
 def own_or_shared(source: Any) -> tuple[Any, str]:
     """Return the dataset that has to be shared (None if it can be reopened) and its name."""
     if isinstance(source, (str, Path)):

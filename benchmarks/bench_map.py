@@ -16,8 +16,8 @@ of the scenes are not complete: there, only objects that lie on labelled ones by
 the other.
 ``tile`` maps a mosaic of the scenes from start to GeoPackage, once undisturbed and once killed with
 ``kill -9`` in the middle and gone on with, and compares.
-``loaded`` maps the same in this process, whose model is loaded already, in turn, and prints the least
-and the median CPU time of each way.
+``loaded`` maps the same in this process, whose model is loaded already, in turn, and prints the
+least and the median CPU time of each mode.
 ``memory`` maps sparse rasters with the same four pieces of scene in each, so that only the size
 differs; each runs in a process of its own.
 """
@@ -151,7 +151,7 @@ def modes(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def loaded(arguments: argparse.Namespace, folder: Path) -> None:
-    """Print the CPU time of modes whose model is loaded, the least and the median of some rounds."""
+    """Print the CPU time of modes whose model is loaded: the least and the median of rounds."""
     path = folder / "scene.tif"
     truth = make_mosaic(arguments.scenes, path, arguments.size)
     megapixels, effort = arguments.size**2 / 1e6, {mode: [] for mode in arguments.modes}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoiseg.models.protocol import (
         BatchModel,
         Candidates,
+        CarefulModel,
         DenseMaps,
         DenseModel,
         Embedding,
@@ -42,6 +43,7 @@ __all__ = [
     "Augmented",
     "BatchModel",
     "Candidates",
+    "CarefulModel",
     "DenseMaps",
     "DenseModel",
     "Embedding",
@@ -81,6 +83,7 @@ __getattr__, __dir__ = lazy(
             "QuickModel",
             "ReadingModel",
             "WideningModel",
+            "CarefulModel",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },

@@ -221,6 +221,26 @@ class WideningModel(Model, Protocol):
 
 
 @runtime_checkable
+class CarefulModel(Model, Protocol):
+    """A model that answers a user's later clicks better than others who ask, for more time."""
+
+    def decode_with_care(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None = None,
+    ) -> Masks:
+        """Return what ``decode`` does, or better.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far, not only the latest.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+        """
+        ...
+
+
+@runtime_checkable
 class ListingModel(Model, Protocol):
     """A model that has found all objects of a chip once it has seen it."""
 

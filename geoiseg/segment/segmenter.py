@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import CancelledError, PromptError
-from geoiseg.models import Embedding, Model, WideningModel
+from geoiseg.models import CarefulModel, Embedding, Masks, Model, WideningModel
 from geoiseg.prompting import (
     Box,
     Frame,
@@ -310,7 +310,7 @@ class Segmenter:
         if may_go_on and known is None:
             outcome = self._unless_beyond(frame, embedding, valid, pixel)
         else:
-            masks = self.model.decode(embedding, pixel, known)
+            masks = self._asked(embedding, pixel, known)
             outcome = self._read(frame, *choose(masks), valid, pixel)
         watch.spent("decode", started)
         empty = () if valid.all() else tuple(without_data(prompts, grid, valid))
@@ -321,7 +321,7 @@ class Segmenter:
     ) -> Outcome:
         """Return the object on a chip as it is first seen; a sketch if it clearly goes on."""
         if not isinstance(self.model, WideningModel):
-            return self._read(frame, *choose(self.model.decode(embedding, pixel)), valid, pixel)
+            return self._read(frame, *choose(self._asked(embedding, pixel)), valid, pixel)
         sketch: Outcome | None = None
 
         def goes_on(logits: NDArray[np.float32]) -> bool:
@@ -332,9 +332,15 @@ class Segmenter:
         masks = self.model.decode_inside(embedding, pixel, goes_on)
         if masks is None and sketch is not None:
             return sketch
-        return self._read(
-            frame, *choose(masks or self.model.decode(embedding, pixel)), valid, pixel
-        )
+        return self._read(frame, *choose(masks or self._asked(embedding, pixel)), valid, pixel)
+
+    def _asked(
+        self, embedding: Embedding, pixel: PixelPrompts, known: NDArray[np.float32] | None = None
+    ) -> Masks:
+        """Return what the model answers a user, with care where it can."""
+        if isinstance(self.model, CarefulModel):
+            return self.model.decode_with_care(embedding, pixel, known)
+        return self.model.decode(embedding, pixel, known)
 
     def _read(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from geoiseg.errors import ModelError
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import SceneBank
+from geoiseg.training.crops import Crops
 from geoiseg.training.features import Features
 from geoiseg.training.losses import (
     best_loss,
@@ -33,6 +36,7 @@ from geoiseg.training.optimiser import Muon
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import compact
 from geoiseg.training.simulate import Objects, Simulator, another, objects_of
+from geoiseg.training.teacher import Teacher
 from geoiseg.training.trunk import LATE, pretrained_weights
 
 log = logging.getLogger(__name__)
@@ -57,6 +61,9 @@ class Trainer:
         self.average = copy.deepcopy(self.net).eval()
         self.optimiser = Muon(_groups(self.net, options), options.rate)
         self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
+        half = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=options.half)
+        self.looking: Callable[[], Any] = half
+        self.teacher = Teacher(self.average, self.generator, half)
         self.step, self.seconds, self.began = 0, 0.0, time.perf_counter()
         self.encode: Any = self.net.encoder
         self.decode: Any = self.net.decoder
@@ -96,12 +103,11 @@ class Trainer:
         crops = self.bank.sample(count, size, self.options.crops, self.generator)
         image = self.augment(crops.image, crops.valid)
         image = image.contiguous(memory_format=torch.channels_last)
-        merge = another(crops.ids, crops.target, self.generator)
-        merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
-        objects = objects_of(crops.ids, crops.valid, crops.target, merge)
+        taught = self.options.taught > 0 and _drawn(((1, self.options.taught), (0, 1.0)), self.dice)
+        objects = self.teacher.objects(crops) if taught else self._labelled(crops)
         losses, figures = [], {}
         kind = torch.device(self.options.device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.options.half):
+        with self.looking():
             features = Features(*self.encode(image, crops.valid))
             with torch.autocast(kind, enabled=False):
                 dense = dense_loss(features.dense.float(), crops)
@@ -113,6 +119,13 @@ class Trainer:
         figures["loss"] = loss.detach()
         numbers = torch.stack(list(figures.values())).tolist()
         return {"rate": rate, "crops": count, **dict(zip(figures, numbers, strict=True))}
+
+    def _labelled(self, crops: Crops) -> Objects:
+        """Return what the crops were cut around, now and then with another object."""
+        count = len(crops.target)
+        merge = another(crops.ids, crops.target, self.generator)
+        merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
+        return objects_of(crops.ids, crops.valid, crops.target, merge)
 
     def _clicked(self, features: Features, objects: Objects, figures: dict[str, Tensor]) -> Tensor:
         """Return the loss of the answers to the simulated user, and put down its parts."""

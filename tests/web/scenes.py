@@ -48,8 +48,11 @@ PROMPTS = (
     ((230.5, 200.5, True), (232.5, 150.5, False)),
     ((240.5, 60.5, True),),
     ((170.0, 150.0, 292.0, 270.0),),
+    ((230.5, 200.5, True), (262.5, 222.5, True), (200.5, 236.5, True), (150.5, 200.5, False)),
+    ((240.5, 60.5, True), (237.5, 63.5, True), (250.5, 70.5, False)),
 )
-"""A disc, a correction, a small object that is enlarged, a box."""
+"""A disc, a correction, a small object that is enlarged, a box, and clicks enough to be seen from
+the other side, too, of a disc and of what is small."""
 
 
 def scenes(folder: Path) -> dict[str, Scene]:

@@ -26,6 +26,7 @@ from geoiseg.models.tiny.batch import (
     goes_on,
     moved,
 )
+from geoiseg.models.tiny.careful import decoded_with_care, turned
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.earlier import FIRST, first_folder, missing_first
@@ -38,6 +39,9 @@ from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
+
+TURNED = -1.0
+"""Stands for a chip that is turned by half where others say how much it is enlarged."""
 
 
 class TinyModel:
@@ -162,13 +166,37 @@ class TinyModel:
             return self._meant(OneClick(self, embedding, prompts))
         return self._decided(embedding, prompts, previous)
 
+    def decode_with_care(
+        self,
+        embedding: Embedding,
+        prompts: PixelPrompts,
+        previous: NDArray[np.float32] | None = None,
+    ) -> Masks:
+        """Return what ``decode`` does, better after several clicks and for more time.
+
+        After two clicks the answer is refined once more; from the third on the chip is looked at
+        turned by half, too, encoded the first time, and the answer is the mean of both.
+
+        Args:
+            embedding: What ``embed`` returned for this chip.
+            prompts: All prompts so far, not only the latest.
+            previous: ``(y, x)`` logits of the last mask, to be refined.
+
+        Raises:
+            PromptError: No prompt at all, or one outside the chip.
+            ModelError: The embedding is another model's.
+        """
+        if not self._graphs.has_others:  # what was made with the first generation stays as it was
+            return self.decode(embedding, prompts, previous)
+        return decoded_with_care(self, embedding, prompts, previous)
+
     def decode_inside(
         self,
         embedding: Embedding,
         prompts: PixelPrompts,
         goes_on: Callable[[NDArray[np.float32]], bool],
     ) -> Masks | None:
-        """Return what ``decode`` does; None as soon as the object clearly goes on beyond the chip.
+        """Return what ``decode_with_care`` does; None as soon as the object clearly goes on beyond.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -181,7 +209,7 @@ class TinyModel:
         """
         self._check(embedding)
         if draw_seeds(prompts, validity(embedding)).empty or not self._is_open(prompts):
-            return self.decode(embedding, prompts)
+            return self.decode_with_care(embedding, prompts)
         click = OneClick(self, embedding, prompts)
         roughly = afar.weighed(click.readings(is_drawn=False), prompts.points[0])
         if roughly and goes_on(roughly[0].logits):
@@ -231,6 +259,12 @@ class TinyModel:
         pixels, valid = embedding.arrays[PIXELS], validity(embedding)
         key = CloseUps.key(Window(0, 0, *valid.shape), 1 / afar.TIMES, pixels, valid)
         return self._close_ups.get_or_make(key, lambda: self.embed(*afar.halved(pixels, valid)))
+
+    def turned(self, embedding: Embedding) -> Embedding:
+        """Return the embedding of a chip turned by half, made now if it is not kept."""
+        pixels, valid = embedding.arrays[PIXELS], validity(embedding)
+        key = CloseUps.key(Window(0, 0, *valid.shape), TURNED, pixels, valid)
+        return self._close_ups.get_or_make(key, lambda: self.embed(turned(pixels), turned(valid)))
 
     def _decided(
         self,

@@ -25,6 +25,7 @@ import {
   withOthers,
 } from "./afar.js";
 import { Answers } from "./answers.js";
+import { REFINED, TURNED, meanOf, turned, turnedPrompts } from "./careful.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
@@ -122,7 +123,28 @@ export class Tiny {
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
       return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
     }
-    return (await this.decided(embedding, prompts, previous))[0];
+    const [first] = await this.decided(embedding, prompts, previous);
+    return this.withCare(embedding, prompts, first);
+  }
+
+  /**
+   * An answer to several clicks, refined once more, and after the third seen from the other side, too.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @param {Answer} first
+   * @returns {Promise<Answer>}
+   */
+  async withCare(embedding, prompts, first) {
+    const clicks = prompts.box ? 0 : prompts.points.length;
+    if (clicks < REFINED || !anyAbove(first.logits)) return first;
+    const [again] = await this.decided(embedding, prompts, first.logits);
+    if (clicks < TURNED || !anyAbove(again.logits)) return again;
+    const [other] = await this.decided(
+      await this.turned(embedding),
+      turnedPrompts(prompts, embedding.valid),
+      turned(again.logits),
+    );
+    return { logits: meanOf(again.logits, other.logits), score: again.score };
   }
 
   /**
@@ -366,6 +388,18 @@ export class Tiny {
   async fromAfar(embedding) {
     const { pixels, valid } = embedding;
     return this.scaled(embedding, ["far"], () => halvedChip(pixels, valid));
+  }
+
+  /**
+   * The embedding of a chip turned by half.
+   * @param {Embedding} embedding
+   */
+  async turned(embedding) {
+    const { pixels, valid } = embedding;
+    return this.scaled(embedding, ["turned"], () => ({
+      image: turned(pixels, 3),
+      valid: turned(valid),
+    }));
   }
 
   /**

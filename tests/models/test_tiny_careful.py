@@ -1,0 +1,134 @@
+"""Several clicks are answered with care: refined once more, and seen from the other side, too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoiseg.models import Augmented, CarefulModel
+from geoiseg.models.tiny.careful import SURE, turned, turned_prompts
+from geoiseg.models.tiny.earlier import first_folder
+from geoiseg.models.tiny.model import TinyModel, first_generation
+from geoiseg.prompting import PixelPrompts
+from tests.models.test_tiny import EVERYWHERE, SHAPE, clicks, ditch, painted
+
+ROWS, COLUMNS = np.mgrid[: SHAPE[0], : SHAPE[1]] + 0.5
+LAKE = np.hypot((ROWS - 75) / 34, (COLUMNS - 100) / 62) < 1
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TinyModel(threads=1)
+
+
+@pytest.fixture(scope="module")
+def embedded(model):
+    return model.embed(painted(LAKE, noise=20.0), EVERYWHERE)
+
+
+SAID = clicks((100.5, 75.5, True), (150.5, 80.5, True), (60.5, 70.5, True), (100.5, 12.5, False))
+
+
+def some(count):
+    """The first so many of the clicks."""
+    return PixelPrompts(SAID.points[:count], SAID.positive[:count])
+
+
+def test_it_is_a_model_that_takes_care(model):
+    assert isinstance(model, CarefulModel)
+    assert not isinstance(Augmented(model, "flip"), CarefulModel)
+
+
+def test_a_first_click_and_a_box_are_answered_as_ever(model, embedded):
+    boxed = PixelPrompts(SAID.points, SAID.positive, box=(30.0, 35.0, 170.0, 115.0))
+    for prompts in (some(1), boxed):
+        wanted, found = (ask(embedded, prompts) for ask in (model.decode, model.decode_with_care))
+        np.testing.assert_array_equal(found.logits, wanted.logits)
+        np.testing.assert_array_equal(found.scores, wanted.scores)
+
+
+def test_the_answer_to_two_clicks_is_refined_once_more(model, embedded):
+    first = model.decode(embedded, some(2))
+    wanted = model.decode(embedded, some(2), first.logits[0])
+    found = model.decode_with_care(embedded, some(2))
+    np.testing.assert_array_equal(found.logits, wanted.logits)
+    assert (first.logits[0] != found.logits[0]).any()
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_from_the_third_click_on_both_ways_to_look_count_alike(model, embedded, count):
+    prompts = some(count)
+    first = model.decode(embedded, prompts)
+    again = model.decode(embedded, prompts, first.logits[0]).logits[0]
+    there = model.embed(turned(painted(LAKE, noise=20.0)), turned(EVERYWHERE))
+    other = model.decode(there, turned_prompts(prompts, SHAPE), turned(again)).logits[0]
+    found = model.decode_with_care(embedded, prompts).logits[0]
+    mean = (np.clip(again, -SURE, SURE) + np.clip(turned(other), -SURE, SURE)) / 2
+    np.testing.assert_allclose(found, mean, atol=1e-6)
+    for (x, y), positive in zip(prompts.points.astype(int), prompts.positive, strict=True):
+        assert (found[y, x] > 0) == positive
+    mask = found > 0
+    assert (mask & LAKE).sum() > 0.95 * (mask | LAKE).sum()
+
+
+def test_the_other_side_is_encoded_once(monkeypatch, embedded):
+    model = TinyModel(threads=1)
+    encoded, embed = [], model.embed
+    monkeypatch.setattr(
+        model, "embed", lambda image, valid: encoded.append(image.shape) or embed(image, valid)
+    )
+    three = model.decode_with_care(embedded, some(3))
+    assert encoded.count((*SHAPE, 3)) == 1
+    model.decode_with_care(embedded, some(4), three.logits[0])
+    assert encoded.count((*SHAPE, 3)) == 1
+
+
+def test_what_is_small_is_seen_from_the_other_side_too(model):
+    truth = ditch(0, 5)
+    embedding = model.embed(painted(truth), EVERYWHERE)
+    inside = np.argwhere(truth)[:: len(np.argwhere(truth)) // 4][1:4]
+    prompts = clicks(*((x + 0.5, y + 0.5, True) for y, x in inside))
+    mask = model.decode_with_care(embedding, prompts).logits[0] > 0
+    assert all(mask[y, x] for y, x in inside)
+    assert (mask & truth).sum() > 0.7 * (mask | truth).sum()
+
+
+def test_nothing_that_is_the_object_stays_nothing(model, embedded):
+    nowhere = clicks((100.5, 75.5, False), (150.5, 80.5, False), (60.5, 70.5, False))
+    assert not (model.decode_with_care(embedded, nowhere).logits[0] > 0).any()
+
+
+@pytest.mark.skipif(first_folder() is None, reason="its weights are not here")
+def test_the_first_generation_answers_as_it_did(embedded):
+    first = first_generation()
+    embedding = first.embed(painted(LAKE, noise=20.0), EVERYWHERE)
+    wanted, found = (ask(embedding, SAID) for ask in (first.decode, first.decode_with_care))
+    np.testing.assert_array_equal(found.logits, wanted.logits)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_turned_prompts_lie_on_the_turned_pixels(data):
+    rows, columns = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    within = st.tuples(
+        st.floats(0, columns, exclude_max=True), st.floats(0, rows, exclude_max=True)
+    )
+    points = np.array(data.draw(st.lists(within, min_size=1, max_size=4)))
+    mask = np.zeros((rows, columns), bool)
+    mask[0, 0] = True
+    said = PixelPrompts(
+        points, np.ones(len(points), bool), scribbles=((points.copy(), False),), mask=mask
+    )
+    there = turned_prompts(said, (rows, columns))
+    for moved in (there.points, there.scribbles[0][0]):
+        assert (moved >= 0).all()
+        assert (moved < [columns, rows]).all()
+        np.testing.assert_allclose(moved, [columns, rows] - points, atol=2e-3)
+    assert there.mask[-1, -1]
+    assert there.mask.sum() == 1
+    back = turned_prompts(there, (rows, columns))
+    np.testing.assert_allclose(back.points, points, atol=2e-3)
+    values = np.arange(rows * columns).reshape(rows, columns)
+    np.testing.assert_array_equal(turned(turned(values)), values)

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 @click.option("--start", type=click.Path(path_type=Path), help="Checkpoint or .npz to begin from.")
 @click.option("--share", type=(str, float), multiple=True,
               help="A family, and how many times as often as usual its objects come.")  # fmt: skip
-@click.option("--taught", type=float, default=0.0,
-              help="Share of steps whose objects the network's own average finds.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
 @click.option("--bank", type=click.Path(path_type=Path), help="File that keeps all scenes ready.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only pack the data, into here.")
@@ -121,7 +119,6 @@ def _train(given: dict[str, object]) -> None:
         half=has_half(device),
         compile=bool(given["compiled"]),
         hold=float(str(given["hold"])),
-        taught=float(str(given["taught"])),
     )
     if given["thaw"] is not None:
         options = replace(options, thaw=cast("tuple[float, float]", given["thaw"]))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from torch import Tensor, nn
 from geoiseg.errors import ModelError
 from geoiseg.training.augment import Augment
 from geoiseg.training.bank import SceneBank
-from geoiseg.training.crops import Crops
 from geoiseg.training.features import Features
 from geoiseg.training.losses import (
     best_loss,
@@ -36,7 +33,6 @@ from geoiseg.training.optimiser import Muon
 from geoiseg.training.options import TrainingOptions
 from geoiseg.training.prompt_maps import compact
 from geoiseg.training.simulate import Objects, Simulator, another, objects_of
-from geoiseg.training.teacher import Teacher
 from geoiseg.training.trunk import LATE, pretrained_weights
 
 log = logging.getLogger(__name__)
@@ -61,9 +57,6 @@ class Trainer:
         self.average = copy.deepcopy(self.net).eval()
         self.optimiser = Muon(_groups(self.net, options), options.rate)
         self.augment, self.simulator = Augment(self.generator), Simulator(self.generator)
-        half = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=options.half)
-        self.looking: Callable[[], Any] = half
-        self.teacher = Teacher(self.average, self.generator, half)
         self.step, self.seconds, self.began = 0, 0.0, time.perf_counter()
         self.encode: Any = self.net.encoder
         self.decode: Any = self.net.decoder
@@ -103,11 +96,12 @@ class Trainer:
         crops = self.bank.sample(count, size, self.options.crops, self.generator)
         image = self.augment(crops.image, crops.valid)
         image = image.contiguous(memory_format=torch.channels_last)
-        taught = self.options.taught > 0 and _drawn(((1, self.options.taught), (0, 1.0)), self.dice)
-        objects = self.teacher.objects(crops) if taught else self._labelled(crops)
+        merge = another(crops.ids, crops.target, self.generator)
+        merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
+        objects = objects_of(crops.ids, crops.valid, crops.target, merge)
         losses, figures = [], {}
         kind = torch.device(self.options.device).type
-        with self.looking():
+        with torch.autocast(kind, torch.bfloat16, enabled=self.options.half):
             features = Features(*self.encode(image, crops.valid))
             with torch.autocast(kind, enabled=False):
                 dense = dense_loss(features.dense.float(), crops)
@@ -119,13 +113,6 @@ class Trainer:
         figures["loss"] = loss.detach()
         numbers = torch.stack(list(figures.values())).tolist()
         return {"rate": rate, "crops": count, **dict(zip(figures, numbers, strict=True))}
-
-    def _labelled(self, crops: Crops) -> Objects:
-        """Return what the crops were cut around, now and then with another object."""
-        count = len(crops.target)
-        merge = another(crops.ids, crops.target, self.generator)
-        merge = merge * (torch.rand(count, generator=self.generator, device=merge.device) < 0.12)
-        return objects_of(crops.ids, crops.valid, crops.target, merge)
 
     def _clicked(self, features: Features, objects: Objects, figures: dict[str, Tensor]) -> Tensor:
         """Return the loss of the answers to the simulated user, and put down its parts."""

@@ -43,9 +43,6 @@ class TrainingOptions:
     corrections: tuple[tuple[int, float], ...] = ((0, 0.6), (3, 0.25), (8, 0.15))
     """Corrections made before those answers, of which nothing is learned, and how often: what many
     clicks have drawn must stay, too."""
-    taught: float = 0.0
-    """Share of steps whose objects are what the network's own average finds under random clicks,
-    see :mod:`geoiseg.training.teacher`."""
     rate: float = 8e-4
     """Peak learning rate."""
     decay: float = 0.02

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoiseg.errors import ModelError, PromptError
 from geoiseg.models import Augmented, CarefulModel
 from geoiseg.models.tiny.careful import SURE, turned, turned_prompts
 from geoiseg.models.tiny.earlier import first_folder
@@ -50,27 +53,49 @@ def test_a_first_click_and_a_box_are_answered_as_ever(model, embedded):
 
 
 def test_the_answer_to_two_clicks_is_refined_once_more(model, embedded):
-    first = model.decode(embedded, some(2))
-    wanted = model.decode(embedded, some(2), first.logits[0])
-    found = model.decode_with_care(embedded, some(2))
-    np.testing.assert_array_equal(found.logits, wanted.logits)
-    assert (first.logits[0] != found.logits[0]).any()
+    first = model.drafted(embedded, some(2), None).masks(EVERYWHERE).logits[0]
+    again = model.drafted(embedded, some(2), first).finished(embedded, some(2))
+    found = model.decode_with_care(embedded, some(2)).logits[0]
+    np.testing.assert_array_equal(found, again.masks(EVERYWHERE).logits[0])
+    assert (model.decode(embedded, some(2)).logits[0] != found).any()
 
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_from_the_third_click_on_both_ways_to_look_count_alike(model, embedded, count):
     prompts = some(count)
-    first = model.decode(embedded, prompts)
-    again = model.decode(embedded, prompts, first.logits[0]).logits[0]
+    draft = model.drafted(embedded, prompts, None)
+    first = draft.masks(EVERYWHERE).logits[0]
     there = model.embed(turned(painted(LAKE, noise=20.0)), turned(EVERYWHERE))
-    other = model.decode(there, turned_prompts(prompts, SHAPE), turned(again)).logits[0]
+    other = model.drafted(there, turned_prompts(prompts, SHAPE), turned(first))
+    back = turned(other.masks(EVERYWHERE).logits[0])
+    mean = (np.clip(first, -SURE, SURE) + np.clip(back, -SURE, SURE)) / 2
     found = model.decode_with_care(embedded, prompts).logits[0]
-    mean = (np.clip(again, -SURE, SURE) + np.clip(turned(other), -SURE, SURE)) / 2
-    np.testing.assert_allclose(found, mean, atol=1e-6)
+    apart = (found > 0) != (mean > 0)  # by the outline, which is moved to the colours
+    assert apart.sum() < 0.03 * (found > 0).sum()
     for (x, y), positive in zip(prompts.points.astype(int), prompts.positive, strict=True):
         assert (found[y, x] > 0) == positive
     mask = found > 0
     assert (mask & LAKE).sum() > 0.95 * (mask | LAKE).sum()
+    from_there = model.decode_with_care(there, turned_prompts(prompts, SHAPE)).logits[0] > 0
+    alike = (turned(from_there) & mask).sum() / (turned(from_there) | mask).sum()
+    assert alike > 0.97
+
+
+def test_an_empty_last_mask_is_as_none(model, embedded):
+    nothing = np.full(SHAPE, -5, np.float32)
+    for count in (2, 3):
+        wanted = model.decode_with_care(embedded, some(count))
+        found = model.decode_with_care(embedded, some(count), nothing)
+        np.testing.assert_array_equal(found.logits, wanted.logits)
+
+
+def test_what_is_refused_is_refused_with_care_too(model, embedded):
+    with pytest.raises(PromptError, match="outside"):
+        model.decode_with_care(embedded, clicks((5.0, 5.0, True), (999.0, 5.0, True)))
+    with pytest.raises(ModelError, match="embed the chip again"):
+        model.decode_with_care(replace(embedded, model="another"), some(3))
+    unknown = model.embed(painted(LAKE), np.zeros(SHAPE, bool))
+    assert not (model.decode_with_care(unknown, some(3)).logits[0] > 0).any()
 
 
 def test_the_other_side_is_encoded_once(monkeypatch, embedded):

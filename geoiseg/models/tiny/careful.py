@@ -1,9 +1,9 @@
-"""Several clicks are answered with care: refined once more, then seen from the other side, too.
+"""Several clicks are answered with care: by a second look, from the third on at the chip turned.
 
 A mask is decoded on a piece of the chip that fits the mask before it. Where clicks have changed
 it, once more with what came of them is better (cascade-forward refinement, Sun et al. 2023).
-Who has clicked a third time is not content: then the chip is looked at turned by half, too, and
-the mean of both answers errs less than either, as overhead pictures have no top.
+Who has clicked a third time is not content: then the second look is at the chip turned by half,
+and the mean of both answers errs less than either, as overhead pictures have no top.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Masks
+from geoiseg.models.tiny.inputs import validity
+from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.prompting import PixelPrompts
 
 LEAST = 1e-3
 """Pixels that a turned prompt keeps from the far borders, which are beyond the chip."""
-REFINED, TURNED = 2, 3
-"""Clicks from which on an answer is refined once more, and is the mean of both ways to look."""
+AGAIN, TURNED = 2, 3
+"""Clicks from which on there is a second look, and from which on it is at the chip turned."""
 SURE = 8.0
 """Logits beyond which neither answer has more to say in the mean."""
 
 
-class Turning(Protocol):
-    """A model that looks at a chip either way."""
+class Drafting(Protocol):
+    """A network that looks at a chip either way, and moves outlines to the colours at the end."""
 
-    def decode(
-        self,
-        embedding: Embedding,
-        prompts: PixelPrompts,
-        previous: NDArray[np.float32] | None = None,
-    ) -> Masks:
-        """Return candidate masks, best first."""
+    def drafted(
+        self, embedding: Embedding, prompts: PixelPrompts, previous: NDArray[np.float32] | None
+    ) -> Draft:
+        """Return the answer of a chip before its outline is moved."""
         ...
 
     def turned(self, embedding: Embedding) -> Embedding:
@@ -42,35 +42,65 @@ class Turning(Protocol):
         ...
 
 
+def asks_for_care(
+    embedding: Embedding, prompts: PixelPrompts, previous: NDArray[np.float32] | None
+) -> bool:
+    """Return whether there are clicks enough for a second look, and they say anything.
+
+    Raises:
+        PromptError: No prompt at all, or one outside the chip.
+    """
+    if prompts.box is not None or len(prompts.points) < AGAIN:
+        return False
+    return not draw_seeds(prompts, validity(embedding), previous).empty
+
+
 def decoded_with_care(
-    model: Turning,
+    model: Drafting,
     embedding: Embedding,
     prompts: PixelPrompts,
     previous: NDArray[np.float32] | None,
 ) -> Masks:
-    """Return candidate masks, best first.
+    """Return the answer to several clicks.
 
     Args:
         model: Answers.
         embedding: Of the chip.
-        prompts: All prompts so far, in the chip's pixel frame.
+        prompts: All so far, in the chip's pixel frame; at least :data:`AGAIN` clicks, no box.
         previous: ``(y, x)`` logits of the last mask, to be refined.
     """
-    masks = model.decode(embedding, prompts, previous)
-    clicks = 0 if prompts.box is not None else len(prompts.points)
-    if clicks < REFINED or not (masks.logits[0] > 0).any():
-        return masks
-    masks = model.decode(embedding, prompts, masks.logits[0])
-    logits = masks.logits[0]
-    if clicks < TURNED or not (logits > 0).any():
-        return masks
-    other = model.decode(
-        model.turned(embedding), turned_prompts(prompts, embedding.shape), turned(logits)
-    )
-    both = [np.clip(one, -SURE, SURE) for one in (logits, turned(other.logits[0]))]
-    all_logits = masks.logits.copy()
-    all_logits[0] = (both[0] + both[1]) / 2
-    return replace(masks, logits=all_logits)
+    valid = validity(embedding)
+    if previous is not None and not (previous > 0).any():
+        previous = None  # an empty mask tells less than none
+    draft = model.drafted(embedding, prompts, previous)
+    logits = draft.look.masks(valid).logits[0]
+    if (logits > 0).any():
+        if len(prompts.points) < TURNED:
+            draft = model.drafted(embedding, prompts, logits)
+        else:
+            draft = _from_both_sides(model, embedding, prompts, draft, logits)
+    return draft.finished(embedding, prompts).masks(valid)
+
+
+def _from_both_sides(
+    model: Drafting,
+    embedding: Embedding,
+    prompts: PixelPrompts,
+    draft: Draft,
+    logits: NDArray[np.float32],
+) -> Draft:
+    """Return the mean of a draft and of what the chip turned by half makes of it.
+
+    Outside of the draft's piece the mean is none of the object.
+    """
+    there = model.turned(embedding)
+    other = model.drafted(there, turned_prompts(prompts, embedding.shape), turned(logits))
+    back = turned(other.look.masks(validity(there)).logits[0])
+    rows_and_columns = draft.look.window.slices
+    own, theirs = (np.clip(one[rows_and_columns], -SURE, SURE) for one in (logits, back))
+    mean = np.asarray((own + theirs) / 2, np.float32)
+    look = Look(draft.look.window, mean, draft.look.score)
+    return Draft(look, draft.others, is_sharp=draft.is_sharp and other.is_sharp)
 
 
 def turned(values: NDArray[Any]) -> NDArray[Any]:

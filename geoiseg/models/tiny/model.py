@@ -26,7 +26,7 @@ from geoiseg.models.tiny.batch import (
     goes_on,
     moved,
 )
-from geoiseg.models.tiny.careful import decoded_with_care, turned
+from geoiseg.models.tiny.careful import asks_for_care, decoded_with_care, turned
 from geoiseg.models.tiny.closer import TRUST, CloseUp, CloseUps, close_up
 from geoiseg.models.tiny.dense import DENSE, dense_maps
 from geoiseg.models.tiny.earlier import FIRST, first_folder, missing_first
@@ -174,8 +174,8 @@ class TinyModel:
     ) -> Masks:
         """Return what ``decode`` does, better after several clicks and for more time.
 
-        After two clicks the answer is refined once more; from the third on the chip is looked at
-        turned by half, too, encoded the first time, and the answer is the mean of both.
+        From two clicks on there is a second look: at the chip itself, with the first answer to
+        refine, and from the third click on at the chip turned by half, which is encoded once.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -186,7 +186,9 @@ class TinyModel:
             PromptError: No prompt at all, or one outside the chip.
             ModelError: The embedding is another model's.
         """
-        if not self._graphs.has_others:  # what was made with the first generation stays as it was
+        self._check(embedding)
+        # What was made with the first generation stays as it was.
+        if not (self._graphs.has_others and asks_for_care(embedding, prompts, previous)):
             return self.decode(embedding, prompts, previous)
         return decoded_with_care(self, embedding, prompts, previous)
 

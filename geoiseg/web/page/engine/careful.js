@@ -1,11 +1,11 @@
-/** Several clicks are answered with care: refined once more, then seen from the other side, too. */
+/** Several clicks are answered with care: by a second look, from the third on at the chip turned. */
 
 /** @import {Bits, Plane, Prompts, Rgb} from "../types.js" */
 import { clamped, plane } from "../planes.js";
 
-/** Clicks from which on an answer is refined once more. */
-export const REFINED = 2;
-/** Clicks from which on an answer is the mean of both ways to look. */
+/** Clicks from which on there is a second look. */
+export const AGAIN = 2;
+/** Clicks from which on it is at the chip turned by half. */
 export const TURNED = 3;
 /** Logits beyond which neither answer has more to say in the mean. */
 const SURE = 8;
@@ -45,17 +45,16 @@ export function turnedPrompts(prompts, { rows, cols }) {
 }
 
 /**
- * The mean of an answer and of one on the chip turned by half.
- * @param {Plane} logits
- * @param {Plane} other
+ * The mean of two answers.
+ * @param {Plane} one
+ * @param {Plane} other of the same size
  * @returns {Plane}
  */
-export function meanOf(logits, other) {
-  const mean = plane(logits.rows, logits.cols);
-  const last = mean.data.length - 1;
-  for (let at = 0; at <= last; at++) {
-    const one = clamped(logits.data[at], -SURE, SURE);
-    mean.data[at] = (one + clamped(other.data[last - at], -SURE, SURE)) / 2;
-  }
+export function meanOf(one, other) {
+  const mean = plane(one.rows, one.cols);
+  mean.data.forEach((_, at) => {
+    const both = [one, other].map(({ data }) => clamped(data[at], -SURE, SURE));
+    mean.data[at] = (both[0] + both[1]) / 2;
+  });
   return mean;
 }

@@ -25,7 +25,7 @@ import {
   withOthers,
 } from "./afar.js";
 import { Answers } from "./answers.js";
-import { REFINED, TURNED, meanOf, turned, turnedPrompts } from "./careful.js";
+import { AGAIN, TURNED, meanOf, turned, turnedPrompts } from "./careful.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
@@ -123,28 +123,32 @@ export class Tiny {
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
       return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
     }
-    const [first] = await this.decided(embedding, prompts, previous);
-    return this.withCare(embedding, prompts, first);
+    const draft = await this.carefully(embedding, prompts, previous);
+    return answers(finished(draft, embedding, prompts), valid)[0];
   }
 
   /**
-   * An answer to several clicks, refined once more, and after the third seen from the other side, too.
+   * The answer to prompts, to several clicks by a second look, from the third on at the chip turned.
    * @param {Embedding} embedding
    * @param {Prompts} prompts
-   * @param {Answer} first
-   * @returns {Promise<Answer>}
+   * @param {Plane | null} previous
+   * @returns {Promise<Draft>}
    */
-  async withCare(embedding, prompts, first) {
+  async carefully(embedding, prompts, previous) {
+    const { valid } = embedding;
+    const draft = await this.drafted(embedding, prompts, previous);
+    const { logits } = whole(draft.look, valid);
     const clicks = prompts.box ? 0 : prompts.points.length;
-    if (clicks < REFINED || !anyAbove(first.logits)) return first;
-    const [again] = await this.decided(embedding, prompts, first.logits);
-    if (clicks < TURNED || !anyAbove(again.logits)) return again;
-    const [other] = await this.decided(
-      await this.turned(embedding),
-      turnedPrompts(prompts, embedding.valid),
-      turned(again.logits),
-    );
-    return { logits: meanOf(again.logits, other.logits), score: again.score };
+    if (clicks < AGAIN || !anyAbove(logits)) return draft;
+    if (clicks < TURNED) return this.drafted(embedding, prompts, logits);
+    const there = await this.turned(embedding);
+    const said = turnedPrompts(prompts, valid);
+    const other = await this.drafted(there, said, turned(logits));
+    const { window, piece, score, others } = draft.look;
+    const back = cut(turned(whole(other.look, there.valid).logits), window);
+    const isSharp = draft.isSharp && other.isSharp;
+    const look = { window, piece: meanOf(piece, back), score, others };
+    return { look, others: draft.others, isSharp };
   }
 
   /**

@@ -3,6 +3,7 @@
     $ python benchmarks/bench_map.py quality --size 4096      # the demo's scene, several tilings
     $ python benchmarks/bench_map.py quality --scenes ../shared/data/scenes   # a mosaic of them
     $ python benchmarks/bench_map.py modes --scenes ../shared/data/scenes     # side by side
+    $ python benchmarks/bench_map.py families --scenes ../shared/data/scenes  # each as it is
     $ python benchmarks/bench_map.py loaded --scenes ../shared/data/scenes    # without a start
     $ python benchmarks/bench_map.py memory --gigapixels 0.1 1 10
     $ python benchmarks/bench_map.py workers --scenes ../shared/data/scenes --size 16384   # Dask
@@ -16,6 +17,8 @@ of the scenes are not complete: there, only objects that lie on labelled ones by
 the other.
 ``tile`` maps a mosaic of the scenes from start to GeoPackage, once undisturbed and once killed with
 ``kill -9`` in the middle and gone on with, and compares.
+``families`` maps each scene as it is, small ones too, and judges those of a family together: the
+first words of their names, or ``--families``.
 ``loaded`` maps the same in this process, whose model is loaded already, in turn, and prints the
 least and the median CPU time of each mode.
 ``memory`` maps sparse rasters with the same four pieces of scene in each, so that only the size
@@ -47,6 +50,7 @@ from rasterio.windows import Window
 from scene_mosaic import make_mosaic
 
 from geoiseg.demo.scene import make_scene
+from geoiseg.evaluate.dataset import LabelledScene, scenes
 from geoiseg.tiled import MapOptions, segment_raster
 from geoiseg.tiled.judged import quality as measured
 
@@ -127,6 +131,10 @@ WAYS = {
     "best, openvino": ("--mode", "best", "--backend", "openvino"),
 }
 """Ways to map that are compared, as arguments."""
+MODES = {
+    "release before": ("tiny-1", "lattice"), "fast": ("tiny", "fast"), "best": ("tiny", "best"),
+}  # fmt: skip
+"""The same as a model and a mode."""
 
 
 def modes(arguments: argparse.Namespace, folder: Path) -> None:
@@ -148,6 +156,43 @@ def modes(arguments: argparse.Namespace, folder: Path) -> None:
             f" | {effort:.2f} | {told['peak_mb']:.0f} |",
             flush=True,
         )
+
+
+def families(arguments: argparse.Namespace, folder: Path) -> None:
+    """Print the quality of the modes on scenes as they are, family by family."""
+    groups: dict[str, list[LabelledScene]] = {}
+    for scene in scenes(arguments.scenes):
+        groups.setdefault(scene.name.strip("_").partition("_")[0], []).append(scene)
+    print("| family | way | labels | objects | precision | recall | F1 | mAP@.5 | covered"
+          " | CPU-s/Mpx |\n|---|---|" + "---|" * 8)  # fmt: skip
+    for family in arguments.families or groups:
+        for way, (model, mode) in MODES.items():
+            found, scores, truth, effort, megapixels = [], [], [], 0.0, 0.0
+            for number, scene in enumerate(groups[family]):
+                out, grid = folder / f"{way}{scene.name}.gpkg", scene.raster.grid
+                aside = np.array([1e6 * number, 0])
+                before = time.process_time()
+                segment_raster(
+                    scene.raster, out, model=model, options=MapOptions(mode=mode), progress=False
+                )
+                effort += time.process_time() - before
+                megapixels += grid.height * grid.width / 1e6
+                frame = gpd.read_file(out)
+                for shapes, target in (
+                    (frame.geometry, found), ([one.geometry for one in scene.objects], truth)
+                ):  # fmt: skip
+                    pixels = shapely.transform(np.array(shapes, object), grid.to_pixel)
+                    apart = shapely.transform(pixels, lambda xy, a=aside: xy + a)
+                    target.append(apart)
+                scores.append(frame["score"].to_numpy())
+            every = [np.concatenate(parts) for parts in (found, scores, truth)]
+            good = measured(*every)
+            print(
+                f"| {family} | {way} | {len(every[2])} | {len(every[0])} | {good.precision:.2f}"
+                f" | {good.recall:.2f} | {good.f1:.2f} | {good.ap50:.2f} | {good.covered:.0%}"
+                f" | {effort / megapixels:.2f} |",
+                flush=True,
+            )
 
 
 def loaded(arguments: argparse.Namespace, folder: Path) -> None:
@@ -313,7 +358,17 @@ def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument(
-        "part", choices=["quality", "memory", "workers", "accidents", "tile", "modes", "loaded"]
+        "part",
+        choices=[
+            "quality",
+            "memory",
+            "workers",
+            "accidents",
+            "tile",
+            "modes",
+            "families",
+            "loaded",
+        ],
     )
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", type=Path, help="folder of labelled scenes to join")
@@ -323,12 +378,15 @@ def main() -> None:
     parser.add_argument("--piece", type=int, default=2048)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS)[:3])
     parser.add_argument("--modes", nargs="+", default=["fast", "best"], help="for loaded")
+    parser.add_argument("--families", nargs="+", help="first words of scenes' names")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments, arguments.extra = parser.parse_known_args()
     parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents,
-             "tile": tile, "modes": modes, "loaded": loaded}  # fmt: skip
+             "tile": tile, "modes": modes, "families": families, "loaded": loaded}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.extra and arguments.part in ("families", "loaded"):
+            parser.error(f"{arguments.part} takes no {' '.join(arguments.extra)}")
         parts[arguments.part](arguments, Path(folder))
 
 

@@ -25,7 +25,7 @@ from labelled_chips import LabelledChip, labelled_chips
 from geoiseg.evaluate.metrics import boundary_iou, clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
 from geoiseg.evaluate.users import USERS, make_user
-from geoiseg.models.protocol import Masks, Model
+from geoiseg.models.protocol import Masks, Model, with_care
 from geoiseg.models.registry import get_model
 from geoiseg.prompting.pixel import PixelPrompts
 
@@ -59,7 +59,7 @@ class Timed:
     def decode(self, *given: Any) -> Masks:
         """Return the model's answer."""
         start = time.process_time()
-        masks = self._model.decode(*given)
+        masks = with_care(self._model)(*given)
         self.times.append(1000 * (time.process_time() - start))
         return masks
 

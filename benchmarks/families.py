@@ -26,7 +26,7 @@ from geoiseg.errors import WeightsError
 from geoiseg.evaluate.metrics import clicks_to, failed, iou
 from geoiseg.evaluate.simulated_user import ClickOptions, box_of, click_embedding
 from geoiseg.evaluate.users import USERS, make_user
-from geoiseg.models import Embedding, Masks, Model
+from geoiseg.models import Embedding, Masks, Model, with_care
 from geoiseg.models.tiny.words import CLASSES as FIRST_CLASSES
 from geoiseg.models.tiny.words import WordsHead
 from geoiseg.prompting import PixelPrompts
@@ -63,7 +63,7 @@ class Watched:
         previous: NDArray[np.float32] | None = None,
     ) -> Masks:
         """Return the model's answer."""
-        masks = self._model.decode(embedding, prompts, previous)
+        masks = with_care(self._model)(embedding, prompts, previous)
         if self.first is None:
             self.first = masks.logits[0]
         return masks

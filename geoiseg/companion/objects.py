@@ -184,7 +184,7 @@ class Objects:
         positive = any(item.positive for step in view.steps for item in step.prompts)
         if not view.steps or not positive:
             return {"wkb": None}
-        outcome = view.segmenter.run(view.steps, before, watch)
+        outcome = replace(view.segmenter, careful=False).run(view.steps, before, watch)
         shape = outline(outcome.mask, options, outcome.told)
         milliseconds = {name: round(t, 1) for name, t in outcome.milliseconds.items()}
         wkb = None if shape is None else shapely.to_wkb(shape, hex=True)

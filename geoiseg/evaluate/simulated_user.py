@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.evaluate.metrics import iou
-from geoiseg.models import Embedding, Masks, Model
+from geoiseg.models import Embedding, Masks, Model, with_care
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 
@@ -204,8 +204,9 @@ def _timed_decode(
 ) -> tuple[Masks, float]:
     points = np.array([click.xy_pixel for click in clicks], dtype=np.float64)
     positive = np.array([click.positive for click in clicks], dtype=bool)
+    ask, prompts = with_care(model), PixelPrompts(points=points, positive=positive)
     start = time.perf_counter()
-    masks = model.decode(embedding, PixelPrompts(points=points, positive=positive), previous)
+    masks = ask(embedding, prompts, previous)
     return masks, time.perf_counter() - start
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         QuickModel,
         ReadingModel,
         WideningModel,
+        with_care,
     )
     from geoiseg.models.registry import (
         DEFAULT_MODEL,
@@ -61,6 +62,7 @@ __all__ = [
     "load_model",
     "model_names",
     "name_then",
+    "with_care",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -84,6 +86,7 @@ __getattr__, __dir__ = lazy(
             "ReadingModel",
             "WideningModel",
             "CarefulModel",
+            "with_care",
         ],
         "registry": ["DEFAULT_MODEL", "get_model", "load_model", "model_names", "name_then"],
     },

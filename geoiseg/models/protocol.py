@@ -222,7 +222,7 @@ class WideningModel(Model, Protocol):
 
 @runtime_checkable
 class CarefulModel(Model, Protocol):
-    """A model that answers a user's later clicks better than others who ask, for more time."""
+    """A model that answers better where it may take more time: a user's later clicks."""
 
     def decode_with_care(
         self,
@@ -230,7 +230,7 @@ class CarefulModel(Model, Protocol):
         prompts: PixelPrompts,
         previous: NDArray[np.float32] | None = None,
     ) -> Masks:
-        """Return what ``decode`` does, or better.
+        """Return what ``decode`` does of a first click or a box, and better of several clicks.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -238,6 +238,11 @@ class CarefulModel(Model, Protocol):
             previous: ``(y, x)`` logits of the last mask, to be refined.
         """
         ...
+
+
+def with_care(model: Model) -> Callable[..., Masks]:
+    """Return what answers a user's clicks: ``decode_with_care`` of a model that has it."""
+    return model.decode_with_care if isinstance(model, CarefulModel) else model.decode
 
 
 @runtime_checkable

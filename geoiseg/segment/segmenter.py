@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import CancelledError, PromptError
-from geoiseg.models import CarefulModel, Embedding, Masks, Model, WideningModel
+from geoiseg.models import Embedding, Masks, Model, WideningModel, with_care
 from geoiseg.prompting import (
     Box,
     Frame,
@@ -73,6 +73,8 @@ class Segmenter:
     """All bands of chips, for steps that ask them."""
     asking: int = VERSION
     """How the step in hand asks them, 0 not at all; ``run`` sees to it."""
+    careful: bool = True
+    """Whether several clicks may take more time for a better answer, where the model can."""
     partly: bool = False
     """Whether following an object that is stopped leaves it as far as it came."""
     resume: Unfinished | None = None
@@ -320,7 +322,7 @@ class Segmenter:
         self, frame: Frame, embedding: Embedding, valid: BoolArray, pixel: PixelPrompts
     ) -> Outcome:
         """Return the object on a chip as it is first seen; a sketch if it clearly goes on."""
-        if not isinstance(self.model, WideningModel):
+        if len(pixel.points) > 1 or not isinstance(self.model, WideningModel):
             return self._read(frame, *choose(self._asked(embedding, pixel)), valid, pixel)
         sketch: Outcome | None = None
 
@@ -338,9 +340,8 @@ class Segmenter:
         self, embedding: Embedding, pixel: PixelPrompts, known: NDArray[np.float32] | None = None
     ) -> Masks:
         """Return what the model answers a user, with care where it can."""
-        if isinstance(self.model, CarefulModel):
-            return self.model.decode_with_care(embedding, pixel, known)
-        return self.model.decode(embedding, pixel, known)
+        ask = with_care(self.model) if self.careful else self.model.decode
+        return ask(embedding, pixel, known)
 
     def _read(
         self,

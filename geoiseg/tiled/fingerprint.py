@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from geoiseg.models import ModelInfo
-from geoiseg.models.tiny import afar
+from geoiseg.models.tiny import afar, careful
 from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import (
     automatic,
@@ -52,7 +52,7 @@ def prompted(info: ModelInfo) -> dict[str, str]:
         info: Of the model that is asked.
     """
     known = {"spectral.VERSION": repr(spectral.VERSION)}
-    return known | dict(_of(afar)) if info.family == "tiny" else known
+    return known | dict(_of(afar) + _of(careful)) if info.family == "tiny" else known
 
 
 def _of(module: ModuleType) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from geoiseg.errors import GeoisegError
@@ -171,9 +172,8 @@ class Lookout:
             steps, before = session.begin_with((point,), step.gsd)
             if not positive and shown is None:
                 return
-            outcome = session.segmenter.run(
-                (*steps, step), before, Watch(cancelled=watch.cancelled)
-            )
+            quick = replace(session.segmenter, careful=False)
+            outcome = quick.run((*steps, step), before, Watch(cancelled=watch.cancelled))
         except GeoisegError as error:
             log.debug("no preview: %s", error)
             return

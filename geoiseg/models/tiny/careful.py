@@ -21,7 +21,7 @@ from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.prompting import PixelPrompts
 
 LEAST = 1e-3
-"""Pixels that a turned prompt keeps from the far borders, which are beyond the chip."""
+"""Pixels by which a turned prompt that lay where a pixel begins lies before where its own ends."""
 AGAIN, TURNED = 2, 3
 """Clicks from which on there is a second look, and from which on it is at the chip turned."""
 SURE = 8.0
@@ -118,8 +118,10 @@ def turned_prompts(prompts: PixelPrompts, shape: tuple[int, int]) -> PixelPrompt
     far = np.array([shape[1], shape[0]], np.float64)
 
     def moved(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.minimum(far - xy, far - LEAST)
+        there = far - xy
+        return np.where(there == np.floor(there), there - LEAST, there)
 
     strokes = tuple((moved(xy), sign) for xy, sign in prompts.scribbles)
+    points = np.maximum(moved(prompts.points), 0)
     mask = None if prompts.mask is None else turned(prompts.mask)
-    return replace(prompts, points=moved(prompts.points), scribbles=strokes, mask=mask)
+    return replace(prompts, points=points, scribbles=strokes, mask=mask)

@@ -34,7 +34,7 @@ is done for."""
 TRUST = 0.2
 """By how much the score of the answer on the chip itself must be better to be preferred."""
 KEPT = 12
-"""Enlarged surroundings, and chips seen from afar, that are kept encoded."""
+"""Enlarged surroundings, and chips seen from afar or turned, that are kept encoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ class TinyModel:
         prompts: PixelPrompts,
         goes_on: Callable[[NDArray[np.float32]], bool],
     ) -> Masks | None:
-        """Return what ``decode_with_care`` does; None as soon as the object clearly goes on beyond.
+        """Return what ``decode`` does; None as soon as the object clearly goes on beyond the chip.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -211,7 +211,7 @@ class TinyModel:
         """
         self._check(embedding)
         if draw_seeds(prompts, validity(embedding)).empty or not self._is_open(prompts):
-            return self.decode_with_care(embedding, prompts)
+            return self.decode(embedding, prompts)
         click = OneClick(self, embedding, prompts)
         roughly = afar.weighed(click.readings(is_drawn=False), prompts.points[0])
         if roughly and goes_on(roughly[0].logits):

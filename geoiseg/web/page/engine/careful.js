@@ -9,7 +9,7 @@ export const AGAIN = 2;
 export const TURNED = 3;
 /** Logits beyond which neither answer has more to say in the mean. */
 const SURE = 8;
-/** Pixels that a turned prompt keeps from the far borders, which are beyond the chip. */
+/** Pixels by which a turned click that lay where a pixel begins lies before where its own ends. */
 const LEAST = 1e-3;
 
 /**
@@ -34,10 +34,13 @@ export function turned(values, depth = 1) {
  * @returns {Prompts}
  */
 export function turnedPrompts(prompts, { rows, cols }) {
+  /** @param {number} there */
+  const moved = (there) =>
+    Math.max(there - (there === Math.floor(there) ? LEAST : 0), 0);
   return {
     points: prompts.points.map(({ x, y, positive }) => ({
-      x: Math.min(cols - x, cols - LEAST),
-      y: Math.min(rows - y, rows - LEAST),
+      x: moved(cols - x),
+      y: moved(rows - y),
       positive,
     })),
     box: null,

@@ -33,7 +33,7 @@ import { LEAST, SMALLEST, goesOn, padded, pieces } from "./pieces.js";
 import { drawSeeds, isVague, moved, saysNothing } from "./prompts.js";
 import { enlargedImage, resized } from "./vision.js";
 
-/** Enlarged surroundings, and chips seen from afar, that are kept encoded. */
+/** Enlarged surroundings, and chips seen from afar or turned, that are kept encoded. */
 const KEPT = 12;
 
 /**
@@ -138,7 +138,8 @@ export class Tiny {
     const { valid } = embedding;
     const draft = await this.drafted(embedding, prompts, previous);
     const { logits } = whole(draft.look, valid);
-    const clicks = prompts.box ? 0 : prompts.points.length;
+    const { hasOthers } = this.graphs; // the first generation has none, and answers as it did
+    const clicks = hasOthers && !prompts.box ? prompts.points.length : 0;
     if (clicks < AGAIN || !anyAbove(logits)) return draft;
     if (clicks < TURNED) return this.drafted(embedding, prompts, logits);
     const there = await this.turned(embedding);

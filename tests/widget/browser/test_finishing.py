@@ -21,6 +21,8 @@ quick.seconds = %s
 m = SegmentMap('%s.tif', model=probe.PatientModel(), project=False)
 m.model = quick
 """
+BUSY, IDLE = (f"{no}document.querySelector('.geoiseg-map').dataset.phase" for no in ("", "!"))
+"""Whether the page shows that something is going on, and that nothing is."""
 
 
 def write_lake(path: Path) -> None:
@@ -62,14 +64,16 @@ def test_a_click_becomes_sharp_by_itself(open_map: Open, voila: Server) -> None:
     assert seen["level"]
     assert not seen["finishing"]
     m.key("d")
-    again = m.until(lambda s: s["level"] == 0, patience=60)
+    again = m.until(lambda s: s["level"] == 0 and not s["status"].get("phase"), patience=60)
+    m.page.wait_for_function(IDLE)
     # One Esc, from the list of models, stops another model: object, list and panel stay.
     picker = m.page.get_by_label("Model", exact=True)
     if not picker.is_visible():
         m.press("settings")
     picker.select_option("patient")
-    m.until(lambda s: s["status"].get("phase"), patience=60)
+    m.page.wait_for_function(BUSY)  # of the other model: nothing else was going on
     picker.press("Escape")
+    m.page.wait_for_function(IDLE)
     kept = m.until(lambda s: not s["status"].get("phase"), patience=60)
     assert (kept["area"], kept["model"]) == (again["area"], "slow")
     m.page.wait_for_function("document.querySelector('[aria-label=Model]').value === 'slow'")

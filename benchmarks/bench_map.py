@@ -357,19 +357,9 @@ def same(found: gpd.GeoDataFrame, wanted: gpd.GeoDataFrame) -> bool:
 def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    parser.add_argument(
-        "part",
-        choices=[
-            "quality",
-            "memory",
-            "workers",
-            "accidents",
-            "tile",
-            "modes",
-            "families",
-            "loaded",
-        ],
-    )
+    parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents,
+             "tile": tile, "modes": modes, "families": families, "loaded": loaded}  # fmt: skip
+    parser.add_argument("part", choices=list(parts))
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", type=Path, help="folder of labelled scenes to join")
     parser.add_argument("--size", type=int, default=4096)
@@ -382,11 +372,9 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments, arguments.extra = parser.parse_known_args()
-    parts = {"quality": quality, "memory": memory, "workers": workers, "accidents": accidents,
-             "tile": tile, "modes": modes, "families": families, "loaded": loaded}  # fmt: skip
+    if arguments.extra and arguments.part in ("families", "loaded"):
+        parser.error(f"{arguments.part} takes no {' '.join(arguments.extra)}")
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.extra and arguments.part in ("families", "loaded"):
-            parser.error(f"{arguments.part} takes no {' '.join(arguments.extra)}")
         parts[arguments.part](arguments, Path(folder))
 
 

@@ -40,7 +40,7 @@ from geoiseg.models.tiny.quick import codes
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
-TURNED = -1.0
+BY_HALF = -1.0
 """Stands for a chip that is turned by half where others say how much it is enlarged."""
 
 
@@ -265,7 +265,7 @@ class TinyModel:
     def turned(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip turned by half, made now if it is not kept."""
         pixels, valid = embedding.arrays[PIXELS], validity(embedding)
-        key = CloseUps.key(Window(0, 0, *valid.shape), TURNED, pixels, valid)
+        key = CloseUps.key(Window(0, 0, *valid.shape), BY_HALF, pixels, valid)
         return self._close_ups.get_or_make(key, lambda: self.embed(turned(pixels), turned(valid)))
 
     def _decided(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
+from geoiseg.models.tiny.afar import NARROWEST
 from geoiseg.models.tiny.dense import dense_maps
 from geoiseg.models.tiny.pixel_features import CELL
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
@@ -24,7 +25,7 @@ from geoiseg.words.objects import (
     find_objects,
     find_parted,
 )
-from geoiseg.words.view import Area, View
+from geoiseg.words.view import FROM_AFAR, Area, View
 from geoiseg.words.vocabulary import TITLES, Reading, read_words
 
 FloatArray = NDArray[np.float32]
@@ -197,8 +198,10 @@ class EmbeddedWords:
             if known is not None:
                 self._kept.move_to_end(view.key)
                 return known
-        embedding = view.embed(view.factor)
-        seen = self._head.probabilities(embedding), dense_maps(embedding).border
+        embedding, afar = view.embed(view.factor), None
+        if min(embedding.shape) >= NARROWEST:
+            afar = view.embed(view.factor * FROM_AFAR)
+        seen = self._head.probabilities(embedding, afar), dense_maps(embedding).border
         with self._lock:
             if view.key:
                 self._kept[view.key] = seen

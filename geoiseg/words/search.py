@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
 from geoiseg.models import Embedding, Model, get_model
+from geoiseg.models.tiny.afar import halved
 from geoiseg.outline import Line, contours_from_labels, polygons_from_labels
 from geoiseg.prompting import Frame, Region, Text
 from geoiseg.raster import Raster, Window
@@ -23,7 +24,16 @@ from geoiseg.segment.physics import odds_of
 from geoiseg.words.embedded import EmbeddedWords
 from geoiseg.words.engine import THRESHOLD, WordEngine
 from geoiseg.words.engines import get_engine
-from geoiseg.words.view import Area, Bounds, Odds, View, factor_for, find_area, gsd_of
+from geoiseg.words.view import (
+    FROM_AFAR,
+    Area,
+    Bounds,
+    Odds,
+    View,
+    factor_for,
+    find_area,
+    gsd_of,
+)
 from geoiseg.words.vocabulary import check_text
 
 LIMIT = 1000
@@ -205,10 +215,10 @@ class Searcher:
         chip = self.raster.chip(frame.window, frame.level)
         tiny = Segmenter(self.raster, get_model("tiny"), self.cache)
 
-        def embed(factor: int) -> Embedding:
+        def embed(factor: float) -> Embedding:
             if factor == 1:
                 return tiny.embed(frame)[0]
-            return embedded_larger(tiny.model, chip.rgb, chip.valid, factor)
+            return embedded_at(tiny.model, chip.rgb, chip.valid, factor)
 
         key = f"{self.raster.source_id}/{self.raster.bands}/{self.raster.stretch}/{frame}"
         factor = factor_for(self.raster.grid, frame.level)
@@ -236,19 +246,28 @@ def view_of(frame: Frame, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], rast
     """
     factor = factor_for(raster.grid, frame.level)
 
-    def embed(times: int) -> Embedding:
-        return embedded_larger(get_model("tiny"), rgb, valid, times)
+    def embed(times: float) -> Embedding:
+        return embedded_at(get_model("tiny"), rgb, valid, times)
 
     return View(frame, rgb, valid, "", factor, embed, odds_at(raster, frame))
 
 
-def embedded_larger(
-    model: Model, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], factor: int
+def embedded_at(
+    model: Model, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], factor: float
 ) -> Embedding:
-    """Return the embedding of a chip shown ``factor`` times as large."""
+    """Return the embedding of a chip shown at another size.
+
+    Args:
+        model: ``tiny``.
+        rgb: ``(y, x, 3)``.
+        valid: ``(y, x)`` True where there is data.
+        factor: How many times as large it is shown: a whole number, or a half.
+    """
     if factor == 1:
         return model.embed(rgb, valid)
-    size = (valid.shape[1] * factor, valid.shape[0] * factor)
+    if factor == FROM_AFAR:
+        return model.embed(*halved(rgb * valid[..., None], valid))
+    size = (round(valid.shape[1] * factor), round(valid.shape[0] * factor))
     large = cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC)
     known = cv2.resize(valid.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return model.embed(np.asarray(large, np.uint8), known > 0)

@@ -31,6 +31,9 @@ COARSE = 10.0
 :data:`SMALL` of them is shown enlarged: the rivers and roads of satellite images are thinner
 than a cell of the network, which was trained on aerial ones."""
 
+FROM_AFAR = 0.5
+"""Size of a chip that is looked at from twice as far, as a share of its own."""
+
 Bounds = tuple[float, float, float, float]
 Odds = Callable[[str], NDArray[np.float32] | None]
 """Gives ``(y, x)`` log-odds by physics that pixels are of a kind, None without its bands."""
@@ -82,9 +85,9 @@ class View:
     where nothing of the chip is to be kept."""
     factor: int
     """How many times as large it is shown to the network."""
-    embed: Callable[[int], Embedding] = field(repr=False)
-    """Gives the embedding of ``tiny`` of the chip shown so many times as large, from the
-    cache where it is."""
+    embed: Callable[[float], Embedding] = field(repr=False)
+    """Gives the embedding of ``tiny`` of the chip shown so many times as large, or at half its
+    size, from the cache where it is."""
     odds: Odds = field(default=lambda _: None, repr=False)
     """What the indices of known bands say of a kind."""
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.models import Augmented, CarefulModel
-from geoiseg.models.tiny.careful import SURE, turned, turned_prompts
+from geoiseg.models.tiny.afar import Reading
+from geoiseg.models.tiny.careful import SURE, meant_by_all, turned, turned_prompts
 from geoiseg.models.tiny.earlier import first_folder
 from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.prompting import PixelPrompts
@@ -39,6 +40,16 @@ def some(count):
     return PixelPrompts(SAID.points[:count], SAID.positive[:count])
 
 
+def said(count):
+    """Where the first so many lie, and whether each is on the object."""
+    return SAID.points[:count], SAID.positive[:count]
+
+
+def alone(number):
+    """One of the clicks."""
+    return PixelPrompts(SAID.points[number : number + 1], SAID.positive[number : number + 1])
+
+
 def test_it_is_a_model_that_takes_care(model):
     assert isinstance(model, CarefulModel)
     assert not isinstance(Augmented(model, "flip"), CarefulModel)
@@ -53,30 +64,67 @@ def test_a_first_click_and_a_box_are_answered_as_ever(model, embedded):
 
 
 def test_the_answer_to_two_clicks_is_refined_once_more(model, embedded):
-    first = model.drafted(embedded, some(2), None).masks(EVERYWHERE).logits[0]
+    known = model.decode(embedded, some(1)).logits[0]
+    first = model.drafted(embedded, some(2), known).masks(EVERYWHERE).logits[0]
     again = model.drafted(embedded, some(2), first).finished(embedded, some(2))
-    found = model.decode_with_care(embedded, some(2)).logits[0]
+    found = model.decode_with_care(embedded, some(2), known).logits[0]
     np.testing.assert_array_equal(found, again.masks(EVERYWHERE).logits[0])
-    assert (model.decode(embedded, some(2)).logits[0] != found).any()
+    assert (model.decode(embedded, some(2), known).logits[0] != found).any()
+
+
+def test_without_a_mask_what_a_click_means_and_all_agree_with_is_refined(model, embedded):
+    meant = meant_by_all(model, embedded, some(4))
+    assert all((meant[int(y), int(x)] > 0) == on for (x, y), on in zip(*said(4), strict=True))
+    readings = [one for n in range(3) for one in model.readings(embedded, alone(n))]
+    assert any((one.logits == meant).all() for one in readings)
+    for count in (2, 3, 4):
+        before = meant_by_all(model, embedded, some(count))
+        wanted = model.decode_with_care(embedded, some(count), before)
+        found = model.decode_with_care(embedded, some(count))
+        np.testing.assert_array_equal(found.logits, wanted.logits)
+
+
+def test_the_likeliest_of_what_clicks_mean_counts(embedded):
+    class Sure:
+        """Says that a click means its left half, or all, and is surer of the latter."""
+
+        def readings(self, embedding, prompts):
+            left, whole = (np.full(SHAPE, -5, np.float32) for _ in range(2))
+            left[:, :100], whole[20:130, 20:180] = 5, 8
+            return [Reading(left, 0.2), Reading(whole, 0.9)]
+
+    def meant(*points):
+        return meant_by_all(Sure(), embedded, clicks(*points))
+
+    both = ((50.5, 75.5, True), (150.5, 75.5, True))
+    assert meant(*both)[75, 150] == 8
+    assert meant(*both, (10.5, 10.5, False))[75, 150] == 8
+    assert meant(both[0], (150.5, 75.5, False))[75, 150] == -5
+    assert meant(*both, (100.5, 75.5, False)) is None
+    assert meant((50.5, 75.5, False), (150.5, 75.5, False)) is None
+    drawn = replace(clicks(*both), scribbles=((np.array([[5.0, 5.0]]), False),))
+    assert meant_by_all(Sure(), embedded, drawn) is None
 
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_from_the_third_click_on_both_ways_to_look_count_alike(model, embedded, count):
     prompts = some(count)
-    draft = model.drafted(embedded, prompts, None)
+    known = model.decode(embedded, some(1)).logits[0]
+    draft = model.drafted(embedded, prompts, known)
     first = draft.masks(EVERYWHERE).logits[0]
     there = model.embed(turned(painted(LAKE, noise=20.0)), turned(EVERYWHERE))
     other = model.drafted(there, turned_prompts(prompts, SHAPE), turned(first))
     back = turned(other.masks(EVERYWHERE).logits[0])
     mean = (np.clip(first, -SURE, SURE) + np.clip(back, -SURE, SURE)) / 2
-    found = model.decode_with_care(embedded, prompts).logits[0]
+    found = model.decode_with_care(embedded, prompts, known).logits[0]
     apart = (found > 0) != (mean > 0)  # by the outline, which is moved to the colours
     assert apart.sum() < 0.03 * (found > 0).sum()
     for (x, y), positive in zip(prompts.points.astype(int), prompts.positive, strict=True):
         assert (found[y, x] > 0) == positive
     mask = found > 0
     assert (mask & LAKE).sum() > 0.95 * (mask | LAKE).sum()
-    from_there = model.decode_with_care(there, turned_prompts(prompts, SHAPE)).logits[0] > 0
+    seen = turned_prompts(prompts, SHAPE)
+    from_there = model.decode_with_care(there, seen, turned(known)).logits[0] > 0
     alike = (turned(from_there) & mask).sum() / (turned(from_there) | mask).sum()
     assert alike > 0.97
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from geoiseg.training.class_maps import bits as map_bits
 from geoiseg.training.scene import Scene
-from geoiseg.training.words.labels import EVERY, bit, images, of_scene
+from geoiseg.training.words.labels import EVERY, Labelled, bit, images, of_scene
+from geoiseg.training.words.material import EVERY_HEAD, Shown, views
 
 
 def scene(said, family=""):
@@ -43,6 +45,26 @@ def test_between_outlined_fields_there_is_none():
     assert found.bits[0].tolist() == [
         bit("field"), EVERY & ~bit("field"), EVERY & ~bit("water"),
     ]  # fmt: skip
+
+
+def test_each_head_is_shown_other_views():
+    half = scene([("water", "")] * 200)
+    tall = replace(
+        half, image=np.zeros((200, 200, 3), np.uint8), valid=np.ones((200, 200), bool),
+        ids=np.ones((200, 200), np.int16), known=half.known.repeat(200, 0),
+        present=half.present.repeat(200, 0),
+    )  # fmt: skip
+    shown = of_scene(tall)
+    rng = np.random.default_rng(0)
+    counts = [len(list(views(shown, rng, head))) for head in (None, *EVERY_HEAD)]
+    assert counts == [2, 4, 8, 4, 6]  # too small to be shown coarser
+    dry = replace(shown, bits=np.where(shown.bits > 0, bit("land"), 0).astype(np.uint8))
+    assert len(list(views(dry, rng, Shown(waters=3)))) == 4
+    large = [cv2.resize(plane, (400, 400), interpolation=cv2.INTER_NEAREST)
+             for plane in (shown.image, shown.valid.view(np.uint8), shown.bits)]  # fmt: skip
+    coarse = list(views(Labelled("x", large[0], large[1] > 0, large[2]), rng, EVERY_HEAD[2]))
+    assert min(max(one.bits.shape) for one in coarse) == 100
+    assert len(coarse) == 6
 
 
 def test_an_image_with_several_layers_is_shown_once():

@@ -16,6 +16,8 @@ import shapely
 import geoiseg
 from geoiseg.models import get_model
 from geoiseg.outline.vectorize import contour, contour_from_mask, geometry_from_mask
+from geoiseg.prompting import Point
+from geoiseg.segment import Segmenter, Step
 from geoiseg.web.site import write_site
 from tests.conftest import write_raster
 from tests.web.large_cog import CENTRE, RADIUS, counting, large_cog
@@ -189,6 +191,30 @@ def test_the_page_says_what_python_says(
         draws_the_same(page, session)
     assert (1 in levels) == (name in ("utm, seen from further away", "beyond"))
     assert shapes == {(288, 720)} or name != "long"
+
+
+def test_clicks_that_come_together_mean_what_they_do_in_python(
+    page: Any, every: dict[str, Scene]
+) -> None:
+    """As those of which the last ones make the page look from further away."""
+    scene = every["rotated"]
+    opened(page, scene.path)
+    raster = geoiseg.open_raster(scene.path)
+    segmenter = Segmenter(raster, get_model("tiny"))
+    for points in (((281.5, 227.5, True), (48.5, 261.5, True)),
+                   ((43.5, 7.5, True), (13.5, 6.5, True), (90.5, 80.5, False))):  # fmt: skip
+        ours = tuple(
+            Point(*raster.grid.to_crs([(x, y)])[0].tolist(), positive=on) for x, y, on in points
+        )
+        wanted = segmenter.run((Step(ours),)).mask.array
+        page.evaluate(ASK, ["clear", None])
+        steps = [step(one) for one in points]
+        together = {**steps[0], "points": [one for said in steps for one in said["points"]]}
+        shown = page.evaluate(ASK, ["add", together])
+        found = np.frombuffer(shown["mask"]["data"].encode(), np.uint8) == ord("1")
+        found = found.reshape(shown["mask"]["rows"], -1)
+        assert wanted.any()
+        assert (found & wanted).sum() >= 0.995 * (found | wanted).sum()
 
 
 def random_masks() -> list[np.ndarray]:

@@ -175,16 +175,26 @@ def weighed(readings: Sequence[Reading], xy: NDArray[np.float64]) -> list[Readin
         readings: All of one click; those that hold nothing are left out.
         xy: Where that is, in the pixel frame of the chip.
     """
+    kept: list[Reading] = []
+    for one in ranked(readings, xy):
+        if len(kept) < MOST and all(differ(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def ranked(readings: Sequence[Reading], xy: NDArray[np.float64]) -> list[Reading]:
+    """Return all readings that hold anything, each with the IoU to be expected, best first.
+
+    Args:
+        readings: All of one click.
+        xy: Where that is, in the pixel frame of the chip.
+    """
     weights, readings = weights_of(readings), holding(readings)
     if not readings:
         return []
     likely = expected(looks(readings, xy), weights)
-    kept: list[Reading] = []
-    for number in np.argsort(-likely, kind="stable").tolist():
-        one = replace(readings[number], score=float(likely[number]))
-        if len(kept) < MOST and all(differ(one, other) for other in kept):
-            kept.append(one)
-    return kept
+    order = np.argsort(-likely, kind="stable").tolist()
+    return [replace(readings[number], score=float(likely[number])) for number in order]
 
 
 def differ(one: Reading, other: Reading) -> bool:

@@ -1,5 +1,9 @@
 """Several clicks are answered with care: by a second look, from the third on at the chip turned.
 
+Where there is no mask yet, as when the object turns out to be larger than the chip, they refine
+the likeliest thing that one of them means and the others agree with: two clicks on a sea in a port
+of which nothing is known else would be all that is there.
+
 A mask is decoded on a piece of the chip that fits the mask before it. Where clicks have changed
 it, once more with what came of them is better (cascade-forward refinement, Sun et al. 2023).
 Who has clicked a third time is not content: then the second look is at the chip turned by half,
@@ -8,6 +12,7 @@ and the mean of both answers errs less than either, as overhead pictures have no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -16,6 +21,7 @@ from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Masks
+from geoiseg.models.tiny.afar import Reading, ranked
 from geoiseg.models.tiny.inputs import validity
 from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.prompting import PixelPrompts
@@ -24,12 +30,18 @@ LEAST = 1e-3
 """Pixels by which a turned prompt that lay where a pixel begins lies before where its own ends."""
 AGAIN, TURNED = 2, 3
 """Clicks from which on there is a second look, and from which on it is at the chip turned."""
+MEANT = 3
+"""Clicks on the object, the latest, of which it is asked what each alone may mean."""
 SURE = 8.0
 """Logits beyond which neither answer has more to say in the mean."""
 
 
 class Drafting(Protocol):
     """A network that looks at a chip either way, and moves outlines to the colours at the end."""
+
+    def readings(self, embedding: Embedding, prompts: PixelPrompts) -> Sequence[Reading]:
+        """Return all that a single click may mean."""
+        ...
 
     def drafted(
         self, embedding: Embedding, prompts: PixelPrompts, previous: NDArray[np.float32] | None
@@ -70,8 +82,8 @@ def decoded_with_care(
         previous: ``(y, x)`` logits of the last mask, to be refined.
     """
     valid = validity(embedding)
-    if previous is not None and not (previous > 0).any():
-        previous = None  # an empty mask tells less than none
+    if previous is None or not (previous > 0).any():  # an empty mask tells less than none
+        previous = meant_by_all(model, embedding, prompts)
     draft = model.drafted(embedding, prompts, previous)
     logits = draft.look.masks(valid).logits[0]
     if (logits > 0).any():
@@ -80,6 +92,35 @@ def decoded_with_care(
         else:
             draft = _from_both_sides(model, embedding, prompts, draft, logits)
     return draft.finished(embedding, prompts).masks(valid)
+
+
+def meant_by_all(
+    model: Drafting, embedding: Embedding, prompts: PixelPrompts
+) -> NDArray[np.float32] | None:
+    """Return ``(y, x)`` logits of the likeliest thing that a click means and all agree with.
+
+    None where there is none, or more than clicks was said.
+
+    Args:
+        model: Says what each means.
+        embedding: Of the chip.
+        prompts: All so far.
+    """
+    if prompts.scribbles or prompts.mask is not None:
+        return None
+    found: list[Reading] = []
+    for number in np.flatnonzero(prompts.positive)[-MEANT:]:
+        one = slice(number, number + 1)
+        alone = replace(prompts, points=prompts.points[one], positive=prompts.positive[one])
+        every = ranked(model.readings(embedding, alone), alone.points[0])
+        found += [reading for reading in every if _agree(prompts, reading.logits)]
+    return max(found, key=lambda one: one.score).logits if found else None
+
+
+def _agree(prompts: PixelPrompts, logits: NDArray[np.float32]) -> bool:
+    """Return whether a mask holds all clicks on the object, and none beside it."""
+    column, row = np.clip(prompts.points, 0, np.array(logits.shape[::-1]) - 1).astype(int).T
+    return bool(((logits[row, column] > 0) == prompts.positive).all())
 
 
 def _from_both_sides(

@@ -175,7 +175,8 @@ class TinyModel:
         """Return what ``decode`` does, better after several clicks and for more time.
 
         From two clicks on there is a second look: at the chip itself, with the first answer to
-        refine, and from the third click on at the chip turned by half, which is encoded once.
+        refine, and from the third click on at the chip turned by half, which is encoded once. Where
+        there is no mask yet, what each click may mean alone is asked first.
 
         Args:
             embedding: What ``embed`` returned for this chip.

@@ -35,6 +35,15 @@ def pixel_features(embedding: Embedding) -> FloatArray:
     Returns:
         Rows and columns are those of the chip divided by :data:`CELL`, rounded up.
     """
+    return np.concatenate(feature_layers(embedding), axis=2)
+
+
+def feature_layers(embedding: Embedding) -> tuple[FloatArray, ...]:
+    """Return ``(rows, columns, m)`` layers that make up :func:`pixel_features`, in order.
+
+    Args:
+        embedding: Of the model ``tiny``.
+    """
     arrays = embedding.arrays
     rows, columns = (-(-side // CELL) for side in embedding.shape)
     full = arrays["p4"].shape[2:]
@@ -55,7 +64,7 @@ def pixel_features(embedding: Embedding) -> FloatArray:
         for side in AROUND
         if min(fine.shape[:2]) > 1
     ] or [fine] * len(AROUND)
-    return np.concatenate([fine, *coarse, *around], axis=2)
+    return tuple(np.asarray(layer, np.float32) for layer in (fine, *coarse, *around))
 
 
 def _layer(arrays: Mapping[str, NDArray[Any]], name: str) -> FloatArray:

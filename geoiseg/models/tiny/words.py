@@ -1,24 +1,28 @@
-"""Which of a few common classes each place of a chip belongs to, from tiny's embedding alone.
+"""Which of a few common classes each place of a chip belongs to, from tiny's embeddings alone.
 
-A small network per place, fitted to the encoder that ships beside it; NumPy and OpenCV run
-it. Fitted again by ``python -m geoiseg.training.words``, which also writes its figures.
+A few small networks per place, fitted to the encoder that ships beside them; NumPy and OpenCV run
+them. Each was fitted to other views of the scenes, and errs elsewhere: their mean is what counts,
+and that of the chip and of the chip seen from twice as far, where woods and open sea look less
+like each other. Fitted again by ``python -m geoiseg.training.words``, which also writes figures.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import ModelError, WeightsError
 from geoiseg.models.protocol import Embedding
-from geoiseg.models.tiny.pixel_features import pixel_features
+from geoiseg.models.tiny.pixel_features import feature_layers
 
 FloatArray = NDArray[np.float32]
 
@@ -27,7 +31,7 @@ CLASSES = ("water", "building", "road", "vegetation", "land", "field")
 WEIGHTS, CARD = "words.npz", "words.json"
 FAR = 6.0
 """Standard deviations beyond which a feature counts no more."""
-BLOCK = 1 << 14
+BLOCK = 1 << 13
 """Places that are worked on together."""
 
 
@@ -66,19 +70,19 @@ def softmax(logits: FloatArray) -> FloatArray:
 
 
 class WordsHead:
-    """The fitted head with its card.
+    """The fitted networks with their card.
 
     Args:
-        folder: Where it is; the package's own when None.
+        folder: Where they are; the package's own when None.
 
     Raises:
-        WeightsError: A file is missing or damaged, or the head belongs to another encoder.
+        WeightsError: A file is missing or damaged, or they belong to another encoder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or Path(__file__).parent
         self.card = _read_json(folder / CARD)
-        self.layers = load_layers(folder / WEIGHTS)
+        self.heads = load_heads(folder / WEIGHTS)
         encoder = _read_json(folder / "card.json")["sha256"]["encoder.onnx"]
         if self.card.get("encoder") != encoder:
             raise WeightsError(
@@ -87,17 +91,17 @@ class WordsHead:
                 " python -m geoiseg.training.words --data DATA --out geoiseg/models/tiny"
             )
 
-    def probabilities(self, embedding: Embedding) -> FloatArray:
+    def probabilities(self, embedding: Embedding, afar: Embedding | None = None) -> FloatArray:
         """Return ``(class, rows, columns)`` probabilities of the cells of a chip.
 
         Args:
             embedding: Of the model ``tiny``.
+            afar: Of the same chip at half its resolution, if it is looked at from there, too.
 
         Raises:
             ModelError: The embedding is another model's.
         """
-        table = self._per_cell(embedding, self.layers)
-        return np.ascontiguousarray(table.transpose(2, 0, 1))
+        return chances(self.heads, embedding, afar)
 
     def meaning(self, embedding: Embedding) -> FloatArray:
         """Return ``(rows, columns, h)`` unit vectors, near each other where cells mean the same.
@@ -108,43 +112,80 @@ class WordsHead:
         Raises:
             ModelError: The embedding is another model's.
         """
-        table = self._per_cell(embedding, self.layers.hidden)
+        table = _per_cell(embedding, self.heads[0].hidden)
         return np.asarray(table / (np.linalg.norm(table, axis=2, keepdims=True) + 1e-6))
 
-    def _per_cell(
-        self, embedding: Embedding, what: Callable[[FloatArray], FloatArray]
-    ) -> FloatArray:
-        if "p4" not in embedding.arrays:
-            raise ModelError(f"the words head reads embeddings of tiny, not of {embedding.model}")
-        features = pixel_features(embedding)
-        flat = features.reshape(-1, features.shape[2])
-        parts = [what(flat[start : start + BLOCK]) for start in range(0, len(flat), BLOCK)]
-        return np.concatenate(parts).reshape(*features.shape[:2], -1)
+
+def chances(
+    heads: Sequence[Layers], embedding: Embedding, afar: Embedding | None = None
+) -> FloatArray:
+    """Return ``(class, rows, columns)`` the mean of what networks say of the cells of a chip.
+
+    Args:
+        heads: The networks.
+        embedding: Of the model ``tiny``.
+        afar: Of the same chip at half its resolution, if that is to be asked, too.
+
+    Raises:
+        ModelError: The embedding is another model's.
+    """
+
+    def mean(features: NDArray[Any]) -> FloatArray:
+        return np.asarray(np.mean([head(features) for head in heads], axis=0), np.float32)
+
+    near = _per_cell(embedding, mean)
+    if afar is not None:
+        far = _per_cell(afar, mean)
+        size = (2 * far.shape[1], 2 * far.shape[0])
+        large = cv2.resize(far, size, interpolation=cv2.INTER_LINEAR)
+        near = np.asarray((near + large[: near.shape[0], : near.shape[1]]) / 2, np.float32)
+    return np.ascontiguousarray(near.transpose(2, 0, 1))
+
+
+def _per_cell(embedding: Embedding, what: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Return ``(rows, columns, n)`` what is told of the features of each cell."""
+    if "p4" not in embedding.arrays:
+        raise ModelError(f"the words head reads embeddings of tiny, not of {embedding.model}")
+    layers = feature_layers(embedding)
+    rows, columns = layers[0].shape[:2]
+    step = max(1, BLOCK // columns)
+    parts = []
+    for start in range(0, rows, step):  # all features of all cells at once are much memory
+        some = np.concatenate([layer[start : start + step] for layer in layers], axis=2)
+        parts.append(what(some.reshape(-1, some.shape[2])))
+    return np.concatenate(parts).reshape(rows, columns, -1)
 
 
 @cache
 def words_head() -> WordsHead:
-    """Return the head that ships with the package, loaded once."""
+    """Return the networks that ship with the package, loaded once."""
     return WordsHead()
 
 
-def load_layers(path: Path) -> Layers:
-    """Return the network of a file.
+def load_heads(path: Path) -> tuple[Layers, ...]:
+    """Return the networks of a file.
 
     Raises:
         WeightsError: It can not be read.
     """
     try:
         with np.load(path, allow_pickle=False) as kept:
-            count = sum(name.startswith("matrix") for name in kept.files)
-            return Layers(
-                kept["mean"].astype(np.float32),
-                kept["scale"].astype(np.float32),
-                tuple(kept[f"matrix{k}"].astype(np.float32) for k in range(count)),
-                tuple(kept[f"bias{k}"].astype(np.float32) for k in range(count)),
-            )
-    except (OSError, KeyError, ValueError) as error:
+            arrays = {name: kept[name].astype(np.float32) for name in kept.files}
+        numbers = sorted({int(name.split(".")[0]) for name in arrays})
+        return tuple(_layers(arrays, number) for number in numbers)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(f"cannot read the words head {str(path)!r}: {error}") from error
+
+
+def _layers(arrays: dict[str, FloatArray], number: int) -> Layers:
+    """Return one network by its number in a file."""
+    count = sum(name.startswith(f"{number}.matrix") for name in arrays)
+    return Layers(
+        arrays[f"{number}.mean"],
+        arrays[f"{number}.scale"],
+        tuple(arrays[f"{number}.matrix{k}"] for k in range(count)),
+        tuple(arrays[f"{number}.bias{k}"] for k in range(count)),
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

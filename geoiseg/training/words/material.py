@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,34 @@ PROCEDURAL = 70
 """Scenes made on the spot."""
 FINE_SCENE = 1200
 """A scene with a longer side is shown at a half and a quarter, others whole and at a half."""
+WET = 0.02
+"""Share of a scene's pixels from which on it is one with water."""
+LEAST = 80
+"""Least side in pixels of a scene that is shown coarser still."""
 UNSURE, UNLABELLED = 0.3, 0.15
 """Weights of places of which only some classes can be ruled out; the latter is for what lies
 between outlined fields, which may be a field that nobody outlined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How scenes are shown to one of the heads, so that each errs elsewhere."""
+
+    gain: float = 0.15
+    """Standard deviation of the logarithm of the gain of all bands."""
+    band: float = 0.1
+    """The same of each band's own."""
+    gamma: float = 0.2
+    """The same of the exponent."""
+    waters: int = 1
+    """How many times as often scenes with water are shown in other colours."""
+    coarse: bool = False
+    """Whether scenes are shown at half the coarsest scale besides."""
+
+
+ALTERED = Shown(gain=0.3, band=0.15, gamma=0.4, coarse=True)
+EVERY_HEAD = (Shown(), Shown(waters=3), ALTERED, replace(ALTERED, waters=2))
+"""One for each head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +85,13 @@ class Places:
         return weights
 
 
-def collect(model: Model, folder: Path, rng: np.random.Generator) -> Places:
+def collect(model: Model, folder: Path, shown: Shown, rng: np.random.Generator) -> Places:
     """Return the places to fit to.
 
     Args:
         model: ``tiny``.
         folder: Data folder.
+        shown: How scenes are.
         rng: Source of chance.
     """
     scenes = map(of_scene, images(read_scenes(folder, held_out=False)))
@@ -74,7 +100,7 @@ def collect(model: Model, folder: Path, rng: np.random.Generator) -> Places:
     for scene in tqdm(_both(scenes, made), desc="scenes", disable=None):
         if not scene.bits.any():
             continue
-        for view in views(scene, rng, changed=True):
+        for view in views(scene, rng, shown):
             found, known = described(model, view)
             chosen = _chosen(known, rng)
             features.append(found[chosen].astype(np.float16))
@@ -105,23 +131,34 @@ def _chosen(bits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int
     return rng.choice(known, count, replace=False, p=chance / chance.sum())
 
 
-def views(scene: Labelled, rng: np.random.Generator, *, changed: bool) -> Iterator[Labelled]:
+def views(
+    scene: Labelled, rng: np.random.Generator, shown: Shown | None = None
+) -> Iterator[Labelled]:
     """Yield a scene at two scales, and as often in other colours, turned and scaled.
 
     Args:
         scene: The scene.
         rng: Source of chance.
-        changed: Whether the changed views are wanted, too.
+        shown: How it is changed; None for as it is alone.
     """
-    scales = (0.5, 0.25) if max(scene.bits.shape) > FINE_SCENE else (1.0, 0.5)
     if scene.name.startswith("procedural"):
-        yield _turned(_part(scene, float(np.exp(rng.uniform(-0.7, 0.0))), rng), rng)
+        part = _part(scene, float(np.exp(rng.uniform(-0.7, 0.0))), rng)
+        yield _turned(part, rng, shown or Shown())
         return
+    scales = (0.5, 0.25) if max(scene.bits.shape) > FINE_SCENE else (1.0, 0.5)
     for scale in scales:
         yield _part(scene, scale, rng)
-    for scale in scales if changed else ():
+    if shown is None:
+        return
+    wet = float(np.mean(scene.bits == bit("water"))) > WET
+    for scale in scales * (shown.waters if wet else 1):
         part = _part(scene, scale * float(np.exp(rng.uniform(-0.4, 0.3))), rng)
-        yield _turned(part, rng)
+        yield _turned(part, rng, shown)
+    coarser = scales[-1] / 2
+    if shown.coarse and min(scene.bits.shape) * coarser >= LEAST:
+        yield _part(scene, coarser, rng)
+        part = _part(scene, coarser * float(np.exp(rng.uniform(-0.1, 0.4))), rng)
+        yield _turned(part, rng, shown)
 
 
 def _part(scene: Labelled, scale: float, rng: np.random.Generator) -> Labelled:
@@ -143,22 +180,21 @@ def _whole(plane: NDArray[Any]) -> Any:
     return np.ascontiguousarray(plane)
 
 
-def _turned(view: Labelled, rng: np.random.Generator) -> Labelled:
+def _turned(view: Labelled, rng: np.random.Generator, shown: Shown) -> Labelled:
     turns = int(rng.integers(4))
-    image, valid, bits = (
-        _whole(np.rot90(plane, turns)) for plane in (_toned(view.image, rng), view.valid, view.bits)
-    )
+    planes = (_toned(view.image, rng, shown), view.valid, view.bits)
+    image, valid, bits = (_whole(np.rot90(plane, turns)) for plane in planes)
     return Labelled(view.name, image, valid, bits)
 
 
-def _toned(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _toned(image: NDArray[np.uint8], rng: np.random.Generator, shown: Shown) -> NDArray[np.uint8]:
     """Return the image with other gain, offset and gamma; a third with bands exchanged."""
     x = image.astype(np.float32) / 255
     if rng.random() < 0.35:
         x = x[..., rng.permutation(3)]
-    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.1, 3))
+    gain = np.exp(rng.normal(0, shown.gain)) * np.exp(rng.normal(0, shown.band, 3))
     x = np.clip(x * gain + rng.normal(0, 0.05) + rng.normal(0, 0.03, 3), 0, 1)
-    x **= np.exp(rng.normal(0, 0.2))
+    x **= np.exp(rng.normal(0, shown.gamma))
     return np.asarray(np.rint(x * 255), np.uint8)
 
 

@@ -1,37 +1,40 @@
-"""How well the head knows classes on scenes that it was not fitted to."""
+"""How well the heads know classes on scenes that they were not fitted to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoiseg.models import Model
-from geoiseg.models.tiny.words import CLASSES, Layers
+from geoiseg.models.tiny.afar import NARROWEST, halved
+from geoiseg.models.tiny.pixel_features import CELL
+from geoiseg.models.tiny.words import CLASSES, Layers, chances
 from geoiseg.training.scenes import read_scenes
-from geoiseg.training.words.labels import images, of_scene
-from geoiseg.training.words.material import Places, described, views
+from geoiseg.training.words.labels import Labelled, images, of_scene
+from geoiseg.training.words.material import Places, views
 
 Figures = dict[str, dict[str, float]]
 
 
-def figures(layers: Layers, model: Model, folder: Path) -> Figures:
+def figures(heads: Sequence[Layers], model: Model, folder: Path) -> Figures:
     """Return precision, recall and IoU of each class over all held-out scenes.
 
     A cell counts for a class where it is known whether it belongs to it. What lies between
     outlined fields counts as no field, though some of it is.
 
     Args:
-        layers: The head.
+        heads: The networks.
         model: ``tiny``.
         folder: Data folder.
     """
     rng = np.random.default_rng(1)
     counts = np.zeros((len(CLASSES), 3))
     for scene in images(read_scenes(folder, held_out=True)):
-        for view in views(of_scene(scene), rng, changed=False):
-            features, bits = described(model, view)
-            counts += _counts(layers(features).argmax(axis=1), bits)
+        for view in views(of_scene(scene), rng):
+            counts += _counts(*_told(heads, model, view))
     found: Figures = {}
     for name, (both, only_said, only_true) in zip(CLASSES, counts.tolist(), strict=True):
         found[name] = {
@@ -40,6 +43,22 @@ def figures(layers: Layers, model: Model, folder: Path) -> Figures:
             "iou": _share(both, both + only_said + only_true),
         }
     return found
+
+
+def _told(
+    heads: Sequence[Layers], model: Model, view: Labelled
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Return ``(n,)`` the likeliest class of the cells of a view, and those that are possible."""
+    afar = None
+    if min(view.valid.shape) >= NARROWEST:
+        afar = model.embed(*halved(view.image * view.valid[..., None], view.valid))
+    table = chances(heads, model.embed(view.image, view.valid), afar)
+    middle = view.bits[CELL // 2 :: CELL, CELL // 2 :: CELL]
+    rows, columns = (min(a, b) for a, b in zip(table.shape[1:], middle.shape, strict=True))
+    return (
+        table[:, :rows, :columns].argmax(axis=0).ravel(),
+        np.ascontiguousarray(middle[:rows, :columns]).ravel(),
+    )
 
 
 def _counts(said: np.ndarray, bits: np.ndarray) -> np.ndarray:

@@ -128,9 +128,10 @@ export function withOthers(first, others) {
  * The reading that is likeliest meant, with the IoU to be expected; null where none holds anything.
  * @param {Reading[]} readings all of one click
  * @param {Point} click
+ * @param {(reading: Reading) => boolean} may whether one may be meant, by all else that is known
  * @returns {(Reading & {depth: number}) | null} depth in pixels of the view from afar
  */
-export function likeliest(readings, click) {
+export function likeliest(readings, click, may = () => true) {
   const held = readings.filter(({ logits }) => any(above(logits)));
   const weights = readings.some(({ times }) => times > TIMES)
     ? FURTHER_WEIGHTS
@@ -140,6 +141,7 @@ export function likeliest(readings, click) {
   /** @type {(Reading & {depth: number}) | null} */
   let best = null;
   held.forEach((reading, number) => {
+    if (!may(reading)) return;
     const [mask, { data }] = [masks[number], small[number]];
     let [likely, pixels] = [0, 0];
     data.forEach((value) => {

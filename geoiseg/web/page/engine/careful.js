@@ -7,6 +7,8 @@ import { clamped, plane } from "../planes.js";
 export const AGAIN = 2;
 /** Clicks from which on it is at the chip turned by half. */
 export const TURNED = 3;
+/** Clicks on the object, the latest, of which it is asked what each alone may mean. */
+export const MEANT = 3;
 /** Logits beyond which neither answer has more to say in the mean. */
 const SURE = 8;
 /** Pixels by which a turned click that lay where a pixel begins lies before where its own ends. */
@@ -45,6 +47,19 @@ export function turnedPrompts(prompts, { rows, cols }) {
     })),
     box: null,
   };
+}
+
+/**
+ * Whether a mask holds all clicks on the object, and none beside it.
+ * @param {Prompts} prompts
+ * @param {Plane} logits
+ */
+export function agree({ points }, { rows, cols, data }) {
+  return points.every(({ x, y, positive }) => {
+    const row = Math.floor(clamped(y, 0, rows - 1));
+    const col = Math.floor(clamped(x, 0, cols - 1));
+    return data[row * cols + col] > 0 === positive;
+  });
 }
 
 /**

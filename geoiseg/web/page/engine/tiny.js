@@ -25,7 +25,15 @@ import {
   withOthers,
 } from "./afar.js";
 import { Answers } from "./answers.js";
-import { AGAIN, TURNED, meanOf, turned, turnedPrompts } from "./careful.js";
+import {
+  AGAIN,
+  MEANT,
+  TURNED,
+  agree,
+  meanOf,
+  turned,
+  turnedPrompts,
+} from "./careful.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
 import { LIMIT, obedient, sharpened } from "./outputs.js";
@@ -136,10 +144,14 @@ export class Tiny {
    */
   async carefully(embedding, prompts, previous) {
     const { valid } = embedding;
-    const draft = await this.drafted(embedding, prompts, previous);
-    const { logits } = whole(draft.look, valid);
     const { hasOthers } = this.graphs; // the first generation has none, and answers as it did
     const clicks = hasOthers && !prompts.box ? prompts.points.length : 0;
+    const before =
+      previous || clicks < AGAIN
+        ? previous
+        : await this.meantByAll(embedding, prompts);
+    const draft = await this.drafted(embedding, prompts, before);
+    const { logits } = whole(draft.look, valid);
     if (clicks < AGAIN || !anyAbove(logits)) return draft;
     if (clicks < TURNED) return this.drafted(embedding, prompts, logits);
     const there = await this.turned(embedding);
@@ -150,6 +162,27 @@ export class Tiny {
     const isSharp = draft.isSharp && other.isSharp;
     const look = { window, piece: meanOf(piece, back), score, others };
     return { look, others: draft.others, isSharp };
+  }
+
+  /**
+   * The likeliest thing that a click means and all clicks agree with; null where there is none.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts several clicks
+   * @returns {Promise<Plane | null>}
+   */
+  async meantByAll(embedding, prompts) {
+    let best = null;
+    const on = prompts.points.filter(({ positive }) => positive).slice(-MEANT);
+    for (const click of on) {
+      const alone = { points: [click], box: null };
+      const own = await this.decided(embedding, alone, null);
+      const every = await this.readings(embedding, alone, own, []);
+      const one = likeliest(every, click, ({ logits }) =>
+        agree(prompts, logits),
+      );
+      if (one && (!best || one.score > best.score)) best = one;
+    }
+    return best && best.logits;
   }
 
   /**

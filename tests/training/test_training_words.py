@@ -9,7 +9,14 @@ import numpy as np
 
 from geoiseg.training.class_maps import bits as map_bits
 from geoiseg.training.scene import Scene
-from geoiseg.training.words.labels import EVERY, Labelled, bit, images, of_scene
+from geoiseg.training.words.labels import (
+    EVERY,
+    Labelled,
+    bit,
+    images,
+    landscape,
+    of_scene,
+)
 from geoiseg.training.words.material import EVERY_HEAD, Shown, views
 
 
@@ -70,3 +77,18 @@ def test_each_head_is_shown_other_views():
 def test_an_image_with_several_layers_is_shown_once():
     one, other = scene([("water", "")]), replace(scene([("field", "")]), name="two")
     assert [shown.name for shown in images([one, one, other])] == ["one", "two"]
+
+
+def test_a_landscape_says_what_it_is_made_of():
+    one, other = landscape(1, 1024), landscape(2, 1024)
+    assert one.image.shape == (1024, 1024, 3)
+    assert (one.image != other.image).any()
+    there = {name: (one.bits == bit(name)) for name in ("water", "field", "vegetation", "road")}
+    assert all(mask.any() for mask in there.values())
+    assert not (one.bits == 0).any()
+    for name, mask in there.items():
+        colour = one.image[mask].mean(axis=0)
+        if name == "water":
+            assert colour[2] > colour[0]  # blue
+        if name == "vegetation":
+            assert colour[1] > max(colour[0], colour[2])

@@ -14,6 +14,9 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.demo.drawing import Land
+from geoiseg.demo.paint import paint
+from geoiseg.demo.plan import make_plan
 from geoiseg.models.tiny.words import CLASSES
 from geoiseg.training.class_maps import bits as map_bits
 from geoiseg.training.procedural.canvas import Canvas
@@ -44,6 +47,12 @@ DRAWN = (
     (add_braid, "water"),
 )
 """What is painted into a procedural scene, in order, and its class."""
+LANDSCAPE = {
+    Land.SEA: "water", Land.LAKE: "water", Land.STREAM: "water", Land.BEACH: "land",
+    Land.ROAD: "road", Land.TRACK: "road", Land.BUILDING: "building", Land.WOOD: "vegetation",
+    Land.LAWN: "vegetation", Land.GARDEN: "vegetation", Land.FIELD: "field",
+}  # fmt: skip
+"""Classes of the land cover of the demonstration's scenes; the rest is neither water nor house."""
 WATERS = tuple(number for number, (_, name) in enumerate(DRAWN) if name == "water")
 
 
@@ -102,14 +111,30 @@ def drawn(seed: int, size: int = 512) -> Labelled:
     lay_ground(canvas, claim=False)
     bits = np.full((size, size), EVERY & ~bit("water") & ~bit("building"), np.uint8)
     water = int(rng.choice(WATERS))
-    for number, (paint, name) in enumerate(DRAWN):
+    for number, (add, name) in enumerate(DRAWN):
         wanted = number == water if number in WATERS else bool(rng.random() < 0.35)
         if not wanted:
             continue
         before, last = canvas.image.copy(), len(canvas.targets)
-        paint(canvas)
+        add(canvas)
         changed = (canvas.image != before).any(axis=2)
         bits[changed] = EVERY & ~bit("water") & ~bit("building")
         bits[canvas.ids > last] = bit(name)
     canvas.soften()
     return Labelled(f"procedural_{seed}", canvas.as_bytes(), canvas.ids >= 0, bits)
+
+
+def landscape(seed: int, size: int) -> Labelled:
+    """Return a scene like that of the demonstration: sea, fields, woods and houses side by side.
+
+    Args:
+        seed: From 1 on; 0 is the demonstration itself.
+        size: Pixels on a side.
+    """
+    plan = make_plan(np.random.default_rng([seed, 1]), size)
+    image, _ = paint(plan, np.random.default_rng([seed, 2]))
+    bits = np.full((size, size), EVERY & ~bit("water") & ~bit("building"), np.uint8)
+    cover = np.minimum(plan.labels, Land.FIELD)
+    for land, name in LANDSCAPE.items():
+        bits[cover == land] = bit(name)
+    return Labelled(f"landscape_{seed}", image, np.ones((size, size), bool), bits)

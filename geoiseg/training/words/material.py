@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from geoiseg.models import Model
 from geoiseg.models.tiny.pixel_features import CELL, pixel_features
 from geoiseg.models.tiny.words import CLASSES
 from geoiseg.training.scenes import read_scenes
-from geoiseg.training.words.labels import Labelled, bit, drawn, images, of_scene
+from geoiseg.training.words.labels import Labelled, bit, drawn, images, landscape, of_scene
 
 LARGEST = 576
 """Side in pixels of a view; of a larger scene a part is shown."""
@@ -24,6 +25,8 @@ PLACES = 500
 """Places that are kept of a view, rare classes more often."""
 PROCEDURAL = 70
 """Scenes made on the spot."""
+LANDSCAPES, SIZES = 8, (1024, 2048)
+"""Scenes like that of the demonstration, others than itself, and their sides in pixels."""
 FINE_SCENE = 1200
 """A scene with a longer side is shown at a half and a quarter, others whole and at a half."""
 WET = 0.02
@@ -95,9 +98,12 @@ def collect(model: Model, folder: Path, shown: Shown, rng: np.random.Generator) 
         rng: Source of chance.
     """
     scenes = map(of_scene, images(read_scenes(folder, held_out=False)))
-    made = (drawn(seed) for seed in range(PROCEDURAL))
+    made = chain(
+        (drawn(seed) for seed in range(PROCEDURAL)),
+        (landscape(1 + k, SIZES[k % len(SIZES)]) for k in range(LANDSCAPES)),
+    )
     features, bits = [], []
-    for scene in tqdm(_both(scenes, made), desc="scenes", disable=None):
+    for scene in tqdm(chain(scenes, made), desc="scenes", disable=None):
         if not scene.bits.any():
             continue
         for view in views(scene, rng, shown):
@@ -106,11 +112,6 @@ def collect(model: Model, folder: Path, shown: Shown, rng: np.random.Generator) 
             features.append(found[chosen].astype(np.float16))
             bits.append(known[chosen])
     return Places(np.concatenate(features), np.concatenate(bits))
-
-
-def _both(first: Iterable[Labelled], then: Iterable[Labelled]) -> Iterator[Labelled]:
-    yield from first
-    yield from then
 
 
 def described(model: Model, view: Labelled) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

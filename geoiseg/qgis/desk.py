@@ -30,7 +30,6 @@ from .place import is_elsewhere
 from .preferences import outline_options, prefer, preference
 from .preview import Preview
 from .rasters import first_raster, raster_of
-from .reviewed import STATES
 from .reviewing import Reviewing
 from .setting_up import SettingUp
 from .shaping import Shaping
@@ -38,7 +37,7 @@ from .sketch import Sketch
 from .target import (
     LABEL_FIELDS,
 )
-from .tool import ObjectTool, Parts
+from .tool import REVIEWS, ObjectTool, Parts
 from .words import tr
 from .work import Mark, ObjectInProgress
 
@@ -217,12 +216,14 @@ class Desk(Doing):
             "sharpen": lambda: self.work.add(Mark("sharpen")),
             "undo": self.undo, "redo": self.work.redo,
             "review": lambda: self.reviewing.toggle(focus=not self._canvas.hasFocus()),
-            **{one: lambda one=one: self.reviewing.act(one) for one in ("next", "previous", *STATES)},
             "other": self.answers.turn, "other_back": lambda: self.answers.turn(-1),
         }  # fmt: skip
         if what in SAYS_MORE:
             self._go_on()
-        known[what]()
+        if what in REVIEWS.values():
+            self.reviewing.act(what)
+        else:
+            known[what]()
 
     def undo(self) -> None:
         """Take back what was done last: a click, or what was discarded, rejected or accepted."""

@@ -142,8 +142,10 @@ def why_not(layer: QgsVectorLayer) -> str:
         return tr("toggle editing of {name} to review it", name=layer.name())
     missing = [name for name in COLUMNS if layer.fields().lookupField(name) == NONE]
     if missing and not able & QgsVectorDataProvider.Capability.AddAttributes:
-        return tr("the layer {name} takes no new columns, and has no {columns}: review a copy of it",
-                  name=layer.name(), columns=", ".join(missing))  # fmt: skip
+        return tr(
+            "the layer {name} has no {columns} and takes no new columns: review a copy of it",
+            name=layer.name(), columns=", ".join(missing),
+        )  # fmt: skip
     return ""
 
 

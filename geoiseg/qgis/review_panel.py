@@ -94,8 +94,8 @@ class ReviewPanel(QDockWidget):
         for number, (what, title, tip) in enumerate((
             ("previous", tr("Previous (,)"), tr("The feature before this one")),
             ("next", tr("Next (.)"), tr("The next feature, the doubtful first")),
-            (CHECKED, tr("Checked (Y)"), tr("It is right, and on to the next; again takes it back")),
-            (REJECTED, tr("Rejected (T)"), tr("It is wrong, and on to the next; it stays in the layer")),
+            (CHECKED, tr("Checked (Y)"), tr("Right, and on to the next; again takes it back")),
+            (REJECTED, tr("Rejected (T)"), tr("Wrong, and on to the next; it stays in the layer")),
             (TO_CHECK, tr("To check again"), tr("Take back what was said of it")),
         )):  # fmt: skip
             button = QPushButton(title)

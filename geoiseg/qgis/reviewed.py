@@ -1,4 +1,4 @@
-"""What a review says of features: states, flags, who and when, as geoiseg's other faces write it."""
+"""What a review says of features: states, flags, who and when, as in geoiseg's other faces."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def flags_of(words: Any, fits: Any) -> Tuple[str, ...]:
 
 def score_of(*values: Any) -> Optional[float]:
     """Return the first of the values that is there, where it is a score."""
-    score = next((one for one in values if one is not None), None)
+    score: Any = next((one for one in values if one is not None), None)
     known = isinstance(score, (int, float)) and not isinstance(score, bool)
     return float(score) if known and math.isfinite(score) else None
 

@@ -37,6 +37,13 @@ FEW = 1000
 """Features that are looked at again one by one, at most; else all are."""
 
 
+OTHERWISE = (
+    "attributeAdded", "attributeDeleted", "updatedFields", "dataChanged", "dataSourceChanged",
+    "subsetStringChanged", "nameChanged", "readOnlyChanged", "afterCommitChanges", "afterRollBack",
+)  # fmt: skip
+"""Signals of a layer after which all of it is looked at again."""
+
+
 class Reviewing(QObject):
     """Keeps the queue as the layer is, and does what the panel asks.
 
@@ -147,7 +154,7 @@ class Reviewing(QObject):
             self._catch_up()
             self._go_to(self.queue.beside(chosen[-1], 1))
 
-    def _keep(self, layer: QgsVectorLayer, chosen: List[Item]) -> None:
+    def _keep(self, layer: Any, chosen: List[Item]) -> None:
         """Keep how a state is taken back by Backspace, which goes back to the features, too."""
 
         def back() -> None:
@@ -244,11 +251,7 @@ class Reviewing(QObject):
             "editingStarted": lambda: self._again([]),
             "editingStopped": self._all_again,
         }
-        ties.update(dict.fromkeys(
-            ("attributeAdded", "attributeDeleted", "updatedFields", "dataChanged", "dataSourceChanged",
-             "subsetStringChanged", "nameChanged", "readOnlyChanged", "afterCommitChanges",
-             "afterRollBack"), self._all_again,
-        ))  # fmt: skip
+        ties.update(dict.fromkeys(OTHERWISE, self._all_again))
         for name, slot in ties.items():
             signal = getattr(layer, name, None)  # some are newer than QGIS 3.22
             if signal is not None:

@@ -122,12 +122,15 @@ class ReviewPanel(QDockWidget):
         row.addStretch()
         for widget in (self.state, self.label, self.flag, self.scores):
             self._layout.addWidget(widget)
+        for combo in (self.state, self.label, self.flag):
+            combo.currentIndexChanged.connect(self._filter)
+        for box in (self.least, self.most):
+            box.valueChanged.connect(self._filter)
 
     def _combo(self, tip: str) -> QComboBox:
         combo = QComboBox()
         combo.setToolTip(tip)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.currentIndexChanged.connect(self._filter)
         return combo
 
     def _score(self, value: float, tip: str) -> QDoubleSpinBox:
@@ -138,7 +141,6 @@ class ReviewPanel(QDockWidget):
         box.setValue(value)
         box.setToolTip(tip)
         box.setKeyboardTracking(False)
-        box.valueChanged.connect(self._filter)
         return box
 
     @property

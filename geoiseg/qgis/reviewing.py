@@ -158,9 +158,10 @@ class Reviewing(QObject):
         """Keep how a state is taken back by Backspace, which goes back to the features, too."""
 
         def back() -> None:
-            if layer is self.layer:
-                layer.selectByIds([one.fid for one in chosen])
-                self._zoom([one.fid for one in chosen])
+            if layer == self.layer:
+                fids = [one.fid for one in chosen]
+                self._select(fids)
+                self._zoom(fids)
 
         entry = edit_of(layer, back)
         self._journal.add(entry.back, entry.stands)
@@ -184,9 +185,13 @@ class Reviewing(QObject):
             self._say(tr("nothing is left to review here"), Qgis.MessageLevel.Info)
         else:
             self._at = item
-            layer.selectByIds([item.fid])
+            self._select([item.fid])
             self._zoom([item.fid])
         self._show()
+
+    def _select(self, fids: List[int]) -> None:
+        if self.layer is not None:
+            self.layer.selectByIds(fids)
 
     def _zoom(self, fids: List[int]) -> None:
         """Show features with some ground around them, and let them flash."""

@@ -238,6 +238,8 @@ class Driver:
         if press:
             QTest.mouseClick(panel.buttons[press], BUTTONS["left"])
         if key:
+            QApplication.setActiveWindow(iface.mainWindow())  # there is no window manager
+            panel.buttons["next"].setFocus()
             QTest.keyClick(panel.buttons["next"], KEYS[key])
         if map_key:
             self.canvas.setFocus()

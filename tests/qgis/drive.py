@@ -381,6 +381,9 @@ class Driver:
         assert self.layer.rollBack()
         self.layer.setReadOnly(True)
 
+    def do_read_only_now(self):
+        self.layer.setReadOnly(True)
+
     def do_drop_raster(self):
         """Remove the raster's layer while the object on it is asked for."""
         self.project.removeMapLayer(self.raster.id())

@@ -157,8 +157,6 @@ def review():
     assert layer.commitChanges(), layer.commitErrors()
     seen["saved"] = states()
     seen["who"], seen["when"] = who_and_when(layer, items()[0].fid)
-    if kind == "geojson":  # a date in QGIS's own words
-        seen["when"] = seen["when"].replace("Z", "+00:00")
     return seen
 
 

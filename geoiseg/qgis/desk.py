@@ -80,6 +80,7 @@ class Desk(Doing):
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
         self.reviewing = Reviewing(iface, self.journal, self.say)
+        self.reviewing.held = lambda: bool(self.work.marks)
         self.tool.reviews = lambda: self.reviewing.open
         self._fill_bar()
         self._connect()

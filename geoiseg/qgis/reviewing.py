@@ -60,6 +60,8 @@ class Reviewing(QObject):
         super().__init__()
         self._iface, self._journal, self._say = iface, journal, say
         self._canvas = iface.mapCanvas()
+        self.held: Callable[[], bool] = lambda: False
+        """Whether an object is in progress, which a review would leave behind."""
         self.queue = Queue()
         self.layer: Optional[QgsVectorLayer] = None
         self._at: Optional[Item] = None
@@ -101,6 +103,9 @@ class Reviewing(QObject):
         """Do what a button or a key of the review asks for."""
         if what == "close":
             self.toggle()
+        elif self.held():
+            text = tr("accept or discard the object in progress first, then go on")
+            self._say(text, Qgis.MessageLevel.Warning)
         elif what in STATES:
             self.give(what)
         else:

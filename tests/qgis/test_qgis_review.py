@@ -61,14 +61,19 @@ def test_a_project_is_reviewed_and_read_back_by_geoiseg(
         {"do": "review", "press": "previous"},
         {"do": "review", "select": [4]},
         {"do": "review", "map_key": "t"},  # is rejected: that is taken back
+        {"do": "key", "key": "e"},
+        {"do": "review", "map_key": "y"},
+        {"do": "key", "key": "esc"},
         {"do": "tidy"},
         {"do": "picture", "path": picture(qgis.folder, "review.png"), "window": True},
         {"do": "save"},
     ]
     answer = qgis.drive(steps, raster=str(raster), canvas_crs="EPSG:4326",
                         layer=f"{project}|layername=features")  # fmt: skip
-    _, opened, first, second, third, before, other, back, *_ = abouts(answer)
-    assert answer["seen"][-1]["said"] == []
+    _, opened, first, second, third, before, other, back, _, held, *_ = abouts(answer)
+    told = "accept or discard the object in progress first, then go on"
+    assert answer["seen"][-1]["said"] == [told]
+    assert (held["chosen"], held["edits"]) == ([4], 3)
     assert opened["queue"] == session.queue() == [3, 2, 1]
     assert opened["chosen"] == []
     assert not opened["focus"]  # the keys stay with the map

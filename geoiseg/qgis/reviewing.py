@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, List, Optional
 
 from qgis.core import (
     Qgis,
@@ -12,14 +12,12 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from .journal import Journal, edit_of
 from .review_layer import (
     NONE,
     is_polygons,
-    items_of,
     places_of,
     who_and_when,
     why_not,
@@ -27,21 +25,13 @@ from .review_layer import (
 )
 from .review_panel import ReviewPanel, Seen
 from .review_queue import Queue
+from .review_watch import ReviewedLayer
 from .reviewed import CHECKED, REJECTED, STATES, TO_CHECK, Item, Wanted
 from .target import TargetError, target_layer
 from .words import tr
 
 MARGIN = 1.0
 """Share of a feature's size that the map shows around it at each side."""
-FEW = 1000
-"""Features that are looked at again one by one, at most; else all are."""
-
-
-OTHERWISE = (
-    "attributeAdded", "attributeDeleted", "updatedFields", "dataChanged", "dataSourceChanged",
-    "subsetStringChanged", "nameChanged", "readOnlyChanged", "afterCommitChanges", "afterRollBack",
-)  # fmt: skip
-"""Signals of a layer after which all of it is looked at again."""
 
 
 class Reviewing(QObject):
@@ -62,14 +52,9 @@ class Reviewing(QObject):
         self._canvas = iface.mapCanvas()
         self.held: Callable[[], bool] = lambda: False
         """Whether an object is in progress, which a review would leave behind."""
-        self.queue = Queue()
-        self.layer: Optional[QgsVectorLayer] = None
+        self._watched = ReviewedLayer(self)
+        self._watched.changed.connect(self._show)
         self._at: Optional[Item] = None
-        self._changed: Optional[Set[int]] = set()
-        self._ties: List[Tuple[Any, Any]] = []
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.timeout.connect(self._show)
         self.panel = ReviewPanel(iface.mainWindow())
         self.panel.asked.connect(self.act)
         self.panel.filtered.connect(self.want)
@@ -77,6 +62,16 @@ class Reviewing(QObject):
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.panel)
         self.panel.hide()
         iface.currentLayerChanged.connect(self._follow)
+
+    @property
+    def layer(self) -> Optional[QgsVectorLayer]:
+        """The layer that is reviewed; None where there is none."""
+        return self._watched.layer
+
+    @property
+    def queue(self) -> Queue:
+        """The features of the layer, and which of them the review goes through."""
+        return self._watched.queue
 
     @property
     def open(self) -> bool:
@@ -119,8 +114,7 @@ class Reviewing(QObject):
     def remove(self) -> None:
         """Take the panel out of the window."""
         self._iface.currentLayerChanged.disconnect(self._follow)
-        self._rest.stop()
-        self._leave()
+        self._watched.watch(None)
         self._iface.removeDockWidget(self.panel)
         self.panel.deleteLater()
 
@@ -128,14 +122,14 @@ class Reviewing(QObject):
 
     def go(self, step: int) -> None:
         """Select the feature after this one, or before it, and show it."""
-        self._catch_up()
+        self._watched.catch_up()
         if self.layer is not None:
             chosen = self._chosen()
             self._go_to(self.queue.beside(chosen[-1] if chosen else self._at, step))
 
     def give(self, state: str) -> None:
         """Say what the selected features are, and go on; the state that they have is taken back."""
-        self._catch_up()
+        self._watched.catch_up()
         layer, chosen = self.layer, self._chosen()
         if layer is None:
             return
@@ -156,7 +150,7 @@ class Reviewing(QObject):
         if again or state == TO_CHECK:
             self._show()
         else:
-            self._catch_up()
+            self._watched.catch_up()
             self._go_to(self.queue.beside(chosen[-1], 1))
 
     def _keep(self, layer: Any, chosen: List[Item]) -> None:
@@ -231,7 +225,7 @@ class Reviewing(QObject):
     def _follow(self, *_: Any) -> None:
         """Review the active layer, or the only one edited; another one active leaves it there."""
         if not self.open:
-            self._leave()
+            self._begin(None)
             return
         active = self._iface.activeLayer()
         if not is_polygons(active):
@@ -242,76 +236,20 @@ class Reviewing(QObject):
             except TargetError:
                 active = None
         if active is not self.layer:
-            self._leave()
             self._begin(active)
         self._show()
 
     def _begin(self, layer: Optional[QgsVectorLayer]) -> None:
-        self.layer, self._at = layer, None
+        self._at = None
         self.queue.wanted = Wanted(self.queue.wanted.state)
-        self._changed = None
-        if layer is None:
-            return
-        ties: Dict[str, Callable[..., None]] = {
-            "attributeValueChanged": lambda fid, *_: self._again([fid]),
-            "featureAdded": lambda fid: self._again([fid]),
-            "featuresDeleted": self._again,
-            "selectionChanged": lambda *_: self._again([]),
-            "willBeDeleted": self._gone,
-            "editingStarted": lambda: self._again([]),
-            "editingStopped": self._all_again,
-        }
-        ties.update(dict.fromkeys(OTHERWISE, self._all_again))
-        for name, slot in ties.items():
-            signal = getattr(layer, name, None)  # some are newer than QGIS 3.22
-            if signal is not None:
-                signal.connect(slot)
-                self._ties.append((signal, slot))
-
-    def _leave(self) -> None:
-        """Look at no layer."""
-        if self.layer is not None and not sip.isdeleted(self.layer):
-            for signal, slot in self._ties:
-                signal.disconnect(slot)
-        self._ties, self.layer, self._at = [], None, None
-        self.queue.fill([])
-        self._changed = set()
-
-    def _gone(self) -> None:
-        self._leave()
-        self._show()
-
-    def _again(self, fids: List[int]) -> None:
-        """Look at features again, a little later."""
-        if self._changed is not None:
-            self._changed.update(fids)
-        self._rest.start()
-
-    def _all_again(self, *_: Any) -> None:
-        self._changed = None
-        self._rest.start()
-
-    def _catch_up(self) -> None:
-        """Make the queue as the layer is now."""
-        layer, changed = self.layer, self._changed
-        self._changed = set()
-        if layer is None:
-            return
-        if changed is None or len(changed) > FEW:
-            self.queue.fill(items_of(layer))
-        elif changed:
-            found = {one.fid: one for one in items_of(layer, sorted(changed))}
-            self.queue.drop(changed - found.keys())
-            for item in found.values():
-                self.queue.put(item)
+        self._watched.watch(layer)
 
     # -- what is shown ---------------------------------------------------------------
 
     def _show(self) -> None:
-        self._rest.stop()
         if not self.open:
             return
-        self._catch_up()
+        self._watched.catch_up()
         layer, queue = self.layer, self.queue
         if layer is None:
             text = tr("Choose a polygon layer in the list of layers: its features are reviewed.")

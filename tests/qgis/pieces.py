@@ -55,7 +55,7 @@ def keys():
     taken = {}
     for name, modifier in modifiers.items():
         taken[name] = []
-        for letter in "EHLNPSX1":
+        for letter in "EHILNPSX1":
             event = QKeyEvent(QEvent.Type.ShortcutOverride, ord(letter), modifier, letter)
             event.ignore()
             if tool.eventFilter(canvas, event):

@@ -30,13 +30,14 @@ from .place import is_elsewhere
 from .preferences import outline_options, prefer, preference
 from .preview import Preview
 from .rasters import first_raster, raster_of
+from .reviewing import Reviewing
 from .setting_up import SettingUp
 from .shaping import Shaping
 from .sketch import Sketch
 from .target import (
     LABEL_FIELDS,
 )
-from .tool import ObjectTool, Parts
+from .tool import REVIEWS, ObjectTool, Parts
 from .words import tr
 from .work import Mark, ObjectInProgress
 
@@ -78,6 +79,9 @@ class Desk(Doing):
         self.dock = Dock(iface.mainWindow())
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
+        self.reviewing = Reviewing(iface, self.journal, self.say)
+        self.reviewing.held = lambda: bool(self.work.marks)
+        self.tool.reviews = lambda: self.reviewing.open
         self._fill_bar()
         self._connect()
         self._settle_preferences()
@@ -108,6 +112,7 @@ class Desk(Doing):
         dock.mode.connect(self.tool.set_mode)
         dock.look.connect(self.find)
         dock.asked.connect(self._asked)
+        self.reviewing.kept.connect(self._refresh)
         dock.threshold.connect(self.finder.set_threshold)
         dock.label.connect(self.label.setText)
         dock.preview.setChecked(bool(preference("hover")))
@@ -158,7 +163,8 @@ class Desk(Doing):
         settings.triggered.connect(self.configure)
         shown = self.dock.toggleViewAction()
         self.bar.addAction(shown)
-        self._in_menu = [self.action, shown, setup, settings]
+        review = self.reviewing.panel.toggleViewAction()
+        self._in_menu = [self.action, shown, review, setup, settings]
         for action in self._in_menu:
             self._iface.addPluginToMenu(MENU, action)
 
@@ -179,6 +185,7 @@ class Desk(Doing):
         for action in self._in_menu:
             self._iface.removePluginMenu(MENU, action)
         self._canvas.mapCanvasRefreshed.disconnect(self._look)
+        self.reviewing.remove()
         self.form.close()
         self.credits.clear()
         self.chips.clear()
@@ -209,11 +216,15 @@ class Desk(Doing):
             "follow": lambda: self.work.add(Mark("follow")),
             "sharpen": lambda: self.work.add(Mark("sharpen")),
             "undo": self.undo, "redo": self.work.redo,
+            "review": lambda: self.reviewing.toggle(focus=not self._canvas.hasFocus()),
             "other": self.answers.turn, "other_back": lambda: self.answers.turn(-1),
         }  # fmt: skip
         if what in SAYS_MORE:
             self._go_on()
-        known[what]()
+        if what in REVIEWS.values():
+            self.reviewing.act(what)
+        else:
+            known[what]()
 
     def undo(self) -> None:
         """Take back what was done last: a click, or what was discarded, rejected or accepted."""

@@ -47,7 +47,7 @@ class Dock(QDockWidget):
     """Words to look for."""
     asked = pyqtSignal(str)
     """``stop``, ``accept_all``, ``reject_all``, ``like``, ``refine``, ``follow``, ``sharpen``,
-    ``other``."""
+    ``other``, ``review``."""
     threshold = pyqtSignal(float)
     label = pyqtSignal(str)
     """The class that was chosen."""
@@ -128,7 +128,9 @@ class Dock(QDockWidget):
         self.follow = self._button(tr("Follow (F)"), "follow")
         self.sharpen = self._button(tr("Sharpen (D)"), "sharpen")
         self.other = self._button(tr("Other answer (Tab)"), "other")
-        buttons = (self.refine, self.like, self.follow, self.sharpen, self.other)
+        self.review = self._button(tr("Review (I)"), "review")
+        self.review.setToolTip(tr("Go through the features of the layer, the doubtful first"))
+        buttons = (self.refine, self.like, self.follow, self.sharpen, self.other, self.review)
         for number, button in enumerate(buttons, 4):
             grid.addWidget(button, number // 2, number % 2)
         self.preview = QCheckBox(tr("Preview under the mouse (H)"))

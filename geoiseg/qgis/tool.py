@@ -14,6 +14,7 @@ from .finder import Finder
 from .journal import Journal
 from .preview import Preview
 from .rasters import ground_size
+from .reviewed import CHECKED, REJECTED
 from .shaping import Shaping
 from .sketch import OFF, ON
 from .work import Mark, ObjectInProgress
@@ -28,6 +29,11 @@ MODES = {
     Qt.Key.Key_X: STROKE_OFF,
 }  # fmt: skip
 """What the left mouse button does, by keys."""
+REVIEWS = {
+    Qt.Key.Key_Period: "next", Qt.Key.Key_Comma: "previous", Qt.Key.Key_Y: CHECKED,
+    Qt.Key.Key_T: REJECTED,
+}  # fmt: skip
+"""What keys ask of the review while it is open."""
 FOREIGN = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 """With these a key opens a menu of QGIS's, and means nothing here."""
 NEAR = 3
@@ -55,7 +61,7 @@ class ObjectTool(QgsMapTool):
     accept = pyqtSignal()
     said = pyqtSignal(str)
     """A key that the desk answers: ``refine``, ``like``, ``follow``, ``sharpen``, ``other``,
-    ``undo``, ``redo``, or the number of a class."""
+    ``undo``, ``redo``, ``review``, one of the review's own, or the number of a class."""
     mode_changed = pyqtSignal(str)
     marked = pyqtSignal(object)
     """A :class:`~geoiseg.qgis.work.Mark` for the object."""
@@ -70,6 +76,8 @@ class ObjectTool(QgsMapTool):
         self._at_screen_scale = at_screen_scale
         self._hovers = hovers
         self.mode = CLICK
+        self.reviews: Callable[[], bool] = lambda: False
+        """Whether the review is open."""
         self._pressed: Optional[QPoint] = None
         self._way: List[QPoint] = []
         self._band: Optional[QgsRubberBand] = None
@@ -222,7 +230,10 @@ class ObjectTool(QgsMapTool):
             Qt.Key.Key_E: lambda: self.said.emit("refine"),
             Qt.Key.Key_L: lambda: self.said.emit("like"),
             Qt.Key.Key_H: lambda: self.said.emit("hover"),
+            Qt.Key.Key_I: lambda: self.said.emit("review"),
         }
+        if key in REVIEWS and self.reviews():
+            return lambda: self.said.emit(REVIEWS[key])
         if self.can_escape:
             keys[Qt.Key.Key_Escape] = self.escape
         if work.marks:

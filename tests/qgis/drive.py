@@ -26,7 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QDockWidget, QPushButton
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QPushButton
 from qgis.utils import iface, plugins
 
 PATIENCE = 100
@@ -40,7 +40,9 @@ KEYS = {
     "z": Qt.Key.Key_Z,
     "y": Qt.Key.Key_Y,
     "f": Qt.Key.Key_F,
-    **{letter: getattr(Qt.Key, "Key_" + letter.upper()) for letter in "bdehlmnpswx123"},
+    **{letter: getattr(Qt.Key, "Key_" + letter.upper()) for letter in "bdehilmnpstwx123"},
+    ".": Qt.Key.Key_Period,
+    ",": Qt.Key.Key_Comma,
 }
 
 
@@ -230,6 +232,70 @@ class Driver:
     def do_unfold(self):
         self.desk.dock.outline.setCollapsed(False)
 
+    def do_review(self, press="", key="", choose=(), select=None, map_key=""):
+        """Press a button or a key of the review's panel, or choose what it goes through."""
+        review, panel = self.desk.reviewing, self.desk.reviewing.panel
+        if press:
+            QTest.mouseClick(panel.buttons[press], BUTTONS["left"])
+        if key:
+            QApplication.setActiveWindow(iface.mainWindow())  # there is no window manager
+            panel.buttons["next"].setFocus()
+            QTest.keyClick(panel.buttons["next"], KEYS[key])
+        if map_key:
+            self.canvas.setFocus()
+            self.do_key(map_key)
+        for name, value in dict(choose).items():
+            widget = getattr(panel, name)
+            if name in ("least", "most"):
+                widget.setValue(value)
+            else:
+                widget.setCurrentIndex(widget.findText(value))
+                assert widget.currentText() == value, [
+                    widget.itemText(n) for n in range(widget.count())
+                ]
+        if select is not None:
+            self.layer.selectByIds(select)
+        QTest.qWait(100)
+        layer = review.layer
+        chosen = layer.selectedFeatures() if layer is not None else []
+        box = (
+            self.moved(layer.crs()).transformBoundingBox(chosen[0].geometry().boundingBox())
+            if chosen
+            else None
+        )
+        view = self.canvas.extent()
+        self.about = {
+            "open": review.open,
+            "focus": panel.isAncestorOf(QApplication.focusWidget()) if QApplication.focusWidget() else False,
+            "layer": layer.name() if layer is not None else None,
+            "chosen": [one.id() for one in chosen],
+            "seen": box is not None and view.contains(box) and box.width() > view.width() / 10,
+            "queue": review.queue.left,
+            "count": panel.count.text(),
+            "done": panel.progress.value(),
+            "about": panel.about.text(),
+            "hint": panel.hint.text(),
+            "enabled": sorted(name for name, one in panel.buttons.items() if one.isEnabled()),
+            "filters": [name for name in ("state", "label", "flag", "scores")
+                        if getattr(panel, name).isVisible()],
+            "edits": layer.undoStack().count() if layer is not None else 0,
+            "fields": layer.fields().names() if layer is not None else [],
+        }  # fmt: skip
+
+    def do_undo_edit(self, redo=False):
+        """Take the layer's last edit back, as QGIS's own undo does."""
+        stack = self.layer.undoStack()
+        stack.redo() if redo else stack.undo()
+
+    def do_delete(self, ids):
+        assert self.layer.deleteFeatures(ids)
+
+    def do_edit(self, on):
+        """Toggle editing; what was changed is saved."""
+        assert self.layer.startEditing() if on else self.layer.commitChanges(), (
+            self.layer.commitErrors()
+        )
+
     def do_ask_for_attributes(self, on):
         self.desk.dock.outline.form.setChecked(on)
 
@@ -313,6 +379,9 @@ class Driver:
 
     def do_read_only(self):
         assert self.layer.rollBack()
+        self.layer.setReadOnly(True)
+
+    def do_read_only_now(self):
         self.layer.setReadOnly(True)
 
     def do_drop_raster(self):
@@ -404,7 +473,10 @@ class Driver:
         window = iface.mainWindow()
         window.resize(1280, 800)
         for dock in window.findChildren(QDockWidget):
-            dock.setVisible(dock.objectName() in ("Layers", "geoiseg_dock"))
+            dock.setVisible(
+                dock.objectName() in ("Layers", "geoiseg_dock")
+                or (dock is self.desk.reviewing.panel and self.desk.reviewing.open)
+            )
         QTest.qWait(300)
         self.zoom(self.job.get("extent"))
 

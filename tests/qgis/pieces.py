@@ -55,7 +55,7 @@ def keys():
     taken = {}
     for name, modifier in modifiers.items():
         taken[name] = []
-        for letter in "EHLNPSX1":
+        for letter in "EHILNPSX1":
             event = QKeyEvent(QEvent.Type.ShortcutOverride, ord(letter), modifier, letter)
             event.ignore()
             if tool.eventFilter(canvas, event):
@@ -107,5 +107,117 @@ def rasters():
     return told
 
 
-PIECES = {"set_up": set_up, "keys": keys, "offer": offer, "rasters": rasters}
+def polygons(source, name, provider="memory"):
+    from qgis.core import QgsVectorLayer
+
+    layer = QgsVectorLayer(source, name, provider)
+    assert layer.isValid(), source
+    return layer
+
+
+def add(layer, *rows):
+    """Add squares with the values of fields."""
+    from qgis.core import QgsFeature, QgsGeometry, QgsRectangle
+
+    features = []
+    for at, row in enumerate(rows):
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(at, 0, at + 0.9, 1)))
+        feature.setAttributes(list(row))
+        features.append(feature)
+    assert layer.dataProvider().addFeatures(features)[0]
+
+
+def review():
+    """Return what becomes of states in a layer that is given, saved and not."""
+    from geoiseg_qgis.review_layer import items_of, who_and_when, write_state
+
+    source, kind = json.loads(sys.argv[4])
+    layer = polygons(source, "objects", "memory" if kind == "memory" else "ogr")
+    if kind == "memory":
+        add(layer, ["a"], ["b"], ["c"])
+    assert layer.startEditing()
+
+    def items():
+        return sorted(items_of(layer), key=lambda one: one.fid)
+
+    def states():
+        return [one.state for one in items()]
+
+    seen = {"labels": [one.label for one in items()]}
+    assert not write_state(layer, items(), "to check")
+    assert not layer.isModified()
+    assert write_state(layer, items()[2:], "rejected")
+    layer.undoStack().undo()
+    seen["undone"] = states()
+    layer.undoStack().redo()
+    assert write_state(layer, items()[:2], "checked")
+    assert write_state(layer, items()[1:2], "to check")
+    seen["states"] = states()
+    assert layer.commitChanges(), layer.commitErrors()
+    seen["saved"] = states()
+    seen["who"], seen["when"] = who_and_when(layer, items()[0].fid)
+    return seen
+
+
+def review_refused():
+    """Return what is said of layers that can not be reviewed."""
+    from geoiseg_qgis.review_layer import items_of, why_not, write_state
+    from geoiseg_qgis.target import TargetError
+    from qgis.core import QgsProject
+
+    def refused(layer):
+        try:
+            write_state(layer, list(items_of(layer))[:1], "checked")
+        except TargetError as error:
+            return str(error)
+        return ""
+
+    numbers = polygons("Polygon?field=id:integer&field=review:integer", "numbers")
+    add(numbers, [1, None])
+    own = polygons("Polygon?field=id:integer&field=review:string(40)", "own")
+    add(own, [1, "by Bob"])
+    for layer in (numbers, own):
+        assert layer.startEditing()
+    seen = {"number": refused(numbers), "own": refused(own)}
+    seen["edits"] = numbers.undoStack().count() + own.undoStack().count()
+    QgsProject.instance().addMapLayer(numbers)
+    virtual = polygons(
+        f"?query=SELECT * FROM {numbers.id()!r}".replace("'", '"'), "virtual", "virtual"
+    )
+    seen["virtual"] = why_not(virtual)
+    return seen
+
+
+def review_large():
+    """Return how long a review of many features takes to be read, and to go on."""
+    import time
+
+    from geoiseg_qgis.review_layer import items_of, write_state
+    from geoiseg_qgis.review_queue import Queue
+
+    layer = polygons(
+        "Polygon?field=label:string(9)&field=score:double&field=flags:string(20)", "many"
+    )
+    add(
+        layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(100_000))
+    )
+    assert layer.startEditing()
+    queue, since = Queue(), time.monotonic()
+    queue.fill(items_of(layer))
+    many = len(queue.left)
+    read, item = time.monotonic() - since, queue.beside(None, 1)
+    write_state(layer, [item], "checked")  # adds the columns
+    since = time.monotonic()
+    for _ in range(5):
+        item = queue.beside(item, 1)
+        write_state(layer, [item], "checked")
+        for one in items_of(layer, [item.fid]):
+            queue.put(one)
+        queue.counts(), queue.place(item), queue.labels(), queue.flags()
+    return {"many": many, "read": read, "step": (time.monotonic() - since) / 5}
+
+
+PIECES = {"review": review, "review_refused": review_refused, "review_large": review_large}
+PIECES |= {"set_up": set_up, "keys": keys, "offer": offer, "rasters": rasters}
 print(json.dumps(PIECES[sys.argv[2]]()))

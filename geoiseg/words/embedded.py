@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
+from geoiseg.models import Embedding
 from geoiseg.models.tiny.afar import NARROWEST
 from geoiseg.models.tiny.dense import dense_maps
 from geoiseg.models.tiny.pixel_features import CELL
@@ -99,15 +100,20 @@ class EmbeddedWords:
             views: Cores and chips of the area.
         """
         wanted, unwanted = asked.wanted, asked.unwanted
-        parts, lines, crisp = [], [], True
+        parts, told, lines = [], [], []
+        lined = wanted.classes[0] in (*APART, *PARTED) and len(wanted.classes) == 1
         for core, view in views:
-            crisp = crisp and all(view.odds(name) is not None for name in wanted.classes)
             parts.append((core, view, self.likelihood(view, wanted, unwanted)))
-            if wanted.classes[0] in (*APART, *PARTED) and len(wanted.classes) == 1:
+            if all(view.odds(name) is not None for name in wanted.classes):
+                told.append((core, view))  # what indices tell asks no network
+            elif lined:
                 lines.append((core, view, self.border(view)))
+        crisp = len(told) == len(parts)
         likelihood, valid = mosaic(parts, area)
-        if lines and not crisp:
-            border, _ = mosaic(lines, area)
+        if lines:
+            border, _ = mosaic(
+                [*lines, *((core, view, self.border(view)) for core, view in told)], area
+            )
             find = find_parted if wanted.classes[0] in PARTED else find_instances
             return find(likelihood, border, valid, self.options(wanted))
         return find_objects(likelihood, valid, CRISP if crisp else self.options(wanted))
@@ -198,9 +204,7 @@ class EmbeddedWords:
             if known is not None:
                 self._kept.move_to_end(view.key)
                 return known
-        embedding, afar = view.embed(view.factor), None
-        if min(embedding.shape) >= NARROWEST:
-            afar = view.embed(view.factor * FROM_AFAR)
+        embedding, afar = looked_at(view.embed, view.factor)
         seen = self._head.probabilities(embedding, afar), dense_maps(embedding).border
         with self._lock:
             if view.key:
@@ -210,6 +214,20 @@ class EmbeddedWords:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return seen
+
+
+def looked_at(
+    embed: Callable[[float], Embedding], factor: int
+) -> tuple[Embedding, Embedding | None]:
+    """Return a chip's embedding, and that from twice as far where the chip is wide enough.
+
+    Args:
+        embed: Gives the embedding of the chip shown so many times as large.
+        factor: So many times as large it is shown.
+    """
+    embedding = embed(factor)
+    wide = min(embedding.shape) >= NARROWEST
+    return embedding, embed(factor * FROM_AFAR) if wide else None
 
 
 def enlarged(cells: FloatArray, shape: tuple[int, int], factor: int = 1) -> FloatArray:

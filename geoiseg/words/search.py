@@ -262,12 +262,17 @@ def embedded_at(
         rgb: ``(y, x, 3)``.
         valid: ``(y, x)`` True where there is data.
         factor: How many times as large it is shown: a whole number, or a half.
+
+    Raises:
+        ValueError: The factor is neither.
     """
     if factor == 1:
         return model.embed(rgb, valid)
     if factor == FROM_AFAR:
         return model.embed(*halved(rgb * valid[..., None], valid))
-    size = (round(valid.shape[1] * factor), round(valid.shape[0] * factor))
+    if factor < 1 or factor != int(factor):
+        raise ValueError(f"a chip is shown 1, 2, ... times as large, or at half, not {factor}")
+    size = (valid.shape[1] * int(factor), valid.shape[0] * int(factor))
     large = cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC)
     known = cv2.resize(valid.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return model.embed(np.asarray(large, np.uint8), known > 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geoiseg.errors import PromptError
 from geoiseg.models import Embedding
+from geoiseg.models.tiny.afar import TIMES
 from geoiseg.prompting import Frame, coarsest_level, level_for_gsd
 from geoiseg.raster import BoolArray, Grid, Window
 
@@ -31,7 +32,7 @@ COARSE = 10.0
 :data:`SMALL` of them is shown enlarged: the rivers and roads of satellite images are thinner
 than a cell of the network, which was trained on aerial ones."""
 
-FROM_AFAR = 0.5
+FROM_AFAR = 1 / TIMES
 """Size of a chip that is looked at from twice as far, as a share of its own."""
 
 Bounds = tuple[float, float, float, float]
@@ -87,7 +88,7 @@ class View:
     """How many times as large it is shown to the network."""
     embed: Callable[[float], Embedding] = field(repr=False)
     """Gives the embedding of ``tiny`` of the chip shown so many times as large, or at half its
-    size, from the cache where it is."""
+    size, its own size from the cache where it is."""
     odds: Odds = field(default=lambda _: None, repr=False)
     """What the indices of known bands say of a kind."""
 

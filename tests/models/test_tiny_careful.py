@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.models import Augmented, CarefulModel
+from geoiseg.models.tiny import careful
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.careful import SURE, meant_by_all, turned, turned_prompts
 from geoiseg.models.tiny.earlier import first_folder
+from geoiseg.models.tiny.inputs import VALID
 from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.prompting import PixelPrompts
 from tests.models.test_tiny import EVERYWHERE, SHAPE, clicks, ditch, painted
@@ -102,6 +106,13 @@ def test_the_likeliest_of_what_clicks_mean_counts(embedded):
     assert meant(both[0], (150.5, 75.5, False))[75, 150] == -5
     assert meant(*both, (100.5, 75.5, False)) is None
     assert meant((50.5, 75.5, False), (150.5, 75.5, False)) is None
+    dark = embedded.shape[0] - 1
+    holed = EVERYWHERE.copy()
+    holed[dark] = False
+    there = replace(embedded, arrays={**embedded.arrays, VALID: holed.astype(np.float16)})
+    nowhere = clicks(*both, (150.5, dark + 0.5, True))  # a click on no data says nothing
+    assert meant_by_all(Sure(), embedded, nowhere) is None
+    assert meant_by_all(Sure(), there, nowhere)[75, 150] == 8
     drawn = replace(clicks(*both), scribbles=((np.array([[5.0, 5.0]]), False),))
     assert meant_by_all(Sure(), embedded, drawn) is None
 
@@ -187,6 +198,14 @@ def test_the_first_generation_answers_as_it_did():
     embedding = first.embed(painted(LAKE, noise=20.0), EVERYWHERE)
     wanted, found = (ask(embedding, SAID) for ask in (first.decode, first.decode_with_care))
     np.testing.assert_array_equal(found.logits, wanted.logits)
+
+
+def test_the_page_takes_as_much_care():
+    """The twin of the module in JavaScript has the same numbers."""
+    page = (resources.files("geoiseg.web") / "page" / "engine" / "careful.js").read_text("utf-8")
+    for name in ("AGAIN", "TURNED", "MEANT", "SURE", "LEAST"):
+        (found,) = re.findall(rf"^(?:export )?const {name} = (.*);$", page, re.MULTILINE)
+        assert float(found) == getattr(careful, name)
 
 
 @settings(max_examples=80, deadline=None)

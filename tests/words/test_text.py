@@ -20,7 +20,8 @@ from rasterio.features import rasterize
 import geoiseg
 from geoiseg.errors import CancelledError, PromptError, SessionError, WeightsError
 from geoiseg.models.tiny import words as head_module
-from geoiseg.models.tiny.model import TinyModel
+from geoiseg.models.tiny.earlier import first_folder
+from geoiseg.models.tiny.model import TinyModel, first_generation
 from geoiseg.models.tiny.pixel_features import pixel_features
 from geoiseg.models.tiny.words import CLASSES, WordsHead, words_head
 from geoiseg.outline.vectorize.contour import SLACK
@@ -149,9 +150,34 @@ def test_a_head_of_another_encoder_is_refused_clearly(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text(json.dumps(card))
     with pytest.raises(WeightsError, match=r"geoiseg\.training\.words"):
         WordsHead(tmp_path)
-    (tmp_path / head_module.WEIGHTS).write_bytes(b"PK damaged")
+    for damaged in (b"PK damaged", b""):
+        (tmp_path / head_module.WEIGHTS).write_bytes(damaged)
+        with pytest.raises(WeightsError, match="cannot read the words head"):
+            WordsHead(tmp_path)
+    np.savez(tmp_path / head_module.WEIGHTS)
     with pytest.raises(WeightsError, match="cannot read the words head"):
         WordsHead(tmp_path)
+
+
+def test_heads_that_are_not_what_their_card_says_are_refused(tmp_path: Path) -> None:
+    folder = Path(head_module.__file__).parent
+    for name in (head_module.WEIGHTS, head_module.CARD, "card.json"):
+        shutil.copy(folder / name, tmp_path / name)
+    with np.load(tmp_path / head_module.WEIGHTS) as kept:
+        arrays: dict[str, Any] = {name: kept[name] for name in kept.files}
+    np.savez(tmp_path / head_module.WEIGHTS, **arrays)  # the same, packed otherwise
+    with pytest.raises(WeightsError, match="not what its card"):
+        WordsHead(tmp_path)
+
+
+@pytest.mark.skipif(first_folder() is None, reason="its weights are not here")
+def test_the_head_of_the_first_generation_is_one() -> None:
+    head = WordsHead(first_folder())
+    model = first_generation()
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
+    table = head.probabilities(model.embed(image, np.ones((64, 96), bool)))
+    assert len(head.heads) == 1
+    assert table.shape == (len(CLASSES), 16, 24)
 
 
 def test_probabilities_cover_the_chip_whatever_its_size() -> None:
@@ -186,20 +212,35 @@ def test_the_mean_of_all_heads_and_of_both_looks_counts() -> None:
     np.testing.assert_allclose(head.probabilities(near).transpose(1, 2, 0), said(near), atol=1e-5)
 
 
-@pytest.mark.parametrize("side", [120, 300])
-def test_a_view_is_looked_at_from_twice_as_far_too_where_it_is_wide_enough(side: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "factor", "wanted"),
+    [(120, 1, [1]), (300, 1, [1, 0.5]), (129, 2, [2, 1]), (65, 2, [2, 1]), (63, 2, [2])],
+)
+def test_a_view_is_looked_at_from_twice_as_far_too_where_it_is_wide_enough(
+    side: int, factor: int, wanted: list[float]
+) -> None:
     model = TinyModel(threads=1)
-    image = np.random.default_rng(1).integers(0, 255, (side, 300, 3)).astype(np.uint8)
-    valid, asked = np.ones((side, 300), bool), []
+    image = np.random.default_rng(1).integers(0, 255, (side, 261, 3)).astype(np.uint8)
+    valid, asked = np.ones((side, 261), bool), []
 
     def embed(factor: float) -> Any:
         asked.append(factor)
         return embedded_at(model, image, valid, factor)
 
-    view = View(Frame(0, Window(0, 0, side, 300)), image, valid, "", 1, embed)
+    view = View(Frame(0, Window(0, 0, side, 261)), image, valid, "", factor, embed)
     table = EmbeddedWords().probabilities(view)
-    assert asked == ([1, 0.5] if side == 300 else [1])
-    assert table.shape == (len(CLASSES), side // 4, 75)
+    assert asked == wanted
+    assert table.shape == (len(CLASSES), -(-side * factor // 4), -(-261 * factor // 4))
+
+
+def test_a_chip_is_embedded_at_half_its_size_or_whole_numbers_of_it() -> None:
+    model, nowhere = TinyModel(threads=1), np.zeros((130, 140), bool)
+    image = np.full((130, 140, 3), 80, np.uint8)
+    assert embedded_at(model, image, nowhere, 0.5).shape == (65, 70)
+    assert embedded_at(model, image, ~nowhere, 2).shape == (260, 280)
+    for factor in (0.25, 1.5):
+        with pytest.raises(ValueError, match="as large"):
+            embedded_at(model, image, nowhere, factor)
 
 
 # -- objects and areas -----------------------------------------------------------------

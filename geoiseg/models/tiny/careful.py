@@ -108,19 +108,23 @@ def meant_by_all(
     """
     if prompts.scribbles or prompts.mask is not None:
         return None
+    there = _at(validity(embedding), prompts.points)  # a click on no data says nothing
+    points, positive = prompts.points[there], prompts.positive[there]
     found: list[Reading] = []
-    for number in np.flatnonzero(prompts.positive)[-MEANT:]:
+    for number in np.flatnonzero(positive)[-MEANT:]:
         one = slice(number, number + 1)
-        alone = replace(prompts, points=prompts.points[one], positive=prompts.positive[one])
-        every = ranked(model.readings(embedding, alone), alone.points[0])
-        found += [reading for reading in every if _agree(prompts, reading.logits)]
+        alone = replace(prompts, points=points[one], positive=positive[one])
+        every = ranked(model.readings(embedding, alone), points[number])
+        found += [
+            reading for reading in every if (_at(reading.logits > 0, points) == positive).all()
+        ]
     return max(found, key=lambda one: one.score).logits if found else None
 
 
-def _agree(prompts: PixelPrompts, logits: NDArray[np.float32]) -> bool:
-    """Return whether a mask holds all clicks on the object, and none beside it."""
-    column, row = np.clip(prompts.points, 0, np.array(logits.shape[::-1]) - 1).astype(int).T
-    return bool(((logits[row, column] > 0) == prompts.positive).all())
+def _at(array: NDArray[np.bool_], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return ``(n,)`` what a ``(y, x)`` array says under points."""
+    column, row = np.clip(points, 0, np.array(array.shape[::-1]) - 1).astype(int).T
+    return np.asarray(array[row, column], bool)
 
 
 def _from_both_sides(

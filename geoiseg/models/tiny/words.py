@@ -8,8 +8,10 @@ like each other. Fitted again by ``python -m geoiseg.training.words``, which als
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -83,6 +85,10 @@ class WordsHead:
         folder = folder or Path(__file__).parent
         self.card = _read_json(folder / CARD)
         self.heads = load_heads(folder / WEIGHTS)
+        if _sha256(folder / WEIGHTS) != self.card.get("sha256"):
+            raise WeightsError(
+                f"{str(folder / WEIGHTS)!r} is not what its card {CARD} says; reinstall geoiseg"
+            )
         encoder = _read_json(folder / "card.json")["sha256"]["encoder.onnx"]
         if self.card.get("encoder") != encoder:
             raise WeightsError(
@@ -105,6 +111,8 @@ class WordsHead:
 
     def meaning(self, embedding: Embedding) -> FloatArray:
         """Return ``(rows, columns, h)`` unit vectors, near each other where cells mean the same.
+
+        That is what the first network makes of a cell before it tells the classes apart.
 
         Args:
             embedding: Of the model ``tiny``.
@@ -163,17 +171,20 @@ def words_head() -> WordsHead:
 
 
 def load_heads(path: Path) -> tuple[Layers, ...]:
-    """Return the networks of a file.
+    """Return the networks of a file, of which the first generation's has one.
 
     Raises:
-        WeightsError: It can not be read.
+        WeightsError: It can not be read, or holds none.
     """
     try:
         with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name].astype(np.float32) for name in kept.files}
-        numbers = sorted({int(name.split(".")[0]) for name in arrays})
-        return tuple(_layers(arrays, number) for number in numbers)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            arrays = {
+                name if "." in name else f"0.{name}": kept[name].astype(np.float32)
+                for name in kept.files
+            }
+        numbers = {int(name.split(".")[0]) for name in arrays} or {0}
+        return tuple(_layers(arrays, number) for number in sorted(numbers))
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"cannot read the words head {str(path)!r}: {error}") from error
 
 
@@ -186,6 +197,10 @@ def _layers(arrays: dict[str, FloatArray], number: int) -> Layers:
         tuple(arrays[f"{number}.matrix{k}"] for k in range(count)),
         tuple(arrays[f"{number}.bias{k}"] for k in range(count)),
     )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

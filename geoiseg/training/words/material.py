@@ -135,16 +135,18 @@ def _chosen(bits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int
 def views(
     scene: Labelled, rng: np.random.Generator, shown: Shown | None = None
 ) -> Iterator[Labelled]:
-    """Yield a scene at two scales, and as often in other colours, turned and scaled.
+    """Yield a scene at two scales, then at these in other colours, turned and a little scaled.
+
+    Scenes with water come so several times, and all of them coarser once more, where ``shown`` says
+    so. A procedural scene comes once, in other colours and turned.
 
     Args:
         scene: The scene.
         rng: Source of chance.
         shown: How it is changed; None for as it is alone.
     """
-    if scene.name.startswith("procedural"):
-        part = _part(scene, float(np.exp(rng.uniform(-0.7, 0.0))), rng)
-        yield _turned(part, rng, shown or Shown())
+    if shown is not None and scene.name.startswith("procedural"):
+        yield _turned(_part(scene, float(np.exp(rng.uniform(-0.7, 0.0))), rng), rng, shown)
         return
     scales = (0.5, 0.25) if max(scene.bits.shape) > FINE_SCENE else (1.0, 0.5)
     for scale in scales:

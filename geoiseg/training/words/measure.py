@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models import Model
-from geoiseg.models.tiny.afar import NARROWEST, halved
 from geoiseg.models.tiny.pixel_features import CELL
 from geoiseg.models.tiny.words import CLASSES, Layers, chances
 from geoiseg.training.scenes import read_scenes
 from geoiseg.training.words.labels import Labelled, images, of_scene
 from geoiseg.training.words.material import Places, views
+from geoiseg.words.embedded import looked_at
+from geoiseg.words.search import embedded_at
 
 Figures = dict[str, dict[str, float]]
 
@@ -49,10 +50,9 @@ def _told(
     heads: Sequence[Layers], model: Model, view: Labelled
 ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
     """Return ``(n,)`` the likeliest class of the cells of a view, and those that are possible."""
-    afar = None
-    if min(view.valid.shape) >= NARROWEST:
-        afar = model.embed(*halved(view.image * view.valid[..., None], view.valid))
-    table = chances(heads, model.embed(view.image, view.valid), afar)
+    table = chances(
+        heads, *looked_at(lambda times: embedded_at(model, view.image, view.valid, times), 1)
+    )
     middle = view.bits[CELL // 2 :: CELL, CELL // 2 :: CELL]
     rows, columns = (min(a, b) for a, b in zip(table.shape[1:], middle.shape, strict=True))
     return (

@@ -51,15 +51,22 @@ export function turnedPrompts(prompts, { rows, cols }) {
 
 /**
  * Whether a mask holds all clicks on the object, and none beside it.
- * @param {Prompts} prompts
+ * @param {Prompts["points"]} points
  * @param {Plane} logits
  */
-export function agree({ points }, { rows, cols, data }) {
-  return points.every(({ x, y, positive }) => {
-    const row = Math.floor(clamped(y, 0, rows - 1));
-    const col = Math.floor(clamped(x, 0, cols - 1));
-    return data[row * cols + col] > 0 === positive;
-  });
+export function agree(points, logits) {
+  return points.every((one) => at(logits, one) > 0 === one.positive);
+}
+
+/**
+ * The value of a pixel under a point.
+ * @param {Plane | Bits} values
+ * @param {{x: number, y: number}} point
+ */
+export function at({ rows, cols, data }, { x, y }) {
+  const row = Math.floor(clamped(y, 0, rows - 1));
+  const col = Math.floor(clamped(x, 0, cols - 1));
+  return data[row * cols + col];
 }
 
 /**

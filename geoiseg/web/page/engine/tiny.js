@@ -30,6 +30,7 @@ import {
   MEANT,
   TURNED,
   agree,
+  at,
   meanOf,
   turned,
   turnedPrompts,
@@ -172,13 +173,14 @@ export class Tiny {
    */
   async meantByAll(embedding, prompts) {
     let best = null;
-    const on = prompts.points.filter(({ positive }) => positive).slice(-MEANT);
-    for (const click of on) {
+    // A click on no data says nothing.
+    const points = prompts.points.filter((one) => at(embedding.valid, one));
+    for (const click of points.filter((one) => one.positive).slice(-MEANT)) {
       const alone = { points: [click], box: null };
       const own = await this.decided(embedding, alone, null);
       const every = await this.readings(embedding, alone, own, []);
       const one = likeliest(every, click, ({ logits }) =>
-        agree(prompts, logits),
+        agree(points, logits),
       );
       if (one && (!best || one.score > best.score)) best = one;
     }

@@ -232,15 +232,22 @@ class Driver:
     def do_unfold(self):
         self.desk.dock.outline.setCollapsed(False)
 
-    def do_review(self, press="", key="", choose=(), select=None, map_key=""):
+    def do_review(self, press="", key="", choose=(), select=None, map_key="", at=""):
         """Press a button or a key of the review's panel, or choose what it goes through."""
         review, panel = self.desk.reviewing, self.desk.reviewing.panel
         if press:
             QTest.mouseClick(panel.buttons[press], BUTTONS["left"])
         if key:
             QApplication.setActiveWindow(iface.mainWindow())  # there is no window manager
-            panel.buttons["next"].setFocus()
-            QTest.keyClick(panel.buttons["next"], KEYS[key])
+            name, _, popup = at.partition(" ")
+            widget = getattr(panel, name) if name else panel.buttons["next"]
+            if popup:
+                widget.showPopup()
+                widget = widget.view()
+            widget.setFocus()
+            QTest.keyClick(widget, KEYS[key])
+            if popup:
+                getattr(panel, name).hidePopup()
         if map_key:
             self.canvas.setFocus()
             self.do_key(map_key)

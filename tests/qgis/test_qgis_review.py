@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 BOXES = [shapely.box(500_000 + x, 4_499_900, 500_040 + x, 4_499_940) for x in (20, 80, 140, 200)]
 COLUMNS = {"label": ["roof", "pond", "roof", "field"], "score": [0.9, 0.3, 0.6, None],
            "flags": ["", "", "moved, goes on", ""]}  # fmt: skip
+TYPED = ("label", "least", "label popup")
+"""Where a letter is for a list or a box."""
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
@@ -125,6 +127,7 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
             {"do": "review", "press": "to check"},
             {"do": "delete", "ids": [2]},
             {"do": "review"},
+            *({"do": "review", "key": "t", "at": at, "select": [1]} for at in TYPED),
             {"do": "edit", "on": False},
             {"do": "review", "choose": {"state": "All states"}, "select": [1], "press": "checked"},
             {"do": "read_only_now"},
@@ -161,6 +164,9 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     deleted = seen[16]
     assert deleted["queue"] == []
     assert deleted["count"].endswith("of 3: 0 checked, 0 rejected, 3 to check")
+    typed = seen[17 : 17 + len(TYPED)]
+    assert {one["edits"] for one in typed} == {deleted["edits"]}  # a letter for the list or box
+    del seen[17 : 17 + len(TYPED)], answer["seen"][17 : 17 + len(TYPED)]
     saved = seen[18]
     assert saved["hint"] == "toggle editing of objects to review it"
     assert answer["seen"][18]["said"][-1] == saved["hint"]

@@ -180,6 +180,16 @@ def review_refused():
     for layer in (numbers, own):
         assert layer.startEditing()
     seen = {"number": refused(numbers), "own": refused(own)}
+    cased = polygons("Polygon?field=id:integer&field=Review:string(40)", "cased")
+    add(cased, [1, "mine"])
+    alias = polygons("Polygon?field=id:integer&field=mine:string(40)", "alias")
+    alias.setFieldAlias(1, "review")
+    add(alias, [1, "kept"])
+    assert cased.startEditing()
+    assert alias.startEditing()
+    seen["cased"], seen["alias"] = refused(cased), refused(alias)
+    seen["kept"] = [next(one.getFeatures()).attributes() for one in (cased, alias)]
+    seen["kept"][1][-1] = "when"
     seen["edits"] = numbers.undoStack().count() + own.undoStack().count()
     QgsProject.instance().addMapLayer(numbers)
     virtual = polygons(

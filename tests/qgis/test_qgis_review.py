@@ -205,7 +205,10 @@ def test_layers_of_every_kind_keep_who_and_when(
 
 
 def test_what_can_not_be_reviewed_is_told_and_left_as_it_is(tmp_path: Path) -> None:
-    seen = piece(tmp_path, "review_refused")
+    seen = piece(tmp_path, "review_refused", GEOISEG_REVIEWER="Ann")
+    assert seen["cased"] == "the layer cased has a column Review of its own: rename it first"
+    assert seen["alias"] == ""
+    assert seen["kept"] == [[1, "mine"], [1, "kept", "checked", "Ann", "when"]]
     assert seen["number"] == "the layer numbers refuses the state"
     assert seen["own"].startswith("feature 1 has a column review of its own, 'by Bob': rename")
     assert seen["virtual"] == "the layer virtual can not be edited: review a copy of it"

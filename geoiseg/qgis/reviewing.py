@@ -125,7 +125,8 @@ class Reviewing(QObject):
         self._watched.catch_up()
         if self.layer is not None:
             chosen = self._chosen()
-            self._go_to(self.queue.beside(chosen[-1] if chosen else self._at, step))
+            here = (chosen[-1] if step > 0 else chosen[0]) if chosen else self._last()
+            self._go_to(self.queue.beside(here, step))
 
     def give(self, state: str) -> None:
         """Say what the selected features are, and go on; the state that they have is taken back."""
@@ -167,13 +168,15 @@ class Reviewing(QObject):
         self.kept.emit()
 
     def _chosen(self) -> List[Item]:
-        """Return the features that are selected, or the one that the review came to last."""
+        """Return the features that are selected, the most doubtful first."""
         if self.layer is None:
             return []
         found = [self.queue.get(fid) for fid in self.layer.selectedFeatureIds()]
-        here = self.queue.get(self._at.fid) if self._at is not None else None
-        items = [one for one in found if one is not None] or ([here] if here is not None else [])
-        return self.queue.sorted(items)
+        return self.queue.sorted(one for one in found if one is not None)
+
+    def _last(self) -> Optional[Item]:
+        """Return the feature that the review came to last, also if it is gone."""
+        return None if self._at is None else self.queue.get(self._at.fid) or self._at
 
     def _go_to(self, item: Optional[Item]) -> None:
         layer = self.layer

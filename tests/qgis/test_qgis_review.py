@@ -128,6 +128,8 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
             {"do": "delete", "ids": [2]},
             {"do": "review"},
             *({"do": "review", "key": "t", "at": at, "select": [1]} for at in TYPED),
+            {"do": "review", "select": []},
+            {"do": "review", "map_key": "t"},  # nothing is selected
             {"do": "edit", "on": False},
             {"do": "review", "choose": {"state": "All states"}, "select": [1], "press": "checked"},
             {"do": "read_only_now"},
@@ -166,7 +168,11 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     assert deleted["count"].endswith("of 3: 0 checked, 0 rejected, 3 to check")
     typed = seen[17 : 17 + len(TYPED)]
     assert {one["edits"] for one in typed} == {deleted["edits"]}  # a letter for the list or box
-    del seen[17 : 17 + len(TYPED)], answer["seen"][17 : 17 + len(TYPED)]
+    none = seen[18 + len(TYPED)]
+    assert (none["chosen"], none["edits"]) == ([], deleted["edits"])
+    told = "select a feature to review, or go to the next"
+    assert answer["seen"][18 + len(TYPED)]["said"][-1] == told
+    del seen[17 : 19 + len(TYPED)], answer["seen"][17 : 19 + len(TYPED)]
     saved = seen[18]
     assert saved["hint"] == "toggle editing of objects to review it"
     assert answer["seen"][18]["said"][-1] == saved["hint"]

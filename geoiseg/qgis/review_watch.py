@@ -45,7 +45,7 @@ class ReviewedLayer(QObject):
         ties: Dict[str, Callable[..., None]] = {
             "attributeValueChanged": lambda fid, *_: self._again([fid]),
             "featureAdded": lambda fid: self._again([fid]),
-            "featuresDeleted": self._again,
+            "featureDeleted": lambda fid: self._again([fid]),
             "selectionChanged": lambda *_: self._again([]),
             "willBeDeleted": self._gone,
             "editingStarted": lambda: self._again([]),

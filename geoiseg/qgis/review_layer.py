@@ -177,7 +177,12 @@ def write_state(layer: QgsVectorLayer, items: Iterable[Item], state: str) -> boo
     account = QgsApplication.userFullName() or QgsApplication.userLoginName()
     said = columns_for(state, reviewer(account), now())
     layer.beginEditCommand(tr("Review with geoiseg"))
-    if not _write(layer, [one.fid for one in chosen], said):
+    try:
+        written = _write(layer, [one.fid for one in chosen], said)
+    except BaseException:
+        layer.destroyEditCommand()
+        raise
+    if not written:
         layer.destroyEditCommand()
         raise TargetError(tr("the layer {name} refuses the state", name=layer.name()))
     layer.endEditCommand()

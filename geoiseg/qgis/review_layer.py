@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from qgis.core import (
-    QgsApplication,
     QgsFeatureRequest,
     QgsField,
     QgsVectorDataProvider,
@@ -174,8 +173,7 @@ def write_state(layer: QgsVectorLayer, items: Iterable[Item], state: str) -> boo
         )  # fmt: skip
     if not chosen or (state == TO_CHECK and all(one.state == TO_CHECK for one in chosen)):
         return False
-    account = QgsApplication.userFullName() or QgsApplication.userLoginName()
-    said = columns_for(state, reviewer(account), now())
+    said = columns_for(state, reviewer(), now())
     layer.beginEditCommand(tr("Review with geoiseg"))
     try:
         written = _write(layer, [one.fid for one in chosen], said)

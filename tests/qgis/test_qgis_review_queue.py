@@ -33,11 +33,18 @@ def test_states_columns_and_times_are_those_of_geoiseg() -> None:
 
 def test_who_reviews_is_named_or_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(reviewed.VARIABLE, raising=False)
-    assert reviewed.reviewer("Zoë ") == "Zoë"
-    monkeypatch.setenv(reviewed.VARIABLE, " Ann ")
-    assert reviewed.reviewer("Zoë") == "Ann"
-    monkeypatch.setenv(reviewed.VARIABLE, "")
-    assert reviewed.reviewer("Zoë") == ""
+    monkeypatch.setenv("LOGNAME", "Zoë")
+    assert reviewed.reviewer() == ours.user_name() == "Zoë"
+    for named, who in ((" Ann ", "Ann"), ("", "")):
+        monkeypatch.setenv(reviewed.VARIABLE, named)
+        assert reviewed.reviewer() == ours.user_name() == who
+
+    def nobody() -> str:
+        raise KeyError("no such user")
+
+    monkeypatch.delenv(reviewed.VARIABLE)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert reviewed.reviewer() == ours.user_name() == ""
 
 
 @pytest.fixture

@@ -80,6 +80,11 @@ class ReviewedLayer(QObject):
         self._changed = None
         self._rest.start()
 
+    @property
+    def waits(self) -> bool:
+        """Whether there are changes that were not told of yet."""
+        return self._rest.isActive()
+
     def catch_up(self) -> None:
         """Make the queue as the layer is now."""
         layer, changed = self.layer, self._changed

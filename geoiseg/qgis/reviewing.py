@@ -74,6 +74,11 @@ class Reviewing(QObject):
         return self._watched.queue
 
     @property
+    def waits(self) -> bool:
+        """Whether the panel does not show yet what has changed."""
+        return self._watched.waits
+
+    @property
     def open(self) -> bool:
         """Whether the panel is there."""
         return not self.panel.isHidden()

@@ -262,7 +262,8 @@ class Driver:
                 ]
         if select is not None:
             self.layer.selectByIds(select)
-        QTest.qWait(100)
+        QCoreApplication.processEvents()
+        self.wait(lambda: not review.waits, "what the panel shows")
         layer = review.layer
         chosen = layer.selectedFeatures() if layer is not None else []
         box = (

@@ -200,32 +200,33 @@ def review_refused():
 
 
 def review_large():
-    """Return how long a review of many features takes to be read, and to go on."""
-    import time
-
-    from geoiseg_qgis.review_layer import items_of, write_state
-    from geoiseg_qgis.review_queue import Queue
+    """Return how many features a review reads and sorts at first, and how many at each step."""
+    from geoiseg_qgis import review_queue, review_watch
+    from geoiseg_qgis.review_layer import write_state
 
     layer = polygons(
         "Polygon?field=label:string(9)&field=score:double&field=flags:string(20)", "many"
     )
     add(
-        layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(100_000))
+        layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(20_000))
     )
     assert layer.startEditing()
-    queue, since = Queue(), time.monotonic()
-    queue.fill(items_of(layer))
-    many = len(queue.left)
-    read, item = time.monotonic() - since, queue.beside(None, 1)
-    write_state(layer, [item], "checked")  # adds the columns
-    since = time.monotonic()
-    for _ in range(5):
+    read, sorts = [], []
+    items_of, doubt = review_watch.items_of, review_queue.doubt
+    review_watch.items_of = lambda *which: (read.append(one.fid) or one for one in items_of(*which))
+    review_queue.doubt = lambda one: sorts.append(one.fid) or doubt(one)
+    watched = review_watch.ReviewedLayer()
+    queue, item, steps = watched.queue, None, []
+    watched.watch(layer)
+    for _ in range(6):
+        watched.catch_up()
         item = queue.beside(item, 1)
-        write_state(layer, [item], "checked")
-        for one in items_of(layer, [item.fid]):
-            queue.put(one)
         queue.counts(), queue.place(item), queue.labels(), queue.flags()
-    return {"many": many, "read": read, "step": (time.monotonic() - since) / 5}
+        steps.append([len(read), len(sorts)])
+        read.clear()
+        sorts.clear()
+        write_state(layer, [item], "checked")
+    return {"steps": steps}
 
 
 PIECES = {"review": review, "review_refused": review_refused, "review_large": review_large}

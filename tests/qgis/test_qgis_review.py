@@ -221,8 +221,9 @@ def test_what_can_not_be_reviewed_is_told_and_left_as_it_is(tmp_path: Path) -> N
     assert seen["edits"] == 0
 
 
-def test_a_large_layer_does_not_hold_up(tmp_path: Path) -> None:
+def test_a_step_reads_what_has_changed_alone(tmp_path: Path) -> None:
     seen = piece(tmp_path, "review_large")
-    assert seen["many"] == 100_000
-    assert seen["read"] < 8  # seconds, on a machine with other work
-    assert seen["step"] < 0.5
+    first, with_columns, *steps = seen["steps"]
+    assert first[0] == with_columns[0] == 20_000  # the first state adds the columns
+    assert [read for read, _ in steps] == [1] * 4
+    assert max(sorts for _, sorts in steps) < 5

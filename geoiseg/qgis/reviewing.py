@@ -80,11 +80,11 @@ class Reviewing(QObject):
 
     @property
     def open(self) -> bool:
-        """Whether the panel is there."""
-        return not self.panel.isHidden()
+        """Whether the panel is seen; behind another panel it is not, and keys do nothing."""
+        return not self.panel.visibleRegion().isEmpty()
 
     def toggle(self, *, focus: bool = False) -> None:
-        """Open the panel, or close it.
+        """Open the panel, or bring it before others; close it where it is seen.
 
         Args:
             focus: Whether the keys go to the panel then; else they stay with the map.
@@ -127,7 +127,7 @@ class Reviewing(QObject):
 
     def go(self, step: int) -> None:
         """Select the feature after this one, or before it, and show it."""
-        self._watched.catch_up()
+        self._catch_up()
         if self.layer is not None:
             chosen = self._chosen()
             here = (chosen[-1] if step > 0 else chosen[0]) if chosen else self._last()
@@ -135,7 +135,7 @@ class Reviewing(QObject):
 
     def give(self, state: str) -> None:
         """Say what the selected features are, and go on; the state that they have is taken back."""
-        self._watched.catch_up()
+        self._catch_up()
         layer, chosen = self.layer, self._chosen()
         if layer is None:
             return
@@ -156,7 +156,7 @@ class Reviewing(QObject):
         if again or state == TO_CHECK:
             self._show()
         else:
-            self._watched.catch_up()
+            self._catch_up()
             self._go_to(self.queue.beside(chosen[-1], 1))
 
     def _keep(self, layer: Any, chosen: List[Item]) -> None:
@@ -232,7 +232,7 @@ class Reviewing(QObject):
 
     def _follow(self, *_: Any) -> None:
         """Review the active layer, or the only one edited; another one active leaves it there."""
-        if not self.open:
+        if self.panel.isHidden():
             self._begin(None)
             return
         active = self._iface.activeLayer()
@@ -252,12 +252,27 @@ class Reviewing(QObject):
         self.queue.wanted = Wanted(self.queue.wanted.state)
         self._watched.watch(layer)
 
+    def _catch_up(self) -> None:
+        """Have the queue as the layer is, and drop what is wanted of columns that are gone."""
+        self._watched.catch_up()
+        if self.layer is None:
+            return
+        places, wanted = places_of(self.layer), self.queue.wanted
+        if places.label == NONE:
+            wanted = wanted._replace(label=None)
+        if places.flags == NONE and places.fits == NONE:
+            wanted = wanted._replace(flag=None)
+        if not places.scores:
+            wanted = wanted._replace(least=None, most=None)
+        if wanted != self.queue.wanted:
+            self.queue.wanted = wanted
+
     # -- what is shown ---------------------------------------------------------------
 
     def _show(self) -> None:
-        if not self.open:
+        if self.panel.isHidden():
             return
-        self._watched.catch_up()
+        self._catch_up()
         layer, queue = self.layer, self.queue
         if layer is None:
             text = tr("Choose a polygon layer in the list of layers: its features are reviewed.")

@@ -295,6 +295,20 @@ class Driver:
         stack = self.layer.undoStack()
         stack.redo() if redo else stack.undo()
 
+    def do_drop_fields(self, names):
+        fields = self.layer.fields()
+        assert self.layer.deleteAttributes([fields.indexFromName(name) for name in names])
+
+    def do_behind(self):
+        """Put another panel before that of the review."""
+        window, panel = iface.mainWindow(), self.desk.reviewing.panel
+        other = QDockWidget("other", window)
+        window.addDockWidget(window.dockWidgetArea(panel), other)
+        window.tabifyDockWidget(panel, other)
+        other.show()
+        other.raise_()
+        self.wait(lambda: not self.desk.reviewing.open, "a panel behind another")
+
     def do_delete(self, ids):
         assert self.layer.deleteFeatures(ids)
 

@@ -188,6 +188,33 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     assert fresh["filters"] == ["state", "label", "scores"]
 
 
+def test_a_panel_behind_another_takes_no_keys_and_filters_go_with_their_columns(
+    qgis: Qgis, raster: Path, tmp_path: Path
+) -> None:
+    layer = tmp_path / "l.gpkg"
+    gpd.GeoDataFrame(COLUMNS, geometry=BOXES, crs=32631).to_file(layer)
+    wanted = {"label": "roof", "flag": "moved", "least": 0.2}
+    steps = [
+        {"do": "activate"},
+        {"do": "review", "map_key": "i"},
+        {"do": "review", "select": [1, 2]},
+        {"do": "review", "press": "previous"},
+        {"do": "review", "choose": wanted, "select": [1]},
+        {"do": "behind"},
+        {"do": "review", "map_key": "t"},
+        {"do": "review", "map_key": "i"},
+        {"do": "drop_fields", "names": ["label", "score", "flags"]},
+        {"do": "review"},
+    ]
+    answer = qgis.drive(steps, raster=str(raster), canvas_crs="EPSG:32631", layer=str(layer))
+    _, _, _, before, some, _, behind, front, _, every = abouts(answer)
+    assert before["chosen"] == [3]  # the one before 2, which is before 1
+    assert some["queue"] == [3]
+    assert (behind["open"], behind["edits"]) == (False, 0)
+    assert (front["open"], front["queue"]) == (True, [3])
+    assert every["queue"] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("kind", ["memory", "gpkg", "shp", "geojson"])
 def test_layers_of_every_kind_keep_who_and_when(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

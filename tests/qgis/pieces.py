@@ -207,9 +207,7 @@ def review_large():
     layer = polygons(
         "Polygon?field=label:string(9)&field=score:double&field=flags:string(20)", "many"
     )
-    add(
-        layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(20_000))
-    )
+    add(layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(20_000)))
     assert layer.startEditing()
     read, sorts = [], []
     items_of, doubt = review_watch.items_of, review_queue.doubt

@@ -126,10 +126,11 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
             {"do": "review", "choose": {"state": "Rejected"}, "select": [4]},
             {"do": "review", "press": "to check"},
             {"do": "delete", "ids": [2]},
-            {"do": "review"},
+            {"do": "review", "select": [1]},
             *({"do": "review", "key": "t", "at": at, "select": [1]} for at in TYPED),
             {"do": "review", "select": []},
             {"do": "review", "map_key": "t"},  # nothing is selected
+            {"do": "select", "ids": [1]},
             {"do": "edit", "on": False},
             {"do": "review", "choose": {"state": "All states"}, "select": [1], "press": "checked"},
             {"do": "read_only_now"},
@@ -172,7 +173,7 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     assert (none["chosen"], none["edits"]) == ([], deleted["edits"])
     told = "select a feature to review, or go to the next"
     assert answer["seen"][18 + len(TYPED)]["said"][-1] == told
-    del seen[17 : 19 + len(TYPED)], answer["seen"][17 : 19 + len(TYPED)]
+    del seen[17 : 20 + len(TYPED)], answer["seen"][17 : 20 + len(TYPED)]
     saved = seen[18]
     assert saved["hint"] == "toggle editing of objects to review it"
     assert answer["seen"][18]["said"][-1] == saved["hint"]

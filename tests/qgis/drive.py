@@ -235,6 +235,7 @@ class Driver:
     def do_review(self, press="", key="", choose=(), select=None, map_key="", at=""):
         """Press a button or a key of the review's panel, or choose what it goes through."""
         review, panel = self.desk.reviewing, self.desk.reviewing.panel
+        self.wait(lambda: not review.waits, "what the panel shows")
         if press:
             QTest.mouseClick(panel.buttons[press], BUTTONS["left"])
         if key:

@@ -60,6 +60,13 @@ def keys():
             event.ignore()
             if tool.eventFilter(canvas, event):
                 taken[name].append(letter)
+    tool.reviews, said = lambda: True, []
+    tool.said.connect(said.append)
+    for repeated in (False, True, True):
+        event = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_T, modifiers[""], "t", autorep=repeated)
+        tool.keyPressEvent(event)
+        assert event.isAccepted()
+    taken["held"] = said
     return taken
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from qgis.core import (
-    QgsApplication,
     QgsFeatureRequest,
     QgsField,
     QgsVectorDataProvider,
@@ -73,14 +72,14 @@ def places_of(layer: QgsVectorLayer) -> Places:
     """Return where a layer has the fields that a review looks at."""
     fields = layer.fields()
     named = [fields.lookupField(name) for name in LABEL_FIELDS]
-    number = fields.lookupField("id")
+    number = fields.indexFromName("id")
     counted = number != NONE and fields.at(number).type() in NUMBERS
-    scores = [fields.lookupField(name) for name in SCORES]
+    scores = [fields.indexFromName(name) for name in SCORES]
     return Places(
-        state=fields.lookupField(STATE),
+        state=fields.indexFromName(STATE),
         label=next((place for place in named if place != NONE), NONE),
-        flags=fields.lookupField(FLAGS),
-        fits=fields.lookupField(FITS),
+        flags=fields.indexFromName(FLAGS),
+        fits=fields.indexFromName(FITS),
         scores=tuple(one for one in scores if one != NONE and fields.at(one).isNumeric()),
         number=number if counted else NONE,
     )
@@ -128,7 +127,7 @@ def plain(value: Any) -> Any:
 def who_and_when(layer: QgsVectorLayer, fid: int) -> Tuple[str, str]:
     """Return who has given a feature its state, and when; empty where that is not known."""
     fields, values = layer.fields(), layer.getFeature(fid).attributes()
-    places = [fields.lookupField(name) for name in (BY, AT)]
+    places = [fields.indexFromName(name) for name in (BY, AT)]
     said = [plain(values[at]) if NONE < at < len(values) else None for at in places]
     return str(said[0] or ""), str(said[1] or "")
 
@@ -140,7 +139,12 @@ def why_not(layer: QgsVectorLayer) -> str:
         return tr("the layer {name} can not be edited: review a copy of it", name=layer.name())
     if not layer.isEditable():
         return tr("toggle editing of {name} to review it", name=layer.name())
-    missing = [name for name in COLUMNS if layer.fields().lookupField(name) == NONE]
+    names = layer.fields().names()
+    foreign = next((name for name in names if name.lower() in COLUMNS and name not in COLUMNS), "")
+    if foreign:
+        return tr("the layer {name} has a column {column} of its own: rename it first",
+                  name=layer.name(), column=foreign)  # fmt: skip
+    missing = [name for name in COLUMNS if layer.fields().indexFromName(name) == NONE]
     if missing and not able & QgsVectorDataProvider.Capability.AddAttributes:
         return tr(
             "the layer {name} has no {columns} and takes no new columns: review a copy of it",
@@ -169,10 +173,14 @@ def write_state(layer: QgsVectorLayer, items: Iterable[Item], state: str) -> boo
         )  # fmt: skip
     if not chosen or (state == TO_CHECK and all(one.state == TO_CHECK for one in chosen)):
         return False
-    account = QgsApplication.userFullName() or QgsApplication.userLoginName()
-    said = columns_for(state, reviewer(account), now())
+    said = columns_for(state, reviewer(), now())
     layer.beginEditCommand(tr("Review with geoiseg"))
-    if not _write(layer, [one.fid for one in chosen], said):
+    try:
+        written = _write(layer, [one.fid for one in chosen], said)
+    except BaseException:
+        layer.destroyEditCommand()
+        raise
+    if not written:
         layer.destroyEditCommand()
         raise TargetError(tr("the layer {name} refuses the state", name=layer.name()))
     layer.endEditCommand()
@@ -182,11 +190,11 @@ def write_state(layer: QgsVectorLayer, items: Iterable[Item], state: str) -> boo
 
 def _write(layer: QgsVectorLayer, fids: List[int], said: Dict[str, Optional[str]]) -> bool:
     for name in said:
-        if layer.fields().lookupField(name) == NONE and not layer.addAttribute(_new(layer, name)):
+        if layer.fields().indexFromName(name) == NONE and not layer.addAttribute(_new(layer, name)):
             return False
     values: Dict[int, Any] = {}
     for name, value in said.items():
-        place = layer.fields().lookupField(name)
+        place = layer.fields().indexFromName(name)
         field = layer.fields().at(place)
         if name == BY and value is not None and field.length() > 0:
             value = value[: field.length()]  # noqa: PLW2901

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import QEvent, QObject, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -23,6 +23,8 @@ from qgis.PyQt.QtWidgets import (
 from .reviewed import CHECKED, REJECTED, TO_CHECK, Wanted
 from .words import tr
 
+HELD = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+"""With these a key is not for a list or a box."""
 KEYS = {"next": ".", "previous": ",", CHECKED: "Y", REJECTED: "T", "close": "I"}
 """Keys of what is asked, as in the notebook."""
 
@@ -85,6 +87,7 @@ class ReviewPanel(QDockWidget):
         for what, key in KEYS.items():
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setAutoRepeat(False)
             shortcut.activated.connect(lambda what=what: self.asked.emit(what))
         self.show_seen(Seen())
 
@@ -126,6 +129,16 @@ class ReviewPanel(QDockWidget):
             combo.currentIndexChanged.connect(self._filter)
         for box in (self.least, self.most):
             box.valueChanged.connect(self._filter)
+        lists = (self.state, self.label, self.flag)
+        for widget in (self.least, self.most, *lists, *(one.view() for one in lists)):
+            widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Let a list or a box have the keys that are typed in it: they give no state there."""
+        if event.type() == QEvent.Type.ShortcutOverride and not event.modifiers() & HELD:
+            event.accept()
+            return True
+        return False
 
     def _combo(self, tip: str) -> QComboBox:
         combo = QComboBox()

@@ -45,7 +45,7 @@ class ReviewedLayer(QObject):
         ties: Dict[str, Callable[..., None]] = {
             "attributeValueChanged": lambda fid, *_: self._again([fid]),
             "featureAdded": lambda fid: self._again([fid]),
-            "featuresDeleted": self._again,
+            "featureDeleted": lambda fid: self._again([fid]),
             "selectionChanged": lambda *_: self._again([]),
             "willBeDeleted": self._gone,
             "editingStarted": lambda: self._again([]),
@@ -79,6 +79,11 @@ class ReviewedLayer(QObject):
     def _all_again(self, *_: Any) -> None:
         self._changed = None
         self._rest.start()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are changes that were not told of yet."""
+        return self._rest.isActive()
 
     def catch_up(self) -> None:
         """Make the queue as the layer is now."""

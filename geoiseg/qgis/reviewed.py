@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import re
@@ -91,10 +92,15 @@ def score_of(*values: Any) -> Optional[float]:
     return float(score) if known and math.isfinite(score) else None
 
 
-def reviewer(account: str) -> str:
-    """Return who reviews: ``GEOISEG_REVIEWER``, or the name of the account; empty for nobody."""
+def reviewer() -> str:
+    """Return who reviews: ``GEOISEG_REVIEWER``, or the user's name on this computer; or nothing."""
     named = os.environ.get(VARIABLE)
-    return (account if named is None else named).strip()
+    if named is not None:
+        return named.strip()
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def now() -> str:

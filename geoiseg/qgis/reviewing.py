@@ -74,12 +74,17 @@ class Reviewing(QObject):
         return self._watched.queue
 
     @property
+    def waits(self) -> bool:
+        """Whether the panel does not show yet what has changed."""
+        return self._watched.waits
+
+    @property
     def open(self) -> bool:
-        """Whether the panel is there."""
-        return not self.panel.isHidden()
+        """Whether the panel is seen; behind another panel it is not, and keys do nothing."""
+        return not self.panel.visibleRegion().isEmpty()
 
     def toggle(self, *, focus: bool = False) -> None:
-        """Open the panel, or close it.
+        """Open the panel, or bring it before others; close it where it is seen.
 
         Args:
             focus: Whether the keys go to the panel then; else they stay with the map.
@@ -122,14 +127,15 @@ class Reviewing(QObject):
 
     def go(self, step: int) -> None:
         """Select the feature after this one, or before it, and show it."""
-        self._watched.catch_up()
+        self._catch_up()
         if self.layer is not None:
             chosen = self._chosen()
-            self._go_to(self.queue.beside(chosen[-1] if chosen else self._at, step))
+            here = (chosen[-1] if step > 0 else chosen[0]) if chosen else self._last()
+            self._go_to(self.queue.beside(here, step))
 
     def give(self, state: str) -> None:
         """Say what the selected features are, and go on; the state that they have is taken back."""
-        self._watched.catch_up()
+        self._catch_up()
         layer, chosen = self.layer, self._chosen()
         if layer is None:
             return
@@ -150,7 +156,7 @@ class Reviewing(QObject):
         if again or state == TO_CHECK:
             self._show()
         else:
-            self._watched.catch_up()
+            self._catch_up()
             self._go_to(self.queue.beside(chosen[-1], 1))
 
     def _keep(self, layer: Any, chosen: List[Item]) -> None:
@@ -167,13 +173,15 @@ class Reviewing(QObject):
         self.kept.emit()
 
     def _chosen(self) -> List[Item]:
-        """Return the features that are selected, or the one that the review came to last."""
+        """Return the features that are selected, the most doubtful first."""
         if self.layer is None:
             return []
         found = [self.queue.get(fid) for fid in self.layer.selectedFeatureIds()]
-        here = self.queue.get(self._at.fid) if self._at is not None else None
-        items = [one for one in found if one is not None] or ([here] if here is not None else [])
-        return self.queue.sorted(items)
+        return self.queue.sorted(one for one in found if one is not None)
+
+    def _last(self) -> Optional[Item]:
+        """Return the feature that the review came to last, also if it is gone."""
+        return None if self._at is None else self.queue.get(self._at.fid) or self._at
 
     def _go_to(self, item: Optional[Item]) -> None:
         layer = self.layer
@@ -224,7 +232,7 @@ class Reviewing(QObject):
 
     def _follow(self, *_: Any) -> None:
         """Review the active layer, or the only one edited; another one active leaves it there."""
-        if not self.open:
+        if self.panel.isHidden():
             self._begin(None)
             return
         active = self._iface.activeLayer()
@@ -244,12 +252,27 @@ class Reviewing(QObject):
         self.queue.wanted = Wanted(self.queue.wanted.state)
         self._watched.watch(layer)
 
+    def _catch_up(self) -> None:
+        """Have the queue as the layer is, and drop what is wanted of columns that are gone."""
+        self._watched.catch_up()
+        if self.layer is None:
+            return
+        places, wanted = places_of(self.layer), self.queue.wanted
+        if places.label == NONE:
+            wanted = wanted._replace(label=None)
+        if places.flags == NONE and places.fits == NONE:
+            wanted = wanted._replace(flag=None)
+        if not places.scores:
+            wanted = wanted._replace(least=None, most=None)
+        if wanted != self.queue.wanted:
+            self.queue.wanted = wanted
+
     # -- what is shown ---------------------------------------------------------------
 
     def _show(self) -> None:
-        if not self.open:
+        if self.panel.isHidden():
             return
-        self._watched.catch_up()
+        self._catch_up()
         layer, queue = self.layer, self.queue
         if layer is None:
             text = tr("Choose a polygon layer in the list of layers: its features are reviewed.")

@@ -61,7 +61,8 @@ class ObjectTool(QgsMapTool):
     accept = pyqtSignal()
     said = pyqtSignal(str)
     """A key that the desk answers: ``refine``, ``like``, ``follow``, ``sharpen``, ``other``,
-    ``undo``, ``redo``, ``review``, one of the review's own, or the number of a class."""
+    ``undo``, ``redo``, ``hover``, ``review``, what the review does (``next``, ``previous``,
+    ``checked``, ``rejected``), or the number of a class."""
     mode_changed = pyqtSignal(str)
     marked = pyqtSignal(object)
     """A :class:`~geoiseg.qgis.work.Mark` for the object."""
@@ -212,7 +213,11 @@ class ObjectTool(QgsMapTool):
             return (lambda: self.said.emit("redo")) if work.can_redo else None
         if (control and key == Qt.Key.Key_Z) or key == Qt.Key.Key_Backspace:
             return self._back()
-        return None if control else self._plain(key)
+        if control:
+            return None
+        if event.isAutoRepeat() and (key == Qt.Key.Key_I or (key in REVIEWS and self.reviews())):
+            return lambda: None  # one press, one state
+        return self._plain(key)
 
     def _back(self) -> Optional[Callable[[], Any]]:
         if self._work.marks or self._parts.journal.can_undo:

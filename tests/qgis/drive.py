@@ -232,15 +232,23 @@ class Driver:
     def do_unfold(self):
         self.desk.dock.outline.setCollapsed(False)
 
-    def do_review(self, press="", key="", choose=(), select=None, map_key=""):
+    def do_review(self, press="", key="", choose=(), select=None, map_key="", at=""):
         """Press a button or a key of the review's panel, or choose what it goes through."""
         review, panel = self.desk.reviewing, self.desk.reviewing.panel
+        self.wait(lambda: not review.waits, "what the panel shows")
         if press:
             QTest.mouseClick(panel.buttons[press], BUTTONS["left"])
         if key:
             QApplication.setActiveWindow(iface.mainWindow())  # there is no window manager
-            panel.buttons["next"].setFocus()
-            QTest.keyClick(panel.buttons["next"], KEYS[key])
+            name, _, popup = at.partition(" ")
+            widget = getattr(panel, name) if name else panel.buttons["next"]
+            if popup:
+                widget.showPopup()
+                widget = widget.view()
+            widget.setFocus()
+            QTest.keyClick(widget, KEYS[key])
+            if popup:
+                getattr(panel, name).hidePopup()
         if map_key:
             self.canvas.setFocus()
             self.do_key(map_key)
@@ -255,7 +263,8 @@ class Driver:
                 ]
         if select is not None:
             self.layer.selectByIds(select)
-        QTest.qWait(100)
+        QCoreApplication.processEvents()
+        self.wait(lambda: not review.waits, "what the panel shows")
         layer = review.layer
         chosen = layer.selectedFeatures() if layer is not None else []
         box = (
@@ -286,6 +295,20 @@ class Driver:
         """Take the layer's last edit back, as QGIS's own undo does."""
         stack = self.layer.undoStack()
         stack.redo() if redo else stack.undo()
+
+    def do_drop_fields(self, names):
+        fields = self.layer.fields()
+        assert self.layer.deleteAttributes([fields.indexFromName(name) for name in names])
+
+    def do_behind(self):
+        """Put another panel before that of the review."""
+        window, panel = iface.mainWindow(), self.desk.reviewing.panel
+        other = QDockWidget("other", window)
+        window.addDockWidget(window.dockWidgetArea(panel), other)
+        window.tabifyDockWidget(panel, other)
+        other.show()
+        other.raise_()
+        self.wait(lambda: not self.desk.reviewing.open, "a panel behind another")
 
     def do_delete(self, ids):
         assert self.layer.deleteFeatures(ids)

@@ -60,6 +60,13 @@ def keys():
             event.ignore()
             if tool.eventFilter(canvas, event):
                 taken[name].append(letter)
+    tool.reviews, said = lambda: True, []
+    tool.said.connect(said.append)
+    for repeated in (False, True, True):
+        event = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_T, modifiers[""], "t", autorep=repeated)
+        tool.keyPressEvent(event)
+        assert event.isAccepted()
+    taken["held"] = said
     return taken
 
 
@@ -180,6 +187,16 @@ def review_refused():
     for layer in (numbers, own):
         assert layer.startEditing()
     seen = {"number": refused(numbers), "own": refused(own)}
+    cased = polygons("Polygon?field=id:integer&field=Review:string(40)", "cased")
+    add(cased, [1, "mine"])
+    alias = polygons("Polygon?field=id:integer&field=mine:string(40)", "alias")
+    alias.setFieldAlias(1, "review")
+    add(alias, [1, "kept"])
+    assert cased.startEditing()
+    assert alias.startEditing()
+    seen["cased"], seen["alias"] = refused(cased), refused(alias)
+    seen["kept"] = [next(one.getFeatures()).attributes() for one in (cased, alias)]
+    seen["kept"][1][-1] = "when"
     seen["edits"] = numbers.undoStack().count() + own.undoStack().count()
     QgsProject.instance().addMapLayer(numbers)
     virtual = polygons(
@@ -190,32 +207,31 @@ def review_refused():
 
 
 def review_large():
-    """Return how long a review of many features takes to be read, and to go on."""
-    import time
-
-    from geoiseg_qgis.review_layer import items_of, write_state
-    from geoiseg_qgis.review_queue import Queue
+    """Return how many features a review reads and sorts at first, and how many at each step."""
+    from geoiseg_qgis import review_queue, review_watch
+    from geoiseg_qgis.review_layer import write_state
 
     layer = polygons(
         "Polygon?field=label:string(9)&field=score:double&field=flags:string(20)", "many"
     )
-    add(
-        layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(100_000))
-    )
+    add(layer, *([f"c{n % 9}", n % 97 / 97, "moved" if n % 50 == 0 else ""] for n in range(20_000)))
     assert layer.startEditing()
-    queue, since = Queue(), time.monotonic()
-    queue.fill(items_of(layer))
-    many = len(queue.left)
-    read, item = time.monotonic() - since, queue.beside(None, 1)
-    write_state(layer, [item], "checked")  # adds the columns
-    since = time.monotonic()
-    for _ in range(5):
+    read, sorts = [], []
+    items_of, doubt = review_watch.items_of, review_queue.doubt
+    review_watch.items_of = lambda *which: (read.append(one.fid) or one for one in items_of(*which))
+    review_queue.doubt = lambda one: sorts.append(one.fid) or doubt(one)
+    watched = review_watch.ReviewedLayer()
+    queue, item, steps = watched.queue, None, []
+    watched.watch(layer)
+    for _ in range(6):
+        watched.catch_up()
         item = queue.beside(item, 1)
-        write_state(layer, [item], "checked")
-        for one in items_of(layer, [item.fid]):
-            queue.put(one)
         queue.counts(), queue.place(item), queue.labels(), queue.flags()
-    return {"many": many, "read": read, "step": (time.monotonic() - since) / 5}
+        steps.append([len(read), len(sorts)])
+        read.clear()
+        sorts.clear()
+        write_state(layer, [item], "checked")
+    return {"steps": steps}
 
 
 PIECES = {"review": review, "review_refused": review_refused, "review_large": review_large}

@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.qgis, pytest.mark.slow]
 BOXES = [shapely.box(500_000 + x, 4_499_900, 500_040 + x, 4_499_940) for x in (20, 80, 140, 200)]
 COLUMNS = {"label": ["roof", "pond", "roof", "field"], "score": [0.9, 0.3, 0.6, None],
            "flags": ["", "", "moved, goes on", ""]}  # fmt: skip
+TYPED = ("label", "least", "label popup")
+"""Where a letter is for a list or a box."""
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
@@ -124,7 +126,11 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
             {"do": "review", "choose": {"state": "Rejected"}, "select": [4]},
             {"do": "review", "press": "to check"},
             {"do": "delete", "ids": [2]},
-            {"do": "review"},
+            {"do": "review", "select": [1]},
+            *({"do": "review", "key": "t", "at": at, "select": [1]} for at in TYPED),
+            {"do": "review", "select": []},
+            {"do": "review", "map_key": "t"},  # nothing is selected
+            {"do": "select", "ids": [1]},
             {"do": "edit", "on": False},
             {"do": "review", "choose": {"state": "All states"}, "select": [1], "press": "checked"},
             {"do": "read_only_now"},
@@ -161,6 +167,13 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     deleted = seen[16]
     assert deleted["queue"] == []
     assert deleted["count"].endswith("of 3: 0 checked, 0 rejected, 3 to check")
+    typed = seen[17 : 17 + len(TYPED)]
+    assert {one["edits"] for one in typed} == {deleted["edits"]}  # a letter for the list or box
+    none = seen[18 + len(TYPED)]
+    assert (none["chosen"], none["edits"]) == ([], deleted["edits"])
+    told = "select a feature to review, or go to the next"
+    assert answer["seen"][18 + len(TYPED)]["said"][-1] == told
+    del seen[17 : 20 + len(TYPED)], answer["seen"][17 : 20 + len(TYPED)]
     saved = seen[18]
     assert saved["hint"] == "toggle editing of objects to review it"
     assert answer["seen"][18]["said"][-1] == saved["hint"]
@@ -174,6 +187,33 @@ def test_undo_deletion_filters_and_a_layer_that_goes(
     assert not closed["open"]
     assert fresh["about"] == "The layer objects has no features to review."
     assert fresh["filters"] == ["state", "label", "scores"]
+
+
+def test_a_panel_behind_another_takes_no_keys_and_filters_go_with_their_columns(
+    qgis: Qgis, raster: Path, tmp_path: Path
+) -> None:
+    layer = tmp_path / "l.gpkg"
+    gpd.GeoDataFrame(COLUMNS, geometry=BOXES, crs=32631).to_file(layer)
+    wanted = {"label": "roof", "flag": "moved", "least": 0.2}
+    steps = [
+        {"do": "activate"},
+        {"do": "review", "map_key": "i"},
+        {"do": "review", "select": [1, 2]},
+        {"do": "review", "press": "previous"},
+        {"do": "review", "choose": wanted, "select": [1]},
+        {"do": "behind"},
+        {"do": "review", "map_key": "t"},
+        {"do": "review", "map_key": "i"},
+        {"do": "drop_fields", "names": ["label", "score", "flags"]},
+        {"do": "review"},
+    ]
+    answer = qgis.drive(steps, raster=str(raster), canvas_crs="EPSG:32631", layer=str(layer))
+    _, _, _, before, some, _, behind, front, _, every = abouts(answer)
+    assert before["chosen"] == [3]  # the one before 2, which is before 1
+    assert some["queue"] == [3]
+    assert (behind["open"], behind["edits"]) == (False, 0)
+    assert (front["open"], front["queue"]) == (True, [3])
+    assert every["queue"] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("kind", ["memory", "gpkg", "shp", "geojson"])
@@ -199,15 +239,19 @@ def test_layers_of_every_kind_keep_who_and_when(
 
 
 def test_what_can_not_be_reviewed_is_told_and_left_as_it_is(tmp_path: Path) -> None:
-    seen = piece(tmp_path, "review_refused")
+    seen = piece(tmp_path, "review_refused", GEOISEG_REVIEWER="Ann")
+    assert seen["cased"] == "the layer cased has a column Review of its own: rename it first"
+    assert seen["alias"] == ""
+    assert seen["kept"] == [[1, "mine"], [1, "kept", "checked", "Ann", "when"]]
     assert seen["number"] == "the layer numbers refuses the state"
     assert seen["own"].startswith("feature 1 has a column review of its own, 'by Bob': rename")
     assert seen["virtual"] == "the layer virtual can not be edited: review a copy of it"
     assert seen["edits"] == 0
 
 
-def test_a_large_layer_does_not_hold_up(tmp_path: Path) -> None:
+def test_a_step_reads_what_has_changed_alone(tmp_path: Path) -> None:
     seen = piece(tmp_path, "review_large")
-    assert seen["many"] == 100_000
-    assert seen["read"] < 8  # seconds, on a machine with other work
-    assert seen["step"] < 0.5
+    first, with_columns, *steps = seen["steps"]
+    assert first[0] == with_columns[0] == 20_000  # the first state adds the columns
+    assert [read for read, _ in steps] == [1] * 4
+    assert max(sorts for _, sorts in steps) < 5

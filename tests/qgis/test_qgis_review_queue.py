@@ -17,7 +17,7 @@ from geoiseg.features.feature import now as our_now
 from geoiseg.qgis import reviewed
 from geoiseg.qgis.review_queue import Queue
 from geoiseg.qgis.reviewed import Item, Wanted, flags_of, score_of, state_and_own
-from geoiseg.session.reviewing import own_flags, state_of
+from geoiseg.session.reviewing import own_flags, state_of, user_name
 from tests.conftest import write_raster
 
 
@@ -33,11 +33,18 @@ def test_states_columns_and_times_are_those_of_geoiseg() -> None:
 
 def test_who_reviews_is_named_or_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(reviewed.VARIABLE, raising=False)
-    assert reviewed.reviewer("Zoë ") == "Zoë"
-    monkeypatch.setenv(reviewed.VARIABLE, " Ann ")
-    assert reviewed.reviewer("Zoë") == "Ann"
-    monkeypatch.setenv(reviewed.VARIABLE, "")
-    assert reviewed.reviewer("Zoë") == ""
+    monkeypatch.setenv("LOGNAME", "Zoë")
+    assert reviewed.reviewer() == user_name() == "Zoë"
+    for named, who in ((" Ann ", "Ann"), ("", "")):
+        monkeypatch.setenv(reviewed.VARIABLE, named)
+        assert reviewed.reviewer() == user_name() == who
+
+    def nobody() -> str:
+        raise KeyError("no such user")
+
+    monkeypatch.delenv(reviewed.VARIABLE)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert reviewed.reviewer() == user_name() == ""
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ from geoiseg.demo.scene import make_scene
 from geoiseg.evaluate.dataset import LabelledScene, scenes
 from geoiseg.tiled import MapOptions, segment_raster
 from geoiseg.tiled.judged import quality as measured
+from geoiseg.words import WordsOptions
 
 
 def run(*arguments: object, **variables: str) -> dict[str, Any]:
@@ -159,22 +160,23 @@ def modes(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def families(arguments: argparse.Namespace, folder: Path) -> None:
-    """Print the quality of the modes on scenes as they are, family by family."""
+    """Print the quality of the modes, or of a word, on scenes as they are, family by family."""
+    ways = {way: (model, MapOptions(mode=mode)) for way, (model, mode) in MODES.items()}
+    if arguments.text:
+        ways = {arguments.text: ("tiny", MapOptions(words=WordsOptions(arguments.text)))}
     groups: dict[str, list[LabelledScene]] = {}
     for scene in scenes(arguments.scenes):
         groups.setdefault(scene.name.strip("_").partition("_")[0], []).append(scene)
     print("| family | way | labels | objects | precision | recall | F1 | mAP@.5 | covered"
           " | CPU-s/Mpx |\n|---|---|" + "---|" * 8)  # fmt: skip
     for family in arguments.families or groups:
-        for way, (model, mode) in MODES.items():
+        for way, (model, options) in ways.items():
             found, scores, truth, effort, megapixels = [], [], [], 0.0, 0.0
             for number, scene in enumerate(groups[family]):
                 out, grid = folder / f"{way}{scene.name}.gpkg", scene.raster.grid
                 aside = np.array([1e6 * number, 0])
                 before = time.process_time()
-                segment_raster(
-                    scene.raster, out, model=model, options=MapOptions(mode=mode), progress=False
-                )
+                segment_raster(scene.raster, out, model=model, options=options, progress=False)
                 effort += time.process_time() - before
                 megapixels += grid.height * grid.width / 1e6
                 frame = gpd.read_file(out)
@@ -369,6 +371,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS)[:3])
     parser.add_argument("--modes", nargs="+", default=["fast", "best"], help="for loaded")
     parser.add_argument("--families", nargs="+", help="first words of scenes' names")
+    parser.add_argument("--text", help="for families: what words name, in place of the modes")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments, arguments.extra = parser.parse_known_args()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 import geoiseg
+from geoiseg.demo.scene import Scene, make_scene
 from geoiseg.errors import CancelledError, PromptError, SessionError, WeightsError
 from geoiseg.models.tiny import words as head_module
 from geoiseg.models.tiny.earlier import first_folder
@@ -54,6 +55,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     path = write_raster(tmp_path_factory.mktemp("lake") / "lake.tif",
                         scene.image.transpose(2, 0, 1))  # fmt: skip
     return path, scene.bits == bit("water")
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make_scene(tmp_path_factory.mktemp("demonstration") / "scene.tif", 1024)
 
 
 @pytest.fixture
@@ -241,6 +247,25 @@ def test_a_chip_is_embedded_at_half_its_size_or_whole_numbers_of_it() -> None:
     for factor in (0.25, 1.5):
         with pytest.raises(ValueError, match="as large"):
             embedded_at(model, image, nowhere, factor)
+
+
+@pytest.mark.parametrize(
+    ("word", "labels", "least"), [("water", ("sea", "lake"), 0.85), ("field", ("field",), 0.8)]
+)
+def test_the_demonstration_is_told_by_words(
+    demonstration: Scene, word: str, labels: tuple[str, ...], least: float
+) -> None:
+    """What a new user tries first: heads that were fitted anew may lose it and no figure tell."""
+    session = geoiseg.Session(demonstration.path, cache=EmbeddingCache())
+    grid = session.raster.grid
+    truth, found = (
+        rasterize(shapes, grid.shape, transform=grid.transform) > 0
+        for shapes in (
+            [row.geometry for row in demonstration.truth if row.label in labels],
+            [one.geometry for one in session.add_text(word)],
+        )
+    )
+    assert (truth & found).sum() > least * (truth | found).sum()
 
 
 # -- objects and areas -----------------------------------------------------------------

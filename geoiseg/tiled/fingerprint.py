@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from geoiseg.models import ModelInfo
-from geoiseg.models.tiny import afar, careful
+from geoiseg.models.tiny import afar, between, careful, outputs
 from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import (
     automatic,
@@ -52,7 +52,10 @@ def prompted(info: ModelInfo) -> dict[str, str]:
         info: Of the model that is asked.
     """
     known = {"spectral.VERSION": repr(spectral.VERSION)}
-    return known | dict(_of(afar) + _of(careful)) if info.family == "tiny" else known
+    if info.family != "tiny":
+        return known
+    deciding = (afar, between, careful, outputs)
+    return known | {name: text for module in deciding for name, text in _of(module)}
 
 
 def _of(module: ModuleType) -> list[tuple[str, str]]:

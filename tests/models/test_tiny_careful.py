@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.models import Augmented, CarefulModel
-from geoiseg.models.tiny import careful
+from geoiseg.models.protocol import Masks
+from geoiseg.models.tiny import between, careful, outputs
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.careful import SURE, meant_by_all, turned, turned_prompts
 from geoiseg.models.tiny.earlier import first_folder
-from geoiseg.models.tiny.inputs import VALID
+from geoiseg.models.tiny.inputs import VALID, validity
 from geoiseg.models.tiny.model import TinyModel, first_generation
+from geoiseg.models.tiny.outputs import modest
 from geoiseg.prompting import PixelPrompts
 from tests.models.test_tiny import EVERYWHERE, SHAPE, clicks, ditch, painted
 
@@ -71,8 +73,9 @@ def test_the_answer_to_two_clicks_is_refined_once_more(model, embedded):
     known = model.decode(embedded, some(1)).logits[0]
     first = model.drafted(embedded, some(2), known).masks(EVERYWHERE).logits[0]
     again = model.drafted(embedded, some(2), first).finished(embedded, some(2))
+    wanted = modest(again.masks(EVERYWHERE), some(2), EVERYWHERE).logits[0]
     found = model.decode_with_care(embedded, some(2), known).logits[0]
-    np.testing.assert_array_equal(found, again.masks(EVERYWHERE).logits[0])
+    np.testing.assert_array_equal(found, wanted)
     assert (model.decode(embedded, some(2), known).logits[0] != found).any()
 
 
@@ -118,7 +121,7 @@ def test_the_likeliest_of_what_clicks_mean_counts(embedded):
 
 
 @pytest.mark.parametrize("count", [3, 4])
-def test_from_the_third_click_on_both_ways_to_look_count_alike(model, embedded, count):
+def test_from_the_third_click_on_three_ways_to_look_count_alike(model, embedded, count):
     prompts = some(count)
     known = model.decode(embedded, some(1)).logits[0]
     draft = model.drafted(embedded, prompts, known)
@@ -126,7 +129,11 @@ def test_from_the_third_click_on_both_ways_to_look_count_alike(model, embedded, 
     there = model.embed(turned(painted(LAKE, noise=20.0)), turned(EVERYWHERE))
     other = model.drafted(there, turned_prompts(prompts, SHAPE), turned(first))
     back = turned(other.masks(EVERYWHERE).logits[0])
-    mean = (np.clip(first, -SURE, SURE) + np.clip(back, -SURE, SURE)) / 2
+    smaller = model.embed(*between.reduced(painted(LAKE, noise=20.0), EVERYWHERE))
+    third = model.drafted(smaller, between.seen(prompts), between.reduced_logits(first))
+    seen = third.look.masks(validity(smaller)).logits[0]
+    answers = (first, back, between.enlarged_logits(seen, SHAPE))
+    mean = np.mean([np.clip(one, -SURE, SURE) for one in answers], axis=0)
     found = model.decode_with_care(embedded, prompts, known).logits[0]
     apart = (found > 0) != (mean > 0)  # by the outline, which is moved to the colours
     assert apart.sum() < 0.03 * (found > 0).sum()
@@ -165,7 +172,7 @@ def test_what_is_refused_is_refused_with_care_too(model, embedded):
     assert not (model.decode_with_care(unknown, some(3)).logits[0] > 0).any()
 
 
-def test_the_other_side_is_encoded_once(monkeypatch, embedded):
+def test_the_other_sides_are_encoded_once(monkeypatch, embedded):
     model = TinyModel(threads=1)
     encoded, embed = [], model.embed
     monkeypatch.setattr(
@@ -173,8 +180,20 @@ def test_the_other_side_is_encoded_once(monkeypatch, embedded):
     )
     three = model.decode_with_care(embedded, some(3))
     assert encoded.count((*SHAPE, 3)) == 1
+    assert encoded.count((113, 158, 3)) == 1
     model.decode_with_care(embedded, some(4), three.logits[0])
     assert encoded.count((*SHAPE, 3)) == 1
+    assert encoded.count((113, 158, 3)) == 1
+
+
+def test_an_outline_and_a_narrow_chip_are_seen_from_two_sides(model, embedded, monkeypatch):
+    monkeypatch.setattr(TinyModel, "between", lambda *_: pytest.fail("looked at from between"))
+    known = np.where(LAKE, 5, -5).astype(np.float32)
+    drawn = replace(some(3), mask=LAKE)
+    assert (model.decode_with_care(embedded, drawn, known).logits[0] > 0).any()
+    narrow = model.embed(painted(LAKE)[20:140], EVERYWHERE[20:140])
+    there = PixelPrompts(SAID.points[:3] - [0, 20], SAID.positive[:3])
+    assert (model.decode_with_care(narrow, there, known[20:140]).logits[0] > 0).any()
 
 
 def test_what_is_small_is_seen_from_the_other_side_too(model):
@@ -206,6 +225,29 @@ def test_the_page_takes_as_much_care():
     for name in ("AGAIN", "TURNED", "MEANT", "SURE", "LEAST"):
         (found,) = re.findall(rf"^(?:export )?const {name} = (.*);$", page, re.MULTILINE)
         assert float(found) == getattr(careful, name)
+
+
+def test_of_few_clicks_what_is_hardly_likelier_than_not_is_none_of_it():
+    valid = EVERYWHERE.copy()
+    valid[:, 180:] = False
+    logits = np.full(SHAPE, -3, np.float32)
+    logits[20:130, 20:190], logits[20:60, 100:110] = 4, 0.3
+    for clicked, sure, doubtful in ((some(1), 3.65, -0.05), (some(2), 3.8, 0.1)):
+        found = modest(Masks(logits[None], np.ones(1, np.float32)), clicked, valid).logits[0]
+        np.testing.assert_allclose(found[25, 25], sure, atol=1e-6)
+        np.testing.assert_allclose(found[25, 105], doubtful, atol=1e-6)
+        assert (found[:, 180:] <= -SURE).all()
+        assert all(found[int(y), int(x)] > 0 for x, y in clicked.points)
+    as_it_was = Masks(logits[None], np.ones(1, np.float32))
+    assert modest(as_it_was, some(3), valid) is as_it_was
+    boxed = PixelPrompts(box=(30.0, 35.0, 170.0, 115.0))
+    assert modest(as_it_was, boxed, valid) is as_it_was
+
+
+def test_the_page_is_as_modest():
+    page = (resources.files("geoiseg.web") / "page" / "engine" / "outputs.js").read_text("utf-8")
+    (found,) = re.findall(r"^const MODEST = \[(.*)\];$", page, re.MULTILINE)
+    assert tuple(float(one) for one in found.split(",")) == outputs.MODEST
 
 
 @settings(max_examples=80, deadline=None)

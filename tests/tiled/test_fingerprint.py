@@ -13,7 +13,7 @@ import shapely
 import geoiseg
 from geoiseg.errors import CancelledError, LedgerError
 from geoiseg.models import Candidates, ModelOptions
-from geoiseg.models.tiny import afar, careful
+from geoiseg.models.tiny import afar, between, careful, outputs
 from geoiseg.segment import hierarchy, spectral
 from geoiseg.tiled import AutomaticOptions, MapOptions, doubt, ledger_path
 from geoiseg.tiled.fingerprint import constants, prompted
@@ -153,7 +153,10 @@ def test_prompted_objects_are_not_gone_on_with_by_another_decoder(tmp_path, monk
     given = (raster, tmp_path / "out.gpkg")
     with pytest.raises(CancelledError):
         geoiseg.segment_raster(*given, prompts=marks, progress=at_once)
-    changed = (afar, "WEIGHTS", (0.0,) * 6), (careful, "TURNED", 4), (spectral, "VERSION", 99)
+    changed = (
+        (afar, "WEIGHTS", (0.0,) * 6), (between, "FOUR", 5), (careful, "TURNED", 4),
+        (outputs, "MODEST", (0.0, 0.0)), (spectral, "VERSION", 99),
+    )  # fmt: skip
     for module, name, value in changed:
         monkeypatch.setattr(module, name, value)
         short = module.__name__.rpartition(".")[2]

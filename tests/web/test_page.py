@@ -293,6 +293,52 @@ def test_a_band_is_cut_as_opencv_cuts_all(page: Any) -> None:
         assert ours != trimap.tolist()
 
 
+AHEAD = """() => new Promise((resolve, reject) => {
+  const code = `
+    const here = "${new URL(".", document.baseURI)}";
+    const { Graphs } = await import(here + "engine/graphs.js");
+    const { Tiny } = await import(here + "engine/tiny.js");
+    const { loadVision } = await import(here + "engine/vision.js");
+    await loadVision(here + "vendor/opencv.js");
+    const ready = async () => {};
+    const graphs = await Graphs.load(here + "model/", here + "vendor/", ready);
+    const side = 160;
+    const valid = { rows: side, cols: side, data: new Uint8Array(side * side).fill(1) };
+    const image = { rows: side, cols: side, data: new Uint8Array(3 * side * side) };
+    for (let at = 0; at < side * side; at++) {
+      const inside = Math.hypot((at % side) - 80, Math.floor(at / side) - 80) < 45;
+      image.data.set(inside ? [40, 60, 150] : [60, 110, 50], 3 * at);
+    }
+    const points = [[80, 80], [60, 80], [90, 100]].map(([x, y]) => ({ x, y, positive: true }));
+    const said = (count) => ({ points: points.slice(0, count), box: null });
+    const sessions = [];
+    for (const isAhead of [false, true]) {
+      const tiny = new Tiny(graphs);
+      const embedding = await tiny.embed(image, valid);
+      let before = null;
+      for (const count of [1, 2]) {
+        ({ logits: before } = await tiny.decode(embedding, said(count), before, false));
+      }
+      if (isAhead) for (const make of tiny.otherSides(embedding)) await make();
+      const encoded = tiny.embedded;
+      const { logits } = await tiny.decode(embedding, said(3), before, false);
+      sessions.push([tiny.embedded - encoded, Array.from(logits.data)]);
+    }
+    self.postMessage(sessions);`;
+  const script = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  const worker = new Worker(script, { type: "module" });
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = ({ message }) => reject(new Error(message));
+})"""
+
+
+def test_a_third_click_encodes_nothing_where_a_user_looked_first(page: Any) -> None:
+    (at_once, late), (ahead, soon) = page.evaluate(AHEAD)
+    assert at_once == 2, "the chip turned, and from a third further away"
+    assert ahead == 0
+    assert soon == late
+
+
 def place(page: Any, x: float, y: float) -> tuple[float, float]:
     """Return where a place of the raster is on the screen, as Leaflet's own tiles show it."""
     left, top, scale = page.evaluate("""() => {

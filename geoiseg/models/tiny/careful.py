@@ -1,4 +1,4 @@
-"""Several clicks are answered with care: by a second look, from the third on at the chip turned.
+"""Several clicks are answered with care: by a second look, from the third on from three sides.
 
 Where there is no mask yet, as when the object turns out to be larger than the chip, they refine
 the likeliest thing that one of them means and the others agree with: two clicks on a sea in a port
@@ -6,14 +6,16 @@ of which nothing is known else would be all that is there.
 
 A mask is decoded on a piece of the chip that fits the mask before it. Where clicks have changed
 it, once more with what came of them is better (cascade-forward refinement, Sun et al. 2023).
-Who has clicked a third time is not content: then the second look is at the chip turned by half,
-and the mean of both answers errs less than either, as overhead pictures have no top.
+Who has clicked a third time is not content: then the chip turned by half is looked at, since
+overhead pictures have no top, and the chip from a third further away, and the mean of the three
+answers errs less than any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,19 +23,21 @@ from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Masks
-from geoiseg.models.tiny.afar import Reading, ranked
+from geoiseg.models.tiny import between
+from geoiseg.models.tiny.afar import NARROWEST, Reading, ranked
 from geoiseg.models.tiny.inputs import validity
 from geoiseg.models.tiny.look import Draft, Look
+from geoiseg.models.tiny.outputs import modest
 from geoiseg.prompting import PixelPrompts
 
 LEAST = 1e-3
 """Pixels by which a turned prompt that lay where a pixel begins lies before where its own ends."""
 AGAIN, TURNED = 2, 3
-"""Clicks from which on there is a second look, and from which on it is at the chip turned."""
+"""Clicks from which on there is a second look, and from which on the chip is turned for it."""
 MEANT = 3
 """Clicks on the object, the latest, of which it is asked what each alone may mean."""
 SURE = 8.0
-"""Logits beyond which neither answer has more to say in the mean."""
+"""Logits beyond which no answer has more to say in the mean."""
 
 
 class Drafting(Protocol):
@@ -51,6 +55,10 @@ class Drafting(Protocol):
 
     def turned(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip turned by half."""
+        ...
+
+    def between(self, embedding: Embedding) -> Embedding:
+        """Return the embedding of a chip at three quarters of its resolution."""
         ...
 
 
@@ -90,8 +98,8 @@ def decoded_with_care(
         if len(prompts.points) < TURNED:
             draft = model.drafted(embedding, prompts, logits)
         else:
-            draft = _from_both_sides(model, embedding, prompts, draft, logits)
-    return draft.finished(embedding, prompts).masks(valid)
+            draft = _from_all_sides(model, embedding, prompts, draft, logits)
+    return modest(draft.finished(embedding, prompts).masks(valid), prompts, valid)
 
 
 def meant_by_all(
@@ -127,25 +135,49 @@ def _at(array: NDArray[np.bool_], points: NDArray[np.float64]) -> NDArray[np.boo
     return np.asarray(array[row, column], bool)
 
 
-def _from_both_sides(
+def _from_all_sides(
     model: Drafting,
     embedding: Embedding,
     prompts: PixelPrompts,
     draft: Draft,
     logits: NDArray[np.float32],
 ) -> Draft:
-    """Return the mean of a draft and of what the chip turned by half makes of it.
+    """Return the mean of a draft and of what the other sides of a chip make of it.
 
     Outside of the draft's piece the mean is none of the object.
     """
-    there = model.turned(embedding)
-    other = model.drafted(there, turned_prompts(prompts, embedding.shape), turned(logits))
-    back = turned(other.look.masks(validity(there)).logits[0])
     rows_and_columns = draft.look.window.slices
-    own, theirs = (np.clip(one[rows_and_columns], -SURE, SURE) for one in (logits, back))
-    mean = np.asarray((own + theirs) / 2, np.float32)
-    look = Look(draft.look.window, mean, draft.look.score)
-    return Draft(look, draft.others, is_sharp=draft.is_sharp and other.is_sharp)
+    answers, are_sharp = [logits], [draft.is_sharp]
+    for side in _sides(model, embedding, prompts, logits):
+        other = model.drafted(side.embedding, side.prompts, side.previous)
+        answers.append(side.back(other.look.masks(validity(side.embedding)).logits[0]))
+        are_sharp.append(other.is_sharp)
+    clipped = np.stack([np.clip(one[rows_and_columns], -SURE, SURE) for one in answers])
+    look = Look(draft.look.window, clipped.mean(axis=0, dtype=np.float32), draft.look.score)
+    return Draft(look, draft.others, is_sharp=all(are_sharp))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """Another view of a chip, and what was said and is known so far in its frame."""
+
+    embedding: Embedding
+    prompts: PixelPrompts
+    previous: NDArray[np.float32]
+    back: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    """From ``(v, u)`` logits of the view to ``(y, x)`` ones of the chip."""
+
+
+def _sides(
+    model: Drafting, embedding: Embedding, prompts: PixelPrompts, logits: NDArray[np.float32]
+) -> Iterator[_Side]:
+    """Yield the chip turned by half, and seen from a third further away if it is wide enough."""
+    shape = embedding.shape
+    yield _Side(model.turned(embedding), turned_prompts(prompts, shape), turned(logits), turned)
+    smaller = between.reduced_logits(logits)
+    if min(shape) >= NARROWEST and prompts.mask is None and (smaller > 0).any():
+        back = partial(between.enlarged_logits, shape=shape)
+        yield _Side(model.between(embedding), between.seen(prompts), smaller, back)
 
 
 def turned(values: NDArray[Any]) -> NDArray[Any]:

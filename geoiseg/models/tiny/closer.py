@@ -33,8 +33,8 @@ ENLARGEMENTS = ((4, 128, 80), (2, 256, 160))
 is done for."""
 TRUST = 0.2
 """By how much the score of the answer on the chip itself must be better to be preferred."""
-KEPT = 12
-"""Enlarged surroundings, and chips seen from afar or turned, that are kept encoded."""
+KEPT = 16
+"""Enlarged surroundings, and chips seen from further away or turned, that are kept encoded."""
 
 
 @dataclass(frozen=True, slots=True)

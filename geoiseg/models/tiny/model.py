@@ -15,7 +15,7 @@ from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.options import ModelOptions
 from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
-from geoiseg.models.tiny import DESCRIPTION, afar, hash_of_card
+from geoiseg.models.tiny import DESCRIPTION, afar, between, hash_of_card
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.answers import Answers, Readings, is_vague, padded
 from geoiseg.models.tiny.batch import (
@@ -34,7 +34,7 @@ from geoiseg.models.tiny.graphs import Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_in, validity
 from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.models.tiny.one_click import OneClick
-from geoiseg.models.tiny.outputs import LIMIT, obedient
+from geoiseg.models.tiny.outputs import LIMIT, modest, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
 from geoiseg.prompting import PixelPrompts
@@ -175,8 +175,9 @@ class TinyModel:
         """Return what ``decode`` does, better after several clicks and for more time.
 
         From two clicks on there is a second look: at the chip itself, with the first answer to
-        refine, and from the third click on at the chip turned by half, which is encoded once. Where
-        there is no mask yet, what each click may mean alone is asked first.
+        refine, and from the third click on at the chip turned by half, which is encoded once, and
+        at the chip from a third further away. Where there is no mask yet, what each click may mean
+        alone is asked first.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -230,7 +231,8 @@ class TinyModel:
         if not found:
             return empty_masks(validity(embedding).shape)
         best = self.drawn(embedding, prompts, found[0])
-        return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
+        masks = afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
+        return modest(masks, prompts, validity(embedding))
 
     def readings(
         self, embedding: Embedding, prompts: PixelPrompts, *, all_views: bool = False
@@ -262,6 +264,12 @@ class TinyModel:
         pixels, valid = embedding.arrays[PIXELS], validity(embedding)
         key = CloseUps.key(Window(0, 0, *valid.shape), 1 / afar.TIMES, pixels, valid)
         return self._close_ups.get_or_make(key, lambda: self.embed(*afar.halved(pixels, valid)))
+
+    def between(self, embedding: Embedding) -> Embedding:
+        """Return the embedding of a chip at three quarters of its resolution, made or kept."""
+        pixels, valid = embedding.arrays[PIXELS], validity(embedding)
+        key = CloseUps.key(Window(0, 0, *valid.shape), 1 / between.TIMES, pixels, valid)
+        return self._close_ups.get_or_make(key, lambda: self.embed(*between.reduced(pixels, valid)))
 
     def turned(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip turned by half, made now if it is not kept."""

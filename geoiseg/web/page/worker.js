@@ -6,6 +6,7 @@ import { inverse } from "./grid.js";
 import { outline } from "./outline.js";
 import { bits } from "./planes.js";
 import { Raster } from "./raster.js";
+import { AGAIN } from "./engine/careful.js";
 import { Graphs } from "./engine/graphs.js";
 import { Segmenter } from "./engine/segmenter.js";
 import { Tiny } from "./engine/tiny.js";
@@ -16,6 +17,8 @@ const HERE = new URL(".", import.meta.url).href;
 
 /** Milliseconds after which is looked anew whether anybody waits. */
 const PAUSE = 20;
+/** Milliseconds for which a user who has clicked twice looks, before more is made ready. */
+const LOOK = 150;
 
 let unanswered = 0;
 let isOpening = false;
@@ -27,6 +30,8 @@ let raster = null;
 let segmenter = null;
 /** @type {{step: Step, outcome: Outcome}[]} */
 let history = [];
+/** What was asked last, or is made ahead: one thing at a time. */
+let last = Promise.resolve();
 
 /**
  * An object in progress as the map shows it.
@@ -52,8 +57,8 @@ async function loadedModel() {
   return new Tiny(graphs);
 }
 
-function pause() {
-  return new Promise((resolve) => setTimeout(resolve, PAUSE));
+function pause(milliseconds = PAUSE) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Wait while a raster is opened: it is seen before it is clicked. */
@@ -77,6 +82,23 @@ async function prepare() {
     await warm(graphs, isFree);
   } catch {
     // A click meets the same, and says it.
+  }
+}
+
+/**
+ * Make what a third click needs, as long as nobody waits for anything else.
+ * @param {Segmenter} by
+ * @param {Outcome} outcome of the second click
+ */
+async function goAhead(by, outcome) {
+  await pause(LOOK);
+  for (const make of by.ahead(outcome)) {
+    if (unanswered || history[history.length - 1]?.outcome !== outcome) return;
+    last = last.then(make).then(
+      () => {},
+      () => {}, // the click meets the same, and says it
+    );
+    await last;
   }
 }
 
@@ -168,6 +190,9 @@ export const calls = {
     const before = history[history.length - 1]?.outcome ?? null;
     const outcome = await segmenter.run(steps, before);
     history.push({ step, outcome });
+    if (steps.flatMap(({ points }) => points).length === AGAIN) {
+      void goAhead(segmenter, outcome);
+    }
     return shown(performance.now() - started);
   },
 
@@ -214,8 +239,6 @@ export const calls = {
     return outline(mask, [1, 0, 0, 0, 1, 0], told);
   },
 };
-
-let last = Promise.resolve();
 
 self.addEventListener("message", ({ data }) => {
   const { id, call, asked } = data;

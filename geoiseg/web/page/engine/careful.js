@@ -1,15 +1,15 @@
-/** Several clicks are answered with care: by a second look, from the third on at the chip turned. */
+/** Several clicks are answered with care: by a second look, from the third on from three sides. */
 
 /** @import {Bits, Plane, Prompts, Rgb} from "../types.js" */
 import { clamped, plane } from "../planes.js";
 
 /** Clicks from which on there is a second look. */
 export const AGAIN = 2;
-/** Clicks from which on it is at the chip turned by half. */
+/** Clicks from which on it is at the chip turned by half and from a third further away. */
 export const TURNED = 3;
 /** Clicks on the object, the latest, of which it is asked what each alone may mean. */
 export const MEANT = 3;
-/** Logits beyond which neither answer has more to say in the mean. */
+/** Logits beyond which no answer has more to say in the mean. */
 const SURE = 8;
 /** Pixels by which a turned click that lay where a pixel begins lies before where its own ends. */
 const LEAST = 1e-3;
@@ -70,16 +70,15 @@ export function at({ rows, cols, data }, { x, y }) {
 }
 
 /**
- * The mean of two answers.
- * @param {Plane} one
- * @param {Plane} other of the same size
+ * The mean of some answers.
+ * @param {Plane[]} answers all of the same size
  * @returns {Plane}
  */
-export function meanOf(one, other) {
-  const mean = plane(one.rows, one.cols);
+export function meanOf(answers) {
+  const mean = plane(answers[0].rows, answers[0].cols);
   mean.data.forEach((_, at) => {
-    const both = [one, other].map(({ data }) => clamped(data[at], -SURE, SURE));
-    mean.data[at] = (both[0] + both[1]) / 2;
+    const all = answers.map(({ data }) => clamped(data[at], -SURE, SURE));
+    mean.data[at] = all.reduce((sum, one) => sum + one, 0) / all.length;
   });
   return mean;
 }

@@ -25,6 +25,8 @@ const SOLID = 0.6;
 const ALIKE = 0.8;
 const GIVE_WAY = 2.5;
 const LARGE = 0.5;
+/** By how much logits are lowered after one click on an object, and after two. */
+const MODEST = [0.35, 0.2];
 /** About as many pixels are enough to learn the colours of the mask and of its surroundings. */
 const LEARNED = 4000;
 const FEW = 200;
@@ -92,6 +94,20 @@ function median(values) {
   return sorted.length % 2
     ? sorted[half]
     : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/**
+ * The logits of few clicks without what is hardly likelier than not.
+ * @param {Plane} logits
+ * @param {Prompts} prompts
+ * @param {Bits} valid
+ * @returns {Plane}
+ */
+export function modest(logits, prompts, valid) {
+  const less = Math.fround(MODEST[prompts.points.length - 1] ?? 0);
+  if (!less) return logits;
+  const lowered = { ...logits, data: logits.data.map((value) => value - less) };
+  return obedient(lowered, drawSeeds(prompts, valid, null), valid);
 }
 
 /**

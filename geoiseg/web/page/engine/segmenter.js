@@ -149,6 +149,16 @@ export class Segmenter {
   }
 
   /**
+   * What a third click on what two have drawn will need, each to be made while nobody waits.
+   * @param {Outcome} outcome of the second
+   * @returns {(() => Promise<unknown>)[]}
+   */
+  ahead({ frame }) {
+    const found = this.kept.get(key(frame));
+    return found ? this.model.otherSides(found) : [];
+  }
+
+  /**
    * @param {Frame} frame
    * @returns {Promise<Embedding>}
    */

@@ -26,6 +26,12 @@ import {
 } from "./afar.js";
 import { Answers } from "./answers.js";
 import {
+  enlargedBetween,
+  reducedChip,
+  reducedLogits,
+  seenBetween,
+} from "./between.js";
+import {
   AGAIN,
   MEANT,
   TURNED,
@@ -37,13 +43,13 @@ import {
 } from "./careful.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
-import { LIMIT, obedient, sharpened } from "./outputs.js";
+import { LIMIT, modest, obedient, sharpened } from "./outputs.js";
 import { LEAST, SMALLEST, goesOn, padded, pieces } from "./pieces.js";
 import { drawSeeds, isVague, moved, saysNothing } from "./prompts.js";
 import { enlargedImage, resized } from "./vision.js";
 
-/** Enlarged surroundings, and chips seen from afar or turned, that are kept encoded. */
-const KEPT = 12;
+/** Enlarged surroundings, and chips seen from further away or turned, that are kept encoded. */
+const KEPT = 16;
 
 /**
  * What is known of a chip once it is encoded.
@@ -130,14 +136,23 @@ export class Tiny {
       );
       if (!best)
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
-      return best.times > 1 ? this.drawnNear(embedding, prompts, best) : best;
+      const { logits, score } =
+        best.times > 1 ? await this.drawnNear(embedding, prompts, best) : best;
+      return { logits: modest(logits, prompts, valid), score };
     }
-    const draft = await this.carefully(embedding, prompts, previous);
-    return answers(finished(draft, embedding, prompts), valid)[0];
+    const { hasOthers } = this.graphs; // the first generation has none, and answers as it did
+    const isCareful =
+      hasOthers && !prompts.box && prompts.points.length >= AGAIN;
+    const draft = isCareful
+      ? await this.carefully(embedding, prompts, previous)
+      : await this.drafted(embedding, prompts, previous);
+    const [best] = answers(finished(draft, embedding, prompts), valid);
+    if (!isCareful) return best;
+    return { ...best, logits: modest(best.logits, prompts, valid) };
   }
 
   /**
-   * The answer to prompts, to several clicks by a second look, from the third on at the chip turned.
+   * The answer to several clicks by a second look, from the third on from three sides.
    * @param {Embedding} embedding
    * @param {Prompts} prompts
    * @param {Plane | null} previous
@@ -145,24 +160,47 @@ export class Tiny {
    */
   async carefully(embedding, prompts, previous) {
     const { valid } = embedding;
-    const { hasOthers } = this.graphs; // the first generation has none, and answers as it did
-    const clicks = hasOthers && !prompts.box ? prompts.points.length : 0;
-    const before =
-      previous || clicks < AGAIN
-        ? previous
-        : await this.meantByAll(embedding, prompts);
+    const before = previous ?? (await this.meantByAll(embedding, prompts));
     const draft = await this.drafted(embedding, prompts, before);
     const { logits } = whole(draft.look, valid);
-    if (clicks < AGAIN || !anyAbove(logits)) return draft;
-    if (clicks < TURNED) return this.drafted(embedding, prompts, logits);
-    const there = await this.turned(embedding);
-    const said = turnedPrompts(prompts, valid);
-    const other = await this.drafted(there, said, turned(logits));
+    if (!anyAbove(logits)) return draft;
+    if (prompts.points.length < TURNED)
+      return this.drafted(embedding, prompts, logits);
+    return this.fromAllSides(embedding, prompts, draft, logits);
+  }
+
+  /**
+   * The mean of a draft and of what the chip turned by half and from a third further away are.
+   * @param {Embedding} embedding
+   * @param {Prompts} prompts
+   * @param {Draft} draft
+   * @param {Plane} logits the draft as those of the chip
+   * @returns {Promise<Draft>}
+   */
+  async fromAllSides(embedding, prompts, draft, logits) {
+    const { valid } = embedding;
+    const { rows, cols } = valid;
     const { window, piece, score, others } = draft.look;
-    const back = cut(turned(whole(other.look, there.valid).logits), window);
-    const isSharp = draft.isSharp && other.isSharp;
-    const look = { window, piece: meanOf(piece, back), score, others };
-    return { look, others: draft.others, isSharp };
+    const pieces = [piece];
+    let { isSharp } = draft;
+    /** @param {Embedding} view @param {Prompts} said @param {Plane} before @param {(logits: Plane) => Plane} back */
+    const look = async (view, said, before, back) => {
+      const other = await this.drafted(view, said, before);
+      pieces.push(cut(back(whole(other.look, view.valid).logits), window));
+      isSharp &&= other.isSharp;
+    };
+    const around = await this.turned(embedding);
+    const said = turnedPrompts(prompts, valid);
+    await look(around, said, turned(logits), turned);
+    const smaller = reducedLogits(logits);
+    if (Math.min(rows, cols) >= NARROWEST && anyAbove(smaller)) {
+      const view = await this.between(embedding);
+      await look(view, seenBetween(prompts), smaller, (one) =>
+        enlargedBetween(one, rows, cols),
+      );
+    }
+    const mean = { window, piece: meanOf(pieces), score, others };
+    return { look: mean, others: draft.others, isSharp };
   }
 
   /**
@@ -422,12 +460,38 @@ export class Tiny {
   }
 
   /**
+   * What encodes the other sides of a chip, one after the other: before a third click asks for them.
+   * @param {Embedding} embedding
+   * @returns {(() => Promise<Embedding>)[]}
+   */
+  otherSides(embedding) {
+    if (!this.graphs.hasOthers) return [];
+    const sides = [() => this.turned(embedding)];
+    const { rows, cols } = embedding.valid;
+    if (Math.min(rows, cols) >= NARROWEST) {
+      sides.push(() => this.between(embedding));
+    }
+    return sides;
+  }
+
+  /**
    * The embedding of a chip at half its resolution.
    * @param {Embedding} embedding
    */
   async fromAfar(embedding) {
     const { pixels, valid } = embedding;
     return this.scaled(embedding, ["far"], () => halvedChip(pixels, valid));
+  }
+
+  /**
+   * The embedding of a chip at three quarters of its resolution.
+   * @param {Embedding} embedding
+   */
+  async between(embedding) {
+    const { pixels, valid } = embedding;
+    return this.scaled(embedding, ["between"], () =>
+      reducedChip(pixels, valid),
+    );
   }
 
   /**

@@ -6,7 +6,8 @@ Opens a COG of 2.9 GB (nearly all of it holes) by its address in a Chromium, cli
 has not seen yet and then again near them, and prints seconds, bytes read and memory; then the
 same in Python with one thread. All but one of these places are noise, of which the network makes
 ragged masks. Then the same on fields and the lake of the demonstration's scene, opened as a file.
-Needs the `dev` extra and Chromium.
+A user looks for a second at what a click has drawn: from the second click on, the page encodes then
+what a third will need. Needs the `dev` extra and Chromium.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from geoiseg.web.site import write_site
 from tests.web.large_cog import CENTRE, RADIUS, counting, large_cog
 from tests.web.scenes import serving
 
+LOOK = 1.0
+"""Seconds for which a user looks at what a click has drawn."""
 NOISE = [(CENTRE[0] + dx, CENTRE[1] + dy)
          for dx, dy in ((0, 0), (600, 0), (-600, 0), (0, 600), (0, -600))]  # fmt: skip
 """Where is clicked first on the COG, in pixels: each place needs a chip of its own."""
@@ -97,6 +100,7 @@ def in_the_page(page: Any, renderers: Renderers, places: Places) -> list[Took]:
     took: list[Took] = [[], [], []]
     for x, y in places:
         for k in range(3):
+            page.wait_for_timeout(1000 * LOOK * (k > 0))
             took[k].append(click(x + 9 * k, y + 7 * (k > 0)))
         page.evaluate(CLEAR)
     return took

@@ -1,4 +1,4 @@
-"""Several clicks are answered with care: refined once more, and seen from the other side, too."""
+"""Several clicks are answered with care: refined once more, and seen from other sides, too."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from geoiseg.errors import ModelError, PromptError
 from geoiseg.models import Augmented, CarefulModel
-from geoiseg.models.protocol import Masks
 from geoiseg.models.tiny import between, careful, outputs
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.careful import SURE, meant_by_all, turned, turned_prompts
 from geoiseg.models.tiny.earlier import first_folder
 from geoiseg.models.tiny.inputs import VALID, validity
+from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.models.tiny.model import TinyModel, first_generation
-from geoiseg.models.tiny.outputs import modest
 from geoiseg.prompting import PixelPrompts
+from geoiseg.raster import Window
 from tests.models.test_tiny import EVERYWHERE, SHAPE, clicks, ditch, painted
 
 ROWS, COLUMNS = np.mgrid[: SHAPE[0], : SHAPE[1]] + 0.5
@@ -72,8 +72,9 @@ def test_a_first_click_and_a_box_are_answered_as_ever(model, embedded):
 def test_the_answer_to_two_clicks_is_refined_once_more(model, embedded):
     known = model.decode(embedded, some(1)).logits[0]
     first = model.drafted(embedded, some(2), known).masks(EVERYWHERE).logits[0]
-    again = model.drafted(embedded, some(2), first).finished(embedded, some(2))
-    wanted = modest(again.masks(EVERYWHERE), some(2), EVERYWHERE).logits[0]
+    draft = model.drafted(embedded, some(2), first).modest(some(2), EVERYWHERE)
+    again = draft.finished(embedded, some(2))
+    wanted = again.masks(EVERYWHERE).logits[0]
     found = model.decode_with_care(embedded, some(2), known).logits[0]
     np.testing.assert_array_equal(found, wanted)
     assert (model.decode(embedded, some(2), known).logits[0] != found).any()
@@ -227,21 +228,42 @@ def test_the_page_takes_as_much_care():
         assert float(found) == getattr(careful, name)
 
 
+def lowered(logits, prompts, valid=EVERYWHERE, *, is_sharp=False):
+    look = Look(Window(0, 0, *SHAPE), logits, 0.9)
+    return Draft(look, (), is_sharp=is_sharp).modest(prompts, valid).look.piece
+
+
 def test_of_few_clicks_what_is_hardly_likelier_than_not_is_none_of_it():
     valid = EVERYWHERE.copy()
     valid[:, 180:] = False
     logits = np.full(SHAPE, -3, np.float32)
     logits[20:130, 20:190], logits[20:60, 100:110] = 4, 0.3
     for clicked, sure, doubtful in ((some(1), 3.65, -0.05), (some(2), 3.8, 0.1)):
-        found = modest(Masks(logits[None], np.ones(1, np.float32)), clicked, valid).logits[0]
+        found = lowered(logits, clicked, valid)
         np.testing.assert_allclose(found[25, 25], sure, atol=1e-6)
         np.testing.assert_allclose(found[25, 105], doubtful, atol=1e-6)
         assert (found[:, 180:] <= -SURE).all()
         assert all(found[int(y), int(x)] > 0 for x, y in clicked.points)
-    as_it_was = Masks(logits[None], np.ones(1, np.float32))
-    assert modest(as_it_was, some(3), valid) is as_it_was
-    boxed = PixelPrompts(box=(30.0, 35.0, 170.0, 115.0))
-    assert modest(as_it_was, boxed, valid) is as_it_was
+    stroke = ((np.array([[30.0, 30.0], [60.0, 60.0]]), True),)
+    for more in (
+        some(3), PixelPrompts(box=(30.0, 35.0, 170.0, 115.0)), replace(some(2), mask=LAKE),
+        replace(some(2), scribbles=stroke), clicks((150.5, 80.5, False), (60.5, 70.5, False)),
+    ):  # fmt: skip
+        assert lowered(logits, more, valid) is logits
+    assert lowered(logits, some(1), valid, is_sharp=True) is logits
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_colours_add_to_an_outline_stays(model, count):
+    """It has the least of all logits: lowered after that it would be gone again."""
+    truth = np.hypot(ROWS - 75, COLUMNS - 105) < 52
+    embedding = model.embed(painted(truth, noise=15.0), EVERYWHERE)
+    narrow = np.hypot(ROWS - 75, COLUMNS - 105) < 50.5
+    logits = np.where(narrow, 5, -5).astype(np.float32)
+    draft = Draft(Look(Window(0, 0, *SHAPE), logits, 0.9), ())
+    found = draft.modest(some(count), EVERYWHERE).finished(embedding, some(count))
+    mask = found.look.piece > 0
+    assert (mask & ~narrow & truth).sum() > 0.8 * (truth & ~narrow).sum()
 
 
 def test_the_page_is_as_modest():

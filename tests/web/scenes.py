@@ -52,7 +52,7 @@ PROMPTS = (
     ((240.5, 60.5, True), (237.5, 63.5, True), (250.5, 70.5, False)),
 )
 """A disc, a correction, a small object that is enlarged, a box, and clicks enough to be seen from
-the other side, too, of a disc and of what is small."""
+other sides, too, of a disc and of what is small."""
 
 
 def scenes(folder: Path) -> dict[str, Scene]:

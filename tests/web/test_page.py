@@ -14,6 +14,7 @@ import rasterio
 import shapely
 
 import geoiseg
+from geoiseg.demo.scene import make_scene
 from geoiseg.models import get_model
 from geoiseg.models.tiny import careful
 from geoiseg.outline.vectorize import contour, contour_from_mask, geometry_from_mask
@@ -337,6 +338,31 @@ def test_a_third_click_encodes_nothing_where_a_user_looked_first(page: Any) -> N
     assert at_once == 2, "the chip turned, and from a third further away"
     assert ahead == 0
     assert soon == late
+
+
+def test_what_a_third_click_needs_is_encoded_while_a_user_looks(page: Any, tmp_path: Path) -> None:
+    scene = make_scene(tmp_path / "scene.tif", 512)
+    opened(page, scene.path)
+    x, y = 250.5, 250.5
+
+    def add(*more: tuple[float, float]) -> int:
+        for dx, dy in more:
+            page.evaluate(ASK, ["add", step((x + dx, y + dy, True))])
+        return int(page.evaluate(ASK, ["encoded", None]))
+
+    def looked() -> int:
+        """Return how many chips are encoded once nothing is made ahead any more."""
+        before = -1
+        while (now := int(page.evaluate(ASK, ["encoded", None]))) != before:
+            before = now
+            page.wait_for_timeout(1500)
+        return now
+
+    two = add((0, 0), (9, 7))
+    assert looked() >= two + 2
+    ready = looked()
+    add((18, 7))
+    assert looked() == ready, "nothing was left to encode but close-ups"
 
 
 def place(page: Any, x: float, y: float) -> tuple[float, float]:

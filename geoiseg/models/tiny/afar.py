@@ -57,6 +57,8 @@ class Reading:
     """The IoU that the network expects."""
     times: int = 1
     """Pixels of the chip, across and down, for each of the view in which it was seen."""
+    is_sharp: bool = False
+    """Whether its outline lies where colours change already."""
 
 
 def halved(pixels: NDArray[np.uint8], valid: BoolArray) -> tuple[NDArray[np.uint8], BoolArray]:

@@ -25,9 +25,10 @@ from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Masks
 from geoiseg.models.tiny import between
 from geoiseg.models.tiny.afar import NARROWEST, Reading, ranked
+from geoiseg.models.tiny.batch import moved
 from geoiseg.models.tiny.inputs import validity
 from geoiseg.models.tiny.look import Draft, Look
-from geoiseg.models.tiny.outputs import modest
+from geoiseg.models.tiny.outputs import obedient
 from geoiseg.prompting import PixelPrompts
 
 LEAST = 1e-3
@@ -41,7 +42,7 @@ SURE = 8.0
 
 
 class Drafting(Protocol):
-    """A network that looks at a chip either way, and moves outlines to the colours at the end."""
+    """A network that looks at a chip from three sides and moves outlines to the colours last."""
 
     def readings(self, embedding: Embedding, prompts: PixelPrompts) -> Sequence[Reading]:
         """Return all that a single click may mean."""
@@ -99,7 +100,7 @@ def decoded_with_care(
             draft = model.drafted(embedding, prompts, logits)
         else:
             draft = _from_all_sides(model, embedding, prompts, draft, logits)
-    return modest(draft.finished(embedding, prompts).masks(valid), prompts, valid)
+    return draft.modest(prompts, valid).finished(embedding, prompts).masks(valid)
 
 
 def meant_by_all(
@@ -146,14 +147,18 @@ def _from_all_sides(
 
     Outside of the draft's piece the mean is none of the object.
     """
-    rows_and_columns = draft.look.window.slices
+    window, valid = draft.look.window, validity(embedding)
+    rows_and_columns = window.slices
     answers, are_sharp = [logits], [draft.is_sharp]
     for side in _sides(model, embedding, prompts, logits):
         other = model.drafted(side.embedding, side.prompts, side.previous)
         answers.append(side.back(other.look.masks(validity(side.embedding)).logits[0]))
         are_sharp.append(other.is_sharp)
     clipped = np.stack([np.clip(one[rows_and_columns], -SURE, SURE) for one in answers])
-    look = Look(draft.look.window, clipped.mean(axis=0, dtype=np.float32), draft.look.score)
+    part = valid[rows_and_columns]
+    seeds = draw_seeds(moved(prompts, window), part)
+    mean = obedient(clipped.mean(axis=0, dtype=np.float32), seeds, part)
+    look = Look(window, mean, draft.look.score)
     return Draft(look, draft.others, is_sharp=all(are_sharp))
 
 

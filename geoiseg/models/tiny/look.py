@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.protocol import Embedding, Masks
 from geoiseg.models.tiny.batch import moved
 from geoiseg.models.tiny.inputs import PIXELS, validity
-from geoiseg.models.tiny.outputs import LIMIT, sharpened
+from geoiseg.models.tiny.outputs import LIMIT, less_of, obedient, sharpened
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray, Window
 
@@ -85,6 +86,24 @@ class Draft:
     """Other readings of the same prompts."""
     is_sharp: bool = False
     """Whether the outline lies there already."""
+
+    def modest(self, prompts: PixelPrompts, valid: BoolArray) -> Draft:
+        """Return it without what is hardly likelier than not, if it is of one click or two.
+
+        What is sharp stays as it is: there it is decided by colours what is part of it.
+
+        Args:
+            prompts: In the chip's pixel frame.
+            valid: ``(y, x)`` validity of the chip.
+        """
+        less = less_of(prompts)
+        if self.is_sharp or not less:
+            return self
+        window = self.look.window
+        part = valid[window.slices]
+        seeds = draw_seeds(moved(prompts, window), part)
+        piece = obedient(self.look.piece - np.float32(less), seeds, part)
+        return replace(self, look=replace(self.look, piece=piece))
 
     def finished(self, embedding: Embedding, prompts: PixelPrompts) -> Draft:
         """Return it with the outline moved.

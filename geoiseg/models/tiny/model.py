@@ -34,7 +34,7 @@ from geoiseg.models.tiny.graphs import Graphs, threads_wanted
 from geoiseg.models.tiny.inputs import PIXELS, VALID, encoder_inputs, features_in, validity
 from geoiseg.models.tiny.look import Draft, Look
 from geoiseg.models.tiny.one_click import OneClick
-from geoiseg.models.tiny.outputs import LIMIT, modest, obedient
+from geoiseg.models.tiny.outputs import LIMIT, obedient
 from geoiseg.models.tiny.pieces import cut, part_of
 from geoiseg.models.tiny.quick import codes
 from geoiseg.prompting import PixelPrompts
@@ -142,7 +142,8 @@ class TinyModel:
 
         One click may mean a part, the whole or a group. So it is looked at from twice as far,
         too, and from four times as far if it means something large; all readings of the views
-        are weighed, and those that differ follow the likeliest.
+        are weighed, and those that differ follow the likeliest, which is drawn a little narrower than
+        the network says (:data:`~geoiseg.models.tiny.outputs.MODEST`).
 
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.
@@ -177,7 +178,7 @@ class TinyModel:
         From two clicks on there is a second look: at the chip itself, with the first answer to
         refine, and from the third click on at the chip turned by half, which is encoded once, and
         at the chip from a third further away. Where there is no mask yet, what each click may mean
-        alone is asked first.
+        alone is asked first. Of two clicks a little less is drawn than the network says.
 
         Args:
             embedding: What ``embed`` returned for this chip.
@@ -215,7 +216,7 @@ class TinyModel:
         if draw_seeds(prompts, validity(embedding)).empty or not self._is_open(prompts):
             return self.decode(embedding, prompts)
         click = OneClick(self, embedding, prompts)
-        roughly = afar.weighed(click.readings(is_drawn=False), prompts.points[0])
+        roughly = afar.weighed(click.readings(), prompts.points[0])
         if roughly and goes_on(roughly[0].logits):
             return None
         return self._meant(click)
@@ -231,8 +232,7 @@ class TinyModel:
         if not found:
             return empty_masks(validity(embedding).shape)
         best = self.drawn(embedding, prompts, found[0])
-        masks = afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
-        return modest(masks, prompts, validity(embedding))
+        return afar.masks_of([best, *(one for one in found[1:] if afar.differ(one, best))])
 
     def readings(
         self, embedding: Embedding, prompts: PixelPrompts, *, all_views: bool = False
@@ -247,16 +247,20 @@ class TinyModel:
         return OneClick(self, embedding, prompts).readings(all_views=all_views)
 
     def drawn(self, embedding: Embedding, prompts: PixelPrompts, reading: Reading) -> Reading:
-        """Return a reading as it is; at the chip's resolution what was seen from afar.
+        """Return a reading as an answer: drawn at the chip's resolution, up to its colours.
 
         Args:
             embedding: What ``embed`` returned for this chip.
             prompts: One click on the object.
             reading: Of that click.
         """
+        valid = validity(embedding)
         if reading.times == 1:
-            return reading
-        masks = self._decided(embedding, prompts, reading.logits)
+            look = Look(Window(0, 0, *valid.shape), reading.logits, reading.score)
+            draft = Draft(look, (), is_sharp=reading.is_sharp)
+        else:
+            draft = self.drafted(embedding, prompts, reading.logits)
+        masks = draft.modest(prompts, valid).finished(embedding, prompts).masks(valid)
         return Reading(masks.logits[0], reading.score)
 
     def from_afar(self, embedding: Embedding) -> Embedding:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoiseg.models.classic.seeds import draw_seeds
-from geoiseg.models.protocol import Embedding, Masks
+from geoiseg.models.protocol import Embedding
 from geoiseg.models.tiny import afar
 from geoiseg.models.tiny.afar import Reading
 from geoiseg.models.tiny.inputs import validity
@@ -59,17 +59,18 @@ class OneClick:
         self._views, self._said = [embedding], prompts
         self._seen: list[list[Reading]] = []
 
-    def readings(self, *, is_drawn: bool = True, all_views: bool = False) -> list[Reading]:
+    def readings(self, *, all_views: bool = False) -> list[Reading]:
         """Return all that the click may mean, seen as it is, from afar and from further.
 
+        No outline has been moved to where colours change, but for what is small and thin.
+
         Args:
-            is_drawn: Whether the outline of the chip's own answer lies where colours change.
             all_views: Whether to look from further away at what is small, too.
         """
-        masks = self._drawn if is_drawn else self._draft.masks(validity(self.embedding))
+        masks = self._draft.masks(validity(self.embedding))
         found = [
-            Reading(logits, float(score))
-            for logits, score in zip(masks.logits, masks.scores, strict=True)
+            Reading(logits, float(score), is_sharp=self._draft.is_sharp and not number)
+            for number, (logits, score) in enumerate(zip(masks.logits, masks.scores, strict=True))
         ]
         for number in range(afar.VIEWS):
             if number and not (all_views or afar.is_deep(found, self.prompts.points[0])):
@@ -80,10 +81,6 @@ class OneClick:
     @cached_property
     def _draft(self) -> Draft:
         return self._model.drafted(self.embedding, self.prompts, None)
-
-    @cached_property
-    def _drawn(self) -> Masks:
-        return self._draft.finished(self.embedding, self.prompts).masks(validity(self.embedding))
 
     def _from_afar(self, number: int) -> list[Reading]:
         """Return the readings of a view from afar, none where the one before is too narrow."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from geoiseg.models.classic.band import refine
 from geoiseg.models.classic.seeds import Seeds, draw_seeds
-from geoiseg.models.protocol import Masks
 from geoiseg.prompting import PixelPrompts
 from geoiseg.raster import BoolArray
 
@@ -30,8 +28,8 @@ ALIKE = 0.8
 GIVE_WAY = 2.5
 """Most by which all logits are moved for the sake of a prompt that was not followed."""
 MODEST = (0.35, 0.2)
-"""By how much logits are lowered after one click on an object, and after two: of so little the
-network draws too much on places that it does not know. Chosen by the IoU on those held out."""
+"""By how much the logits of the answer to a user's first click are lowered, and to two: of so
+little the network draws too much on places that it does not know. Chosen on those held out."""
 LARGE = 0.5
 """A part that no prompt holds stays if it is this large, relative to all that are held."""
 
@@ -59,21 +57,13 @@ def obedient(logits: FloatArray, seeds: Seeds, valid: BoolArray) -> FloatArray:
     return result
 
 
-def modest(masks: Masks, prompts: PixelPrompts, valid: BoolArray) -> Masks:
-    """Return the masks of few clicks without what is hardly likelier than not.
-
-    Args:
-        masks: Of a chip.
-        prompts: In its pixel frame.
-        valid: ``(y, x)`` True where there is data.
-    """
+def less_of(prompts: PixelPrompts) -> float:
+    """Return by how much logits that answer clicks are to be lowered; 0 of anything more."""
+    more = prompts.box is not None or prompts.scribbles or prompts.mask is not None
     clicks = len(prompts.points)
-    if not 0 < clicks <= len(MODEST):
-        return masks
-    seeds, less = draw_seeds(prompts, valid), np.float32(MODEST[clicks - 1])
-    return replace(
-        masks, logits=np.stack([obedient(one - less, seeds, valid) for one in masks.logits])
-    )
+    if more or clicks > len(MODEST) or not prompts.positive.any():
+        return 0.0
+    return MODEST[clicks - 1]
 
 
 def _give_way(positive: FloatArray, negative: FloatArray) -> np.float32:

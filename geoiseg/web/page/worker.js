@@ -6,7 +6,7 @@ import { inverse } from "./grid.js";
 import { outline } from "./outline.js";
 import { bits } from "./planes.js";
 import { Raster } from "./raster.js";
-import { AGAIN } from "./engine/careful.js";
+import { TURNED } from "./engine/careful.js";
 import { Graphs } from "./engine/graphs.js";
 import { Segmenter } from "./engine/segmenter.js";
 import { Tiny } from "./engine/tiny.js";
@@ -93,7 +93,8 @@ async function prepare() {
 async function goAhead(by, outcome) {
   await pause(LOOK);
   for (const make of by.ahead(outcome)) {
-    if (unanswered || history[history.length - 1]?.outcome !== outcome) return;
+    while (unanswered) await pause();
+    if (history[history.length - 1]?.outcome !== outcome) return;
     last = last.then(make).then(
       () => {},
       () => {}, // the click meets the same, and says it
@@ -190,10 +191,16 @@ export const calls = {
     const before = history[history.length - 1]?.outcome ?? null;
     const outcome = await segmenter.run(steps, before);
     history.push({ step, outcome });
-    if (steps.flatMap(({ points }) => points).length === AGAIN) {
+    const clicks = steps.flatMap(({ points }) => points).length;
+    if (clicks === TURNED - 1 && !steps.some(({ box }) => box)) {
       void goAhead(segmenter, outcome);
     }
     return shown(performance.now() - started);
+  },
+
+  /** How many chips have been encoded, in whatever view. */
+  async encoded() {
+    return model ? (await model).embedded : 0;
   },
 
   async undo() {

@@ -33,8 +33,9 @@ const WEIGHTS = [-5.05, 1.02, 3.11, -0.26, 1.37, 3.06];
 const FURTHER_WEIGHTS = [-2.2, 0.82, 0.42, -0.51, 1.44, 3.92];
 
 /**
- * What a click may mean, and how many pixels of the chip each of the view has, across and down.
- * @typedef {{logits: Plane, score: number, times: number}} Reading
+ * What a click may mean, how many pixels of the chip each of the view has, across and down, and whether
+ * its outline lies where colours change already.
+ * @typedef {{logits: Plane, score: number, times: number, isSharp?: boolean}} Reading
  */
 
 /**

@@ -97,17 +97,12 @@ function median(values) {
 }
 
 /**
- * The logits of few clicks without what is hardly likelier than not.
- * @param {Plane} logits
+ * By how much the logits of an answer to clicks are to be lowered; 0 of anything more.
  * @param {Prompts} prompts
- * @param {Bits} valid
- * @returns {Plane}
  */
-export function modest(logits, prompts, valid) {
-  const less = Math.fround(MODEST[prompts.points.length - 1] ?? 0);
-  if (!less) return logits;
-  const lowered = { ...logits, data: logits.data.map((value) => value - less) };
-  return obedient(lowered, drawSeeds(prompts, valid, null), valid);
+export function lessOf({ points, box }) {
+  if (box || !points.some(({ positive }) => positive)) return 0;
+  return Math.fround(MODEST[points.length - 1] ?? 0);
 }
 
 /**

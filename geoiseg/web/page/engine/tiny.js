@@ -43,7 +43,7 @@ import {
 } from "./careful.js";
 import { TRUST, closeUp } from "./closer.js";
 import { cutFeatures } from "./graphs.js";
-import { LIMIT, modest, obedient, sharpened } from "./outputs.js";
+import { LIMIT, lessOf, obedient, sharpened } from "./outputs.js";
 import { LEAST, SMALLEST, goesOn, padded, pieces } from "./pieces.js";
 import { drawSeeds, isVague, moved, saysNothing } from "./prompts.js";
 import { enlargedImage, resized } from "./vision.js";
@@ -122,23 +122,14 @@ export class Tiny {
     if (!previous && this.graphs.hasOthers && isVague(prompts)) {
       const [click] = prompts.points;
       const draft = await this.drafted(embedding, prompts, null);
-      /** @type {Reading[][]} */
-      const seen = [];
-      /** @param {Reading[]} own of the chip itself */
-      const weighed = async (own) =>
-        likeliest(await this.readings(embedding, prompts, own, seen), click);
-      if (goesOn) {
-        const sketch = await weighed(answers(draft, valid));
-        if (sketch && goesOn(sketch.logits)) return sketch;
-      }
-      const best = await weighed(
-        answers(finished(draft, embedding, prompts), valid),
+      const best = likeliest(
+        await this.readings(embedding, prompts, answers(draft, valid)),
+        click,
       );
       if (!best)
         return { logits: plane(valid.rows, valid.cols, -LIMIT), score: 0 };
-      const { logits, score } =
-        best.times > 1 ? await this.drawnNear(embedding, prompts, best) : best;
-      return { logits: modest(logits, prompts, valid), score };
+      if (goesOn && goesOn(best.logits)) return best;
+      return this.drawn(embedding, prompts, best);
     }
     const { hasOthers } = this.graphs; // the first generation has none, and answers as it did
     const isCareful =
@@ -146,9 +137,8 @@ export class Tiny {
     const draft = isCareful
       ? await this.carefully(embedding, prompts, previous)
       : await this.drafted(embedding, prompts, previous);
-    const [best] = answers(finished(draft, embedding, prompts), valid);
-    if (!isCareful) return best;
-    return { ...best, logits: modest(best.logits, prompts, valid) };
+    const answer = isCareful ? modest(draft, prompts, valid) : draft;
+    return answers(finished(answer, embedding, prompts), valid)[0];
   }
 
   /**
@@ -199,8 +189,11 @@ export class Tiny {
         enlargedBetween(one, rows, cols),
       );
     }
-    const mean = { window, piece: meanOf(pieces), score, others };
-    return { look: mean, others: draft.others, isSharp };
+    const part = cut(valid, window);
+    const seeds = drawSeeds(moved(prompts, window), part, null);
+    const mean = obedient(meanOf(pieces), seeds, part);
+    const found = { window, piece: mean, score, others };
+    return { look: found, others: draft.others, isSharp };
   }
 
   /**
@@ -215,8 +208,9 @@ export class Tiny {
     const points = prompts.points.filter((one) => at(embedding.valid, one));
     for (const click of points.filter((one) => one.positive).slice(-MEANT)) {
       const alone = { points: [click], box: null };
-      const own = await this.decided(embedding, alone, null);
-      const every = await this.readings(embedding, alone, own, []);
+      const draft = await this.drafted(embedding, alone, null);
+      const own = answers(draft, embedding.valid);
+      const every = await this.readings(embedding, alone, own);
       const one = likeliest(every, click, ({ logits }) =>
         agree(points, logits),
       );
@@ -230,10 +224,9 @@ export class Tiny {
    * @param {Embedding} embedding
    * @param {Prompts} prompts
    * @param {Reading[]} own those of the chip itself
-   * @param {Reading[][]} seen those of the views from afar, as far as they were looked at; added to
    * @returns {Promise<Reading[]>}
    */
-  async readings(embedding, prompts, own, seen) {
+  async readings(embedding, prompts, own) {
     const found = [...own];
     const views = [embedding];
     let said = prompts;
@@ -243,8 +236,7 @@ export class Tiny {
       if (number && !isDeep(found, prompts.points[0])) break;
       views.push(await this.fromAfar(views[number]));
       said = seenFromAfar(said);
-      seen[number] ??= await this.seen(views, said, prompts);
-      found.push(...seen[number]);
+      found.push(...(await this.seen(views, said, prompts)));
     }
     return found;
   }
@@ -276,27 +268,23 @@ export class Tiny {
   }
 
   /**
-   * A reading that was seen from afar, drawn at the chip's resolution.
+   * A reading as an answer: drawn at the chip's resolution, up to its colours.
    * @param {Embedding} embedding
    * @param {Prompts} prompts
    * @param {Reading} reading
    * @returns {Promise<Answer>}
    */
-  async drawnNear(embedding, prompts, { logits, score }) {
-    const [best] = await this.decided(embedding, prompts, logits);
-    return { logits: best.logits, score };
-  }
-
-  /**
-   * The answer of the chip itself, and behind it other readings that differ.
-   * @param {Embedding} embedding
-   * @param {Prompts} prompts
-   * @param {Plane | null} previous
-   * @returns {Promise<Reading[]>}
-   */
-  async decided(embedding, prompts, previous) {
-    const draft = await this.drafted(embedding, prompts, previous);
-    return answers(finished(draft, embedding, prompts), embedding.valid);
+  async drawn(embedding, prompts, { logits, score, times, isSharp }) {
+    const { valid } = embedding;
+    const { rows, cols } = valid;
+    const window = { row: 0, col: 0, height: rows, width: cols };
+    const look = { window, piece: logits, score, others: [] };
+    const draft =
+      times === 1
+        ? { look, others: [], isSharp: Boolean(isSharp) }
+        : await this.drafted(embedding, prompts, logits);
+    const answer = finished(modest(draft, prompts, valid), embedding, prompts);
+    return { logits: whole(answer.look, valid).logits, score };
   }
 
   /**
@@ -561,6 +549,24 @@ function drawn({ window, piece, score }, { valid, pixels }, prompts) {
 }
 
 /**
+ * A draft without what is hardly likelier than not, if it is of one click or two.
+ * @param {Draft} draft
+ * @param {Prompts} prompts
+ * @param {Bits} valid
+ * @returns {Draft}
+ */
+function modest(draft, prompts, valid) {
+  const less = lessOf(prompts);
+  if (draft.isSharp || !less) return draft;
+  const { window, piece } = draft.look;
+  const part = cut(valid, window);
+  const data = piece.data.map((value) => value - less);
+  const seeds = drawSeeds(moved(prompts, window), part, null);
+  const lowered = obedient({ ...piece, data }, seeds, part);
+  return { ...draft, look: { ...draft.look, piece: lowered } };
+}
+
+/**
  * A draft with its outline moved.
  * @param {Draft} draft
  * @param {Embedding} embedding
@@ -582,8 +588,9 @@ function finished(draft, embedding, prompts) {
  * @param {Bits} valid
  * @returns {Reading[]}
  */
-function answers({ look, others }, valid) {
-  return withOthers(whole(look, valid), others);
+function answers({ look, others, isSharp }, valid) {
+  const [first, ...rest] = withOthers(whole(look, valid), others);
+  return [{ ...first, isSharp }, ...rest];
 }
 
 /**

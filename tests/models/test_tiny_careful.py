@@ -228,9 +228,9 @@ def test_the_page_takes_as_much_care():
         assert float(found) == getattr(careful, name)
 
 
-def lowered(logits, prompts, valid=EVERYWHERE, *, is_sharp=False):
+def lowered(logits, prompts, valid=EVERYWHERE):
     look = Look(Window(0, 0, *SHAPE), logits, 0.9)
-    return Draft(look, (), is_sharp=is_sharp).modest(prompts, valid).look.piece
+    return Draft(look, ()).modest(prompts, valid).look.piece
 
 
 def test_of_few_clicks_what_is_hardly_likelier_than_not_is_none_of_it():
@@ -250,7 +250,6 @@ def test_of_few_clicks_what_is_hardly_likelier_than_not_is_none_of_it():
         replace(some(2), scribbles=stroke), clicks((150.5, 80.5, False), (60.5, 70.5, False)),
     ):  # fmt: skip
         assert lowered(logits, more, valid) is logits
-    assert lowered(logits, some(1), valid, is_sharp=True) is logits
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -90,14 +90,12 @@ class Draft:
     def modest(self, prompts: PixelPrompts, valid: BoolArray) -> Draft:
         """Return it without what is hardly likelier than not, if it is of one click or two.
 
-        What is sharp stays as it is: there it is decided by colours what is part of it.
-
         Args:
             prompts: In the chip's pixel frame.
             valid: ``(y, x)`` validity of the chip.
         """
         less = less_of(prompts)
-        if self.is_sharp or not less:
+        if not less:
             return self
         window = self.look.window
         part = valid[window.slices]

@@ -142,8 +142,8 @@ class TinyModel:
 
         One click may mean a part, the whole or a group. So it is looked at from twice as far,
         too, and from four times as far if it means something large; all readings of the views
-        are weighed, and those that differ follow the likeliest, which is drawn a little narrower than
-        the network says (:data:`~geoiseg.models.tiny.outputs.MODEST`).
+        are weighed, and those that differ follow the likeliest, which is drawn a little narrower
+        than the network says (:data:`~geoiseg.models.tiny.outputs.MODEST`).
 
         A small or thin object is decoded on its surroundings, too, enlarged. They are encoded
         with the first prompts for it, and kept for the next ones.

@@ -557,7 +557,7 @@ function drawn({ window, piece, score }, { valid, pixels }, prompts) {
  */
 function modest(draft, prompts, valid) {
   const less = lessOf(prompts);
-  if (draft.isSharp || !less) return draft;
+  if (!less) return draft;
   const { window, piece } = draft.look;
   const part = cut(valid, window);
   const data = piece.data.map((value) => value - less);

@@ -54,6 +54,10 @@ class Drafting(Protocol):
         """Return the answer of a chip before its outline is moved."""
         ...
 
+    def answered(self, draft: Draft, embedding: Embedding, prompts: PixelPrompts) -> Draft:
+        """Return a draft as what a user is answered."""
+        ...
+
     def turned(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip turned by half."""
         ...
@@ -100,7 +104,7 @@ def decoded_with_care(
             draft = model.drafted(embedding, prompts, logits)
         else:
             draft = _from_all_sides(model, embedding, prompts, draft, logits)
-    return draft.modest(prompts, valid).finished(embedding, prompts).masks(valid)
+    return model.answered(draft, embedding, prompts).masks(valid)
 
 
 def meant_by_all(

@@ -14,6 +14,7 @@ from geoiseg.errors import ModelError
 from geoiseg.models.classic.answer import empty_masks
 from geoiseg.models.classic.seeds import draw_seeds
 from geoiseg.models.options import ModelOptions
+from geoiseg.models.own import FAMILY
 from geoiseg.models.protocol import Candidates, DenseMaps, Embedding, Masks, ModelInfo
 from geoiseg.models.tiny import DESCRIPTION, afar, between, hash_of_card
 from geoiseg.models.tiny.afar import Reading
@@ -260,8 +261,22 @@ class TinyModel:
             draft = Draft(look, (), is_sharp=reading.is_sharp)
         else:
             draft = self.drafted(embedding, prompts, reading.logits)
-        masks = draft.modest(prompts, valid).finished(embedding, prompts).masks(valid)
+        masks = self.answered(draft, embedding, prompts).masks(valid)
         return Reading(masks.logits[0], reading.score)
+
+    def answered(self, draft: Draft, embedding: Embedding, prompts: PixelPrompts) -> Draft:
+        """Return a draft as what a user is answered: less of few clicks, up to the colours.
+
+        A model trained on one's own features knows the place, and is believed as it is.
+
+        Args:
+            draft: Of a chip.
+            embedding: Of that.
+            prompts: In its pixel frame.
+        """
+        if self.card.get("family") != FAMILY:
+            draft = draft.modest(prompts, validity(embedding))
+        return draft.finished(embedding, prompts)
 
     def from_afar(self, embedding: Embedding) -> Embedding:
         """Return the embedding of a chip at half its resolution, made now if it is not kept."""

@@ -559,7 +559,10 @@ def sockets(pid):
     folder = Path(f"/proc/{pid}/fd")
     if not pid or not folder.is_dir():
         return None
-    links = [os.readlink(link) for link in folder.iterdir() if link.is_symlink()]
+    try:
+        links = [os.readlink(link) for link in folder.iterdir() if link.is_symlink()]
+    except OSError:  # it was killed, and ends while it is looked at
+        return None
     return [link for link in links if link.startswith("socket:")]
 
 

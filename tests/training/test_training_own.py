@@ -340,9 +340,7 @@ def test_a_model_that_forgets_is_refused(tmp_path: Path) -> None:
         _not_forgetting(before, ruined, TinyModel(), tmp_path, lambda *_: None)
     share, old, _ = _not_forgetting(before, before, TinyModel(), tmp_path, lambda *_: None)
     assert share == 1
-    # What ships draws less of one click; a model of one's own is believed as it is.
-    assert old[0] == pytest.approx(old[1], abs=0.02)
-    assert old[0] > 0.5
+    assert old[0] == old[1] > 0.5
 
 
 KILLED = """
